@@ -1,0 +1,28 @@
+"""Both stages: retriever, reranker and fusion, and what people run: settings, evaluation, CLI.
+
+Names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.errors import PipelineError
+
+_HOME = {
+    "PipelineError": "pipeline.errors",
+}
+
+__all__ = ["PipelineError"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

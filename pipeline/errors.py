@@ -1,0 +1,29 @@
+"""The tree of this package's errors.
+
+::
+
+    PipelineError
+    ├── SettingsError      a setting that is unknown or has an unusable value
+    ├── FusionError        score columns that cannot be fused
+    └── EvaluationError    qrels, runs or measures that cannot be used
+"""
+
+from __future__ import annotations
+
+__all__ = ["EvaluationError", "FusionError", "PipelineError", "SettingsError"]
+
+
+class PipelineError(Exception):
+    """Anything that this package reports; its message says what to do next."""
+
+
+class SettingsError(PipelineError):
+    """A setting that is unknown or whose value cannot be used."""
+
+
+class FusionError(PipelineError):
+    """Score columns that cannot be fused."""
+
+
+class EvaluationError(PipelineError):
+    """Qrels, runs or measures that cannot be used."""

@@ -1,0 +1,33 @@
+"""Candidates: query -> Hits.
+
+Names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retriever.base import Retriever, RetrieverError
+    from retriever.documents import Document
+    from retriever.hits import Hits
+
+_HOME = {
+    "Document": "retriever.documents",
+    "Hits": "retriever.hits",
+    "Retriever": "retriever.base",
+    "RetrieverError": "retriever.base",
+}
+
+__all__ = ["Document", "Hits", "Retriever", "RetrieverError"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

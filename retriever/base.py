@@ -1,0 +1,110 @@
+"""The seam of this package: one protocol, and the tree of its errors.
+
+::
+
+    RetrieverError
+    ├── CorpusError            a file, line or document that cannot be read
+    │   └── DuplicateIdError   an id that came twice
+    ├── AnalysisError          an unknown analyser, or a text it cannot take
+    ├── QueryError             a query or filter that cannot be understood
+    ├── StorageError           an index folder that cannot be used as asked
+    │   ├── NotAnIndexError    no index there
+    │   ├── IndexExistsError   something already there
+    │   ├── FormatError        written by a newer or unknown version
+    │   ├── CorruptIndexError  damaged: a checksum or a size does not fit
+    │   └── LockedError        another writer has it
+    └── BackendError           a search server that did not do as asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from retriever.filters import Filter
+from retriever.hits import Hits
+
+__all__ = [
+    "AnalysisError",
+    "BackendError",
+    "CorpusError",
+    "CorruptIndexError",
+    "DuplicateIdError",
+    "FormatError",
+    "IndexExistsError",
+    "LockedError",
+    "NotAnIndexError",
+    "QueryError",
+    "Retriever",
+    "RetrieverError",
+    "StorageError",
+]
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Finds candidates: the first stage."""
+
+    def search(
+        self, queries: Sequence[str], k: int, *, filter: Filter | None = None
+    ) -> list[Hits]:
+        """Return the best ``k`` documents of each query, one ``Hits`` a query, in order.
+
+        Args:
+            queries: (q,) the queries' texts.
+            k: how many documents at most, a query; at least 1.
+            filter: only documents that match it are considered.
+
+        Raises:
+            QueryError: when a query or the filter cannot be understood.
+
+        """
+        ...
+
+
+class RetrieverError(Exception):
+    """Anything that this package reports; its message says what to do next."""
+
+
+class CorpusError(RetrieverError):
+    """A file, line or document that cannot be read."""
+
+
+class DuplicateIdError(CorpusError):
+    """A document id that came twice."""
+
+
+class AnalysisError(RetrieverError):
+    """An unknown analyser, or a text that it cannot take."""
+
+
+class QueryError(RetrieverError):
+    """A query or filter that cannot be understood."""
+
+
+class StorageError(RetrieverError):
+    """An index folder that cannot be used as asked."""
+
+
+class NotAnIndexError(StorageError):
+    """No index where one was expected."""
+
+
+class IndexExistsError(StorageError):
+    """Something stands where an index was to be written."""
+
+
+class FormatError(StorageError):
+    """An index that a newer or unknown version wrote."""
+
+
+class CorruptIndexError(StorageError):
+    """An index whose files do not fit their checksums or sizes."""
+
+
+class LockedError(StorageError):
+    """An index that another writer has locked."""
+
+
+class BackendError(RetrieverError):
+    """A search server that could not be reached or did not do as asked."""

@@ -1,0 +1,51 @@
+"""What is indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from retriever.base import CorpusError
+
+__all__ = ["Document"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a corpus.
+
+    Attributes:
+        id: its name, not empty, unique in its corpus.
+        text: its body; may be empty.
+        title: its title; may be empty.
+        metadata: further fields, JSON values by name, for filters and display.
+
+    Raises:
+        CorpusError: when a field is not of its type, or the id is empty.
+
+    """
+
+    id: str
+    text: str
+    title: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("id", "text", "title"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise CorpusError(
+                    f"field {name!r}: expected a string, found {type(value).__name__} {value!r:.80}"
+                )
+        if not self.id:
+            raise CorpusError("field 'id': expected a name, found an empty string")
+        if not isinstance(self.metadata, Mapping):
+            raise CorpusError(
+                f"field 'metadata': expected an object, found {type(self.metadata).__name__}"
+            )
+
+    @property
+    def contents(self) -> str:
+        """Title and text as one: what BM25 indexes by default and what a reranker reads."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
