@@ -6,6 +6,7 @@
     ├── CorpusError            a file, line or document that cannot be read
     │   └── DuplicateIdError   an id that came twice
     ├── AnalysisError          an unknown analyser, or a text it cannot take
+    ├── ScoringError           an unknown BM25 formula, or a parameter that it cannot take
     ├── QueryError             a query or filter that cannot be understood
     ├── StorageError           an index folder that cannot be used as asked
     │   ├── NotAnIndexError    no index there
@@ -37,6 +38,7 @@ __all__ = [
     "QueryError",
     "Retriever",
     "RetrieverError",
+    "ScoringError",
     "StorageError",
 ]
 
@@ -45,9 +47,7 @@ __all__ = [
 class Retriever(Protocol):
     """Finds candidates: the first stage."""
 
-    def search(
-        self, queries: Sequence[str], k: int, *, filter: Filter | None = None
-    ) -> list[Hits]:
+    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
         """Return the best ``k`` documents of each query, one ``Hits`` a query, in order.
 
         Args:
@@ -76,6 +76,10 @@ class DuplicateIdError(CorpusError):
 
 class AnalysisError(RetrieverError):
     """An unknown analyser, or a text that it cannot take."""
+
+
+class ScoringError(RetrieverError):
+    """An unknown BM25 formula, or a parameter that it cannot take."""
 
 
 class QueryError(RetrieverError):
