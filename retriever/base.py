@@ -20,10 +20,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from retriever.filters import Filter
-from retriever.hits import Hits
+if TYPE_CHECKING:  # the values in these modules raise the errors below
+    from retriever.filters import Filter
+    from retriever.hits import Hits
 
 __all__ = [
     "AnalysisError",
