@@ -1,0 +1,17 @@
+"""Text -> terms, the same at index and query time."""
+
+from __future__ import annotations
+
+from retriever.analysis.analyzer import Analyzer, FunctionAnalyzer, Token
+from retriever.analysis.encoder import Encoder
+from retriever.analysis.registry import available_analyzers, get_analyzer, register_analyzer
+
+__all__ = [
+    "Analyzer",
+    "Encoder",
+    "FunctionAnalyzer",
+    "Token",
+    "available_analyzers",
+    "get_analyzer",
+    "register_analyzer",
+]

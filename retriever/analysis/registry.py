@@ -1,0 +1,71 @@
+"""Analysers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from retriever.analysis.analyzer import Analyzer, FunctionAnalyzer, Token
+from retriever.analysis.builtin import BUILTIN
+from retriever.base import AnalysisError
+
+__all__ = ["available_analyzers", "get_analyzer", "register_analyzer"]
+
+_registered: dict[str, Analyzer] = {}
+
+
+def get_analyzer(which: str | Mapping[str, Any] | Analyzer) -> Analyzer:
+    """Find an analyser by its name, or by the ``spec`` that an index stored.
+
+    Raises:
+        AnalysisError: when there is none of that name.
+
+    """
+    if isinstance(which, Analyzer):
+        return which
+    name = which if isinstance(which, str) else which.get("name")
+    if name in _registered:
+        return _registered[name]
+    if name in BUILTIN:
+        return _builtin(name)
+    raise AnalysisError(
+        f"no analyser is called {name!r}; there are {', '.join(available_analyzers())}; "
+        "one of your own must be given to register_analyzer first"
+    )
+
+
+@cache
+def _builtin(name: str) -> Analyzer:
+    return BUILTIN[name]()
+
+
+def register_analyzer(
+    name: str, analyzer: Analyzer | Callable[[str], Iterable[str | Token]]
+) -> Analyzer:
+    """Make an analyser known by a name, for this process.
+
+    Args:
+        name: the name that an index stores; whoever opens the index must register it again.
+        analyzer: an analyser of that name, or a function from text to terms (or tokens, which
+            carry the places that highlights need).
+
+    Raises:
+        AnalysisError: when the name is one of the package's own, or not the analyser's.
+
+    """
+    if name in BUILTIN:
+        raise AnalysisError(f"analyser {name!r} comes with the package; choose another name")
+    if not isinstance(analyzer, Analyzer):
+        analyzer = FunctionAnalyzer(name, analyzer)
+    if analyzer.name != name:
+        raise AnalysisError(
+            f"expected an analyser called {name!r}, found one called {analyzer.name!r}"
+        )
+    _registered[name] = analyzer
+    return analyzer
+
+
+def available_analyzers() -> list[str]:
+    """Return the names of all analysers, sorted."""
+    return sorted({*BUILTIN, *_registered})

@@ -1,0 +1,37 @@
+"""Analysers that split text by tables and turn each word into a term by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from retriever.analysis.analyzer import Analyzer, Token
+from retriever.analysis.filters import Step, chain
+from retriever.analysis.tokenizer import load_tokenizer, without_surrogates
+
+__all__ = ["WordAnalyzer"]
+
+
+class WordAnalyzer(Analyzer):
+    """A tokenizer, and steps from its words to terms."""
+
+    def __init__(self, name: str, tokenizer: str, steps: Sequence[Step] = ()) -> None:
+        super().__init__(name)
+        self.tokenizer = load_tokenizer(tokenizer)
+        self.normalize = chain(steps)
+
+    def tokens(self, text: str) -> list[Token]:
+        """Return the text's terms with their places."""
+        text = without_surrogates(text)
+        spans = [(start, end) for start, end, _ in self.tokenizer.spans(text)]
+        terms = self.normalize([text[start:end] for start, end in spans])
+        return [
+            Token(term, start, end, position)
+            for position, (term, (start, end)) in enumerate(zip(terms, spans, strict=True))
+            if term
+        ]
+
+    def terms(self, text: str) -> list[str]:
+        """Return the text's terms in order."""
+        text = without_surrogates(text)
+        words = [text[start:end] for start, end, _ in self.tokenizer.spans(text)]
+        return [term for term in self.normalize(words) if term]
