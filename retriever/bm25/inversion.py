@@ -1,0 +1,191 @@
+"""Compiled loops that build and merge postings; :mod:`retriever.bm25.postings` calls them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+__all__ = ["add_counts", "append", "count", "frontier", "pair", "scatter"]
+
+
+@njit(nogil=True, cache=True)
+def count(term_ids: Any, offsets: Any, n_terms: int) -> Any:
+    """Count each term's documents; return where its postings start: (t + 1,) int64."""
+    starts = np.zeros(n_terms + 1, np.int64)
+    last = np.full(n_terms, -1, np.int32)
+    for doc in range(len(offsets) - 1):
+        for i in range(offsets[doc], offsets[doc + 1]):
+            term = term_ids[i]
+            if last[term] != doc:
+                last[term] = doc
+                starts[term + 1] += 1
+    for term in range(n_terms):
+        starts[term + 1] += starts[term]
+    return starts
+
+
+@njit(nogil=True, cache=True)
+def scatter(term_ids: Any, offsets: Any, starts: Any) -> Any:
+    """Sort by term, stably: return docs and tfs, (p,) int32 each.
+
+    Documents come in order, so that a repetition in one finds its posting at the term's end.
+    """
+    docs = np.empty(starts[-1], np.int32)
+    tfs = np.empty(starts[-1], np.int32)
+    cursors = starts[:-1].copy()
+    for doc in range(len(offsets) - 1):
+        for i in range(offsets[doc], offsets[doc + 1]):
+            term = term_ids[i]
+            end = cursors[term]
+            if end > starts[term] and docs[end - 1] == doc:
+                tfs[end - 1] += 1
+            else:
+                docs[end] = doc
+                tfs[end] = 1
+                cursors[term] = end + 1
+    return docs, tfs
+
+
+@njit(nogil=True, cache=True)
+def pair(docs: Any, tfs: Any, lengths: Any) -> Any:
+    """Give each distinct pair (tf, length) a number as it appears; a hash table that doubles.
+
+    Returns:
+        codes (p,) uint32; counts (c,) int64; the pairs' tfs and lengths, (c,) int32 each.
+
+    """
+    codes = np.empty(len(docs), np.uint32)
+    size = 1024
+    slots = np.full(size, -1, np.int64)
+    keys = np.empty(size // 2, np.int64)
+    counts = np.zeros(size // 2, np.int64)
+    n = 0
+    for i in range(len(docs)):
+        key = (np.int64(tfs[i]) << 32) | np.int64(lengths[docs[i]])
+        slot = _slot(key, slots, keys)
+        if slots[slot] < 0:
+            if n == len(keys):
+                size *= 2
+                slots, keys, counts = _grow(size, keys, counts)
+                slot = _slot(key, slots, keys)
+            slots[slot] = n
+            keys[n] = key
+            n += 1
+        code = slots[slot]
+        counts[code] += 1
+        codes[i] = code
+    pair_tfs = (keys[:n] >> 32).astype(np.int32)
+    pair_lengths = (keys[:n] & 0xFFFFFFFF).astype(np.int32)
+    return codes, counts[:n].copy(), pair_tfs, pair_lengths
+
+
+@njit(nogil=True, cache=True)
+def _slot(key: Any, slots: Any, keys: Any) -> Any:
+    mask = len(slots) - 1
+    slot = (np.uint64(key) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)) & np.uint64(mask)
+    while slots[slot] >= 0 and keys[slots[slot]] != key:
+        slot = (slot + np.uint64(1)) & np.uint64(mask)
+    return slot
+
+
+@njit(nogil=True, cache=True)
+def _grow(size: int, keys: Any, counts: Any) -> Any:
+    slots = np.full(size, -1, np.int64)
+    for code in range(len(keys)):
+        slots[_slot(keys[code], slots, keys)] = code
+    more = np.empty(size // 2 - len(keys), np.int64)
+    return slots, np.concatenate((keys, more)), np.concatenate((counts, np.zeros_like(more)))
+
+
+@njit(nogil=True, cache=True)
+def frontier(starts: Any, codes: Any, pair_tfs: Any, pair_lengths: Any) -> Any:
+    """Return each term's Pareto-best pairs: starts (t + 1,) int64 and codes (f,).
+
+    The part that is being made stays sorted by tf, and therefore by length: of two pairs in it,
+    the one with the higher tf has the greater length.
+    """
+    n_terms = len(starts) - 1
+    fronts = np.zeros(n_terms + 1, np.int64)
+    front = np.empty(max(16, 2 * n_terms), codes.dtype)
+    for term in range(n_terms):
+        begin = fronts[term]
+        end = begin
+        for i in range(starts[term], starts[term + 1]):
+            if end == len(front):
+                front = np.concatenate((front, np.empty_like(front)))
+            end = _insert(front, begin, end, codes[i], pair_tfs, pair_lengths)
+        fronts[term + 1] = end
+    return fronts, front[: fronts[n_terms]].copy()
+
+
+@njit(nogil=True, cache=True)
+def _insert(front: Any, begin: int, end: int, code: Any, tfs: Any, lengths: Any) -> int:
+    tf = tfs[code]
+    length = lengths[code]
+    at = begin
+    while at < end and tfs[front[at]] < tf:
+        at += 1
+    if at < end and lengths[front[at]] <= length:
+        return end
+    stop = at
+    if stop < end and tfs[front[stop]] == tf:
+        stop += 1
+    first = at
+    while first > begin and lengths[front[first - 1]] >= length:
+        first -= 1
+    tail = end - stop
+    shift = first + 1 - stop
+    if shift <= 0:
+        for j in range(tail):
+            front[first + 1 + j] = front[stop + j]
+    else:
+        for j in range(tail - 1, -1, -1):
+            front[first + 1 + j] = front[stop + j]
+    front[first] = code
+    return end + shift
+
+
+@njit(nogil=True, cache=True)
+def add_counts(sizes: Any, starts: Any, docs: Any, terms: Any, alive: Any) -> int:
+    """Add to ``sizes[new term + 1]`` how many of each term's documents are alive.
+
+    Return how many postings are alive of terms without a new id.
+    """
+    lost = 0
+    for term in range(len(terms)):
+        n = 0
+        for i in range(starts[term], starts[term + 1]):
+            n += alive[docs[i]]
+        if terms[term] >= 0:
+            sizes[terms[term] + 1] += n
+        else:
+            lost += n
+    return lost
+
+
+@njit(nogil=True, cache=True)
+def append(
+    to_docs: Any,
+    to_codes: Any,
+    cursors: Any,
+    starts: Any,
+    docs: Any,
+    codes: Any,
+    terms: Any,
+    alive: Any,
+    renumbered: Any,
+    ranks: Any,
+) -> None:
+    """Append a segment's living postings to the merged ones, at and advancing ``cursors``."""
+    for term in range(len(terms)):
+        if terms[term] < 0:
+            continue
+        at = cursors[terms[term]]
+        for i in range(starts[term], starts[term + 1]):
+            if alive[docs[i]]:
+                to_docs[at] = renumbered[docs[i]]
+                to_codes[at] = ranks[codes[i]]
+                at += 1
+        cursors[terms[term]] = at
