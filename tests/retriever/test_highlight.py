@@ -48,7 +48,7 @@ def test_a_long_sentence_is_entered_at_a_word() -> None:
 
 
 def test_more_distinct_terms_win_and_weights_decide() -> None:
-    text = "A cat. " * 3 + "x " * 40 + "A cat and a dog. " + "y " * 40 + "One axolotl."
+    text = "A cat. " * 3 + "x " * 40 + "A cat and a dog. " + "y " * 40 + "! One axolotl."
     terms = ["cat", "dog", "axolotl"]
     best = {"number_of_fragments": 1, "fragment_size": 20}
     assert highlight(text, terms, STANDARD, **best) == ["<em>cat</em> and a <em>dog</em>."]
