@@ -1,0 +1,54 @@
+"""The names of settings, and the nearest one to a name that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel
+
+from pipeline.settings.sources import Source
+from pipeline.settings.values import Settings
+
+__all__ = ["known_names", "unknown_names"]
+
+
+def known_names(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """List the dotted names of all settings; a section whose keys are open ends in ``*``."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += known_names(kind, f"{prefix}{name}.")
+        else:
+            names.append(f"{prefix}{name}")
+    if model.model_config.get("extra") == "allow":
+        names.append(f"{prefix}*")
+    return names
+
+
+def unknown_names(source: Source) -> Iterator[str]:
+    """Say of each name in the source that is no setting's, which one may have been meant."""
+    known = known_names()
+    for name in _dotted(source.values):
+        section = name.split(".")[0]
+        if name in known or f"{section}.*" in known or _is_section(name, known):
+            continue
+        near = get_close_matches(name, known, n=1) or get_close_matches(
+            name.replace("_", ".", 1), known, n=1
+        )
+        hint = f"did you mean {source.label(near[0])}?" if near else f"known: {', '.join(known)}"
+        yield f"{source.label(name)}: no such setting; {hint}"
+
+
+def _is_section(name: str, known: list[str]) -> bool:
+    return any(other.startswith(f"{name}.") for other in known)
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"

@@ -1,0 +1,158 @@
+"""What the pipeline is made of, as values: frozen, checked, named as users write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.errors import FusionError
+from pipeline.fusion import fusion
+from retriever.base import RetrieverError
+from retriever.scoring import formula
+
+__all__ = ["FusionSettings", "RerankerSettings", "RetrieverSettings", "Settings"]
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RetrieverSettings(_Section):
+    """The first stage.
+
+    Attributes:
+        kind: "bm25", the in-process index.
+        index: its folder.
+        analyzer: how text becomes terms, when an index is built.
+        scoring: the BM25 formula: lucene, okapi, l or plus.
+        k1: how slowly repetitions saturate; None is the formula's default, as below.
+        b: how much length counts.
+        lengths: "lucene-byte" rounds lengths as Lucene does; for the formula lucene only.
+
+    """
+
+    kind: Literal["bm25"] = "bm25"
+    index: Path | None = None
+    analyzer: str = "english"
+    scoring: str = "lucene"
+    k1: float | None = None
+    b: float | None = None
+    lengths: Literal["exact", "lucene-byte"] | None = None
+
+    @property
+    def scoring_parameters(self) -> dict[str, Any]:
+        """The formula's parameters that are set."""
+        given = {"k1": self.k1, "b": self.b, "lengths": self.lengths}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _check_scoring(self) -> Self:
+        try:
+            formula(self.scoring, **self.scoring_parameters)
+        except RetrieverError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class RerankerSettings(_Section):
+    """The second stage.
+
+    Attributes:
+        model: one that ships (twopass/default), a folder, or a name on the Hugging Face hub.
+        device: cpu, cuda, ...; None chooses.
+        max_length: tokens a pair at most; None is the model's own.
+
+    """
+
+    model: str = "twopass/default"
+    device: str | None = None
+    max_length: Count | None = None
+
+
+class FusionSettings(BaseModel):
+    """How both stages' scores become one.
+
+    All keys beside the method are its parameters (``weights``, ``normalizer``, ``alpha``, ...).
+
+    Attributes:
+        method: a name that ``pipeline.fusion.fusions()`` lists.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    method: str = "weighted"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _decode(cls, values: Any) -> Any:
+        """Read what environment variables can only say as text: lists, numbers, objects."""
+        if not isinstance(values, Mapping):
+            return values
+        return {name: _from_json(value) for name, value in values.items()}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the method is given."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            fusion(self.method, **self.parameters)
+        except (FusionError, TypeError) as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+def _from_json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+class Settings(BaseSettings):
+    """All settings of a search pipeline; reads nothing but its arguments (see load_settings).
+
+    Attributes:
+        retriever: the first stage.
+        reranker: the second stage.
+        fusion: how their scores become one.
+        depth: how many candidates the second stage reads, a query.
+        k: how many results a query gives.
+
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="TWOPASS_",
+        env_nested_delimiter="__",
+    )
+
+    retriever: RetrieverSettings = RetrieverSettings()
+    reranker: RerankerSettings = RerankerSettings()
+    fusion: FusionSettings = FusionSettings()
+    depth: Count = 100
+    k: Count = 10
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave out all that is around: ``load_settings`` reads it, when asked."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
