@@ -1,0 +1,332 @@
+"""The second stage: a cross-encoder reads a query and a document together and scores the pair."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker import activations
+from reranker.base import InputError, ModelError, RerankerError
+from reranker.inputs import check_pairs, is_single
+from reranker.progress import progress_bar
+
+if TYPE_CHECKING:
+    import torch
+
+    from reranker.engines.torch import Precision
+
+__all__ = ["CrossEncoder", "Logits"]
+
+_LOG = logging.getLogger(__name__)
+
+_Pair: TypeAlias = tuple[str, str] | list[str]
+_Function: TypeAlias = Callable[[Any], Any]
+
+_WINDOW = 8192  # pairs that are held as token ids at one time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Logits:
+    """What a model says of n pairs, before any activation.
+
+    Attributes:
+        values: (n, labels) float32, finite: the model's raw output.
+        truncated: (n,) bool: whether a text of the pair was cut to fit the model.
+
+    """
+
+    values: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
+
+
+class CrossEncoder:
+    """A sequence-classification model of transformers as a scorer of pairs.
+
+    A drop-in for ``sentence_transformers.CrossEncoder`` where the two overlap: the same scores from
+    :meth:`predict` and :meth:`rank`. Two things differ on purpose: a query is never cut in favour
+    of a document, and neither code nor pickles from a model's folder are run unasked.
+
+    Safe to use from several threads.
+
+    Args:
+        name_or_path: a model that ships with this package (``twopass/default``), a folder, or a
+            name on the Hugging Face hub.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default a GPU if there is one.
+        max_length: tokens a pair at most; by default what the model's files say.
+        activation_fn: a function of a torch tensor (n, labels) of logits; by default what the
+            model's files say, else a sigmoid for one label and nothing for several.
+        num_labels: how many labels the model is expected to have; checked, never changed.
+        precision: ``"fp32"`` for scores equal to sentence-transformers', or ``"bf16"``, ``"fp16"``.
+        max_query_length: cut queries to so many tokens; by default a query that leaves no room for
+            a document is an error.
+        token_budget: padded tokens a batch at most; by default what suits the device.
+        trust_remote_code: run code that comes with the model.
+        revision: branch, tag or commit on the hub.
+        token: for the hub; by default the one that is stored on this machine.
+        cache_folder: where downloads are kept.
+        local_files_only: never ask the hub.
+
+    Raises:
+        ModelError: when the model cannot be had, or is no cross-encoder.
+
+    """
+
+    def __init__(
+        self,
+        name_or_path: str | PathLike[str] = "twopass/default",
+        *,
+        device: str | None = None,
+        max_length: int | None = None,
+        activation_fn: _Function | None = None,
+        num_labels: int | None = None,
+        precision: Precision = "fp32",
+        max_query_length: int | None = None,
+        token_budget: int | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_folder: str | PathLike[str] | None = None,
+        local_files_only: bool = False,
+    ) -> None:
+        from reranker.batches import BatchRunner
+        from reranker.loading import load_model
+
+        model = load_model(
+            name_or_path,
+            device=device,
+            max_length=max_length,
+            activation_fn=activation_fn,
+            num_labels=num_labels,
+            precision=precision,
+            max_query_length=max_query_length,
+            trust_remote_code=trust_remote_code,
+            revision=revision,
+            token=token,
+            cache_folder=cache_folder,
+            local_files_only=local_files_only,
+        )
+        self._encoder = model.encoder
+        self._activation = model.activation
+        self._runner = BatchRunner(model.engine, token_budget)
+        self._labels = model.engine.labels
+
+    @property
+    def num_labels(self) -> int:
+        """How many scores the model gives a pair."""
+        return self._labels
+
+    @property
+    def max_length(self) -> int:
+        """How many tokens a pair has at most."""
+        return self._encoder.max_length
+
+    def logits(
+        self,
+        pairs: Sequence[_Pair],
+        *,
+        batch_size: int | None = None,
+        done: Callable[[int], None] = lambda _: None,
+    ) -> Logits:
+        """Return the model's raw output for each pair, in order, and which were cut to fit.
+
+        Args:
+            pairs: (n,) of a query and a document each.
+            batch_size: pairs a batch at most, beside the budget of tokens.
+            done: told how many pairs were scored since it was last told.
+
+        Raises:
+            InputError: when a pair is not two strings, or they are no valid Unicode.
+            QueryTooLongError: when a query leaves no room for a document.
+            RerankerError: when the model gives no number, or memory does not do for one pair.
+
+        """
+        _check_positive("batch_size", batch_size)
+        checked = check_pairs(pairs)
+        values = np.empty((len(checked), self._labels), dtype=np.float32)
+        truncated = np.zeros(len(checked), dtype=np.bool_)
+        for start in range(0, len(checked), _WINDOW):
+            window = slice(start, start + _WINDOW)
+            encoded = self._encoder.encode(checked[window], first=start)
+            truncated[window] = encoded.truncated
+            values[window] = self._runner.run(encoded.rows, max_rows=batch_size, done=done)
+        _check_finite(values)
+        if truncated.any():
+            _LOG.info("%d of %d pairs were cut to fit the model", truncated.sum(), len(truncated))
+        return Logits(values, truncated)
+
+    @overload
+    def predict(
+        self,
+        pairs: Sequence[_Pair],
+        *,
+        batch_size: int | None = ...,
+        show_progress_bar: bool | None = ...,
+        activation_fn: _Function | None = ...,
+        apply_softmax: bool | None = ...,
+        convert_to_numpy: Literal[True] = ...,
+        convert_to_tensor: Literal[False] = ...,
+    ) -> NDArray[np.float32]: ...
+    @overload
+    def predict(
+        self,
+        pairs: _Pair,
+        *,
+        batch_size: int | None = ...,
+        show_progress_bar: bool | None = ...,
+        activation_fn: _Function | None = ...,
+        apply_softmax: bool | None = ...,
+        convert_to_numpy: Literal[True] = ...,
+        convert_to_tensor: Literal[False] = ...,
+    ) -> np.float32 | NDArray[np.float32]: ...
+    @overload
+    def predict(
+        self,
+        pairs: Sequence[_Pair] | _Pair,
+        *,
+        batch_size: int | None = ...,
+        show_progress_bar: bool | None = ...,
+        activation_fn: _Function | None = ...,
+        apply_softmax: bool | None = ...,
+        convert_to_numpy: bool = ...,
+        convert_to_tensor: Literal[True],
+    ) -> torch.Tensor: ...
+    @overload
+    def predict(
+        self,
+        pairs: Sequence[_Pair] | _Pair,
+        *,
+        batch_size: int | None = ...,
+        show_progress_bar: bool | None = ...,
+        activation_fn: _Function | None = ...,
+        apply_softmax: bool | None = ...,
+        convert_to_numpy: Literal[False],
+        convert_to_tensor: Literal[False] = ...,
+    ) -> list[torch.Tensor] | torch.Tensor: ...
+    def predict(
+        self,
+        pairs: Sequence[_Pair] | _Pair,
+        *,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        activation_fn: _Function | None = None,
+        apply_softmax: bool | None = False,
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+    ) -> Any:
+        """Return the score of each pair, in order: the call of sentence-transformers.
+
+        Args:
+            pairs: (n,) of a query and a document each; or one pair, whose score is returned alone.
+            batch_size: pairs a batch at most, beside the budget of tokens.
+            show_progress_bar: draw one on standard error.
+            activation_fn: instead of the model's own.
+            apply_softmax: turn several labels' scores into shares that sum to one.
+            convert_to_numpy: False for a list of tensors.
+            convert_to_tensor: True for one tensor.
+
+        Returns:
+            float32: (n,) for one label, (n, labels) for several.
+
+        Raises:
+            InputError: when a pair is not two strings, or they are no valid Unicode.
+            QueryTooLongError: when a query leaves no room for a document.
+
+        """
+        single = is_single(pairs)
+        listed: Sequence[Any] = [pairs] if single else pairs
+        with progress_bar(listed if show_progress_bar else None) as done:
+            logits = self.logits(listed, batch_size=batch_size, done=done)
+        scores = self._scores(logits.values, activation_fn, softmax=bool(apply_softmax))
+        converted = _converted(scores, numpy=convert_to_numpy, tensor=convert_to_tensor)
+        return converted[0] if single else converted
+
+    def rank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        top_k: int | None = None,
+        return_documents: bool = False,
+        *,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        activation_fn: _Function | None = None,
+    ) -> list[dict[str, Any]]:
+        """Score documents against one query and sort them, best first; ties keep their order.
+
+        Args:
+            query: the query.
+            documents: (n,) the documents.
+            top_k: how many to return; all by default.
+            return_documents: put each document's text into its entry.
+            batch_size: pairs a batch at most, beside the budget of tokens.
+            show_progress_bar: draw one on standard error.
+            activation_fn: instead of the model's own.
+
+        Returns:
+            One ``{"corpus_id": int, "score": float}`` a document, with ``"text"`` where asked.
+
+        Raises:
+            ModelError: when the model has several labels, so that no order follows from them.
+            InputError: when a text is not a string; further as :meth:`predict`.
+
+        """
+        if self._labels != 1:
+            raise ModelError(
+                f"expected a model with one label to rank by, found {self._labels}; use predict()"
+            )
+        if isinstance(documents, str):
+            raise InputError(f"expected a list of documents, found the string {documents!r:.80}")
+        scores = self.predict(
+            [(query, document) for document in documents],
+            batch_size=batch_size,
+            show_progress_bar=show_progress_bar,
+            activation_fn=activation_fn,
+        )
+        ranked: list[dict[str, Any]] = [
+            {"corpus_id": int(i), "score": float(scores[i])}
+            for i in np.argsort(-scores, kind="stable")[:top_k]
+        ]
+        if return_documents:
+            for entry in ranked:
+                entry["text"] = documents[entry["corpus_id"]]
+        return ranked
+
+    def _scores(
+        self, logits: NDArray[np.float32], wanted: _Function | None, *, softmax: bool
+    ) -> NDArray[np.float32]:
+        """Return (n,) for one label and (n, labels) for several."""
+        activation = self._activation if wanted is None else activations.of_torch(wanted)
+        scores = activation(logits)
+        if scores.ndim > 1 and self._labels == 1:
+            return scores[:, 0]
+        return activations.softmax(scores) if softmax and scores.ndim > 1 else scores
+
+
+def _converted(scores: NDArray[np.float32], *, numpy: bool, tensor: bool) -> Any:
+    """Give the scores the type that the drop-in was asked for."""
+    if numpy and not tensor:
+        return scores
+    import torch
+
+    converted = torch.from_numpy(scores)
+    return converted if tensor else list(converted)
+
+
+def _check_positive(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise InputError(f"expected {name} of at least 1, found {value}")
+
+
+def _check_finite(logits: NDArray[np.float32]) -> None:
+    broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(broken):
+        raise RerankerError(
+            f"expected numbers from the model, found NaN or infinity for {len(broken)} pairs, "
+            f"the first pair {broken[0]}; try precision='fp32'"
+        )

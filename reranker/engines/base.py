@@ -1,0 +1,36 @@
+"""What runs a batch: the one plug point of this package."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.tokens import TokenRows
+
+__all__ = ["Engine"]
+
+
+class Engine(Protocol):
+    """Runs a model over batches of token ids; safe to call from several threads.
+
+    Attributes:
+        labels: how many logits the model gives a row.
+        token_budget: how many padded tokens a batch had best have on this device.
+
+    """
+
+    @property
+    def labels(self) -> int: ...  # noqa: D102
+    @property
+    def token_budget(self) -> int: ...  # noqa: D102
+
+    def logits(self, batch: TokenRows) -> NDArray[np.float32]:
+        """Return (n, labels) float32: the model's raw output for each row, in order.
+
+        Raises:
+            MemoryError: when the device has no room for the batch; a smaller one may fit.
+
+        """
+        ...

@@ -1,0 +1,126 @@
+"""Any transformers model in torch: padded batches, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.base import ModelError
+from reranker.tokenizer import ModelTokenizer
+from reranker.tokens import TokenRows
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["Precision", "TorchEngine", "choose_device", "memory_errors", "torch_dtype"]
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_CPU_BUDGET = 4096  # beyond this the activations leave the caches and nothing gets faster
+_GPU_BUDGET = 65536
+
+
+def choose_device(device: str | None) -> torch.device:
+    """Return the device of that name, or the best that is there.
+
+    Raises:
+        ModelError: when the device is unknown or not there.
+
+    """
+    import torch
+
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"expected a device that torch can use here, such as 'cpu', found {device!r}"
+        ) from error
+    return chosen
+
+
+def torch_dtype(precision: Precision) -> torch.dtype:
+    """Return torch's name of a precision.
+
+    Raises:
+        ModelError: when it is unknown.
+
+    """
+    import torch
+
+    known = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision not in known:
+        raise ModelError(f"expected a precision of {', '.join(known)}, found {precision!r}")
+    return known[precision]
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise MemoryError where torch finds no memory, on whichever device."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(str(error)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise MemoryError(str(error)) from error
+
+
+class TorchEngine:
+    """Runs a model of transformers as it is, on batches filled up to their longest row.
+
+    Args:
+        model: the classifier, in evaluation mode; it is moved and converted.
+        tokenizer: its tokeniser.
+        device: where it runs.
+        precision: of weights and activations; the logits are float32 in any case.
+
+    Raises:
+        ModelError: when the precision is unknown.
+
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: ModelTokenizer,
+        *,
+        device: torch.device,
+        precision: Precision = "fp32",
+    ) -> None:
+        self._model = model.to(device=device, dtype=torch_dtype(precision))
+        self._tokenizer = tokenizer
+        self._device = device
+        config: Any = model.config
+        self.labels = int(config.num_labels)
+        self.token_budget = _CPU_BUDGET if device.type == "cpu" else _GPU_BUDGET
+
+    def logits(self, batch: TokenRows) -> NDArray[np.float32]:
+        """Return (n, labels) float32: the model's raw output for each row, in order.
+
+        Raises:
+            MemoryError: when the device has no room for the batch.
+
+        """
+        import torch
+
+        ids, types, mask = batch.padded(self._tokenizer.pad_id, left=self._tokenizer.pads_left)
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if self._tokenizer.typed:
+            inputs["token_type_ids"] = types
+        with torch.inference_mode(), memory_errors():
+            tensors = {
+                name: torch.from_numpy(values).to(self._device) for name, values in inputs.items()
+            }
+            output: NDArray[np.float32] = self._model(**tensors).logits.float().cpu().numpy()
+        return output

@@ -1,0 +1,81 @@
+"""A model's name -> what it takes to score with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from reranker import activations
+from reranker.activations import Activation
+from reranker.base import ModelError
+from reranker.encoding import PairEncoder
+from reranker.engines.base import Engine
+from reranker.engines.loading import load_classifier, positions
+from reranker.engines.torch import Precision, TorchEngine, choose_device
+from reranker.folder import ModelFolder
+from reranker.sources import locate
+from reranker.tokenizer import ModelTokenizer
+
+__all__ = ["LoadedModel", "load_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """The parts of a cross-encoder.
+
+    Attributes:
+        encoder: pairs -> token ids.
+        engine: token ids -> logits.
+        activation: logits -> scores, where the caller asks for nothing else.
+
+    """
+
+    encoder: PairEncoder
+    engine: Engine
+    activation: Activation
+
+
+def load_model(
+    name_or_path: str | PathLike[str],
+    *,
+    device: str | None = None,
+    max_length: int | None = None,
+    activation_fn: Callable[[Any], Any] | None = None,
+    num_labels: int | None = None,
+    precision: Precision = "fp32",
+    max_query_length: int | None = None,
+    trust_remote_code: bool = False,
+    **source: Any,
+) -> LoadedModel:
+    """Find and load a model; the arguments are those of :class:`~reranker.CrossEncoder`.
+
+    Raises:
+        ModelError: when the model cannot be had, or is no cross-encoder.
+
+    """
+    where = choose_device(device)
+    folder = ModelFolder.read(locate(name_or_path, trust_remote_code=trust_remote_code, **source))
+    tokenizer = ModelTokenizer.load(folder.path, trust_remote_code=trust_remote_code)
+    model = load_classifier(folder, trust_remote_code=trust_remote_code)
+    engine = TorchEngine(model, tokenizer, device=where, precision=precision)
+    if num_labels not in (None, engine.labels):
+        raise ModelError(f"expected a model of {num_labels} labels, found {engine.labels}")
+    encoder = PairEncoder(
+        tokenizer.backend,
+        tokenizer.limit(positions(model), folder.max_length, max_length),
+        max_query_length=max_query_length,
+        cut_left=tokenizer.cuts_left,
+    )
+    return LoadedModel(encoder, engine, _activation(activation_fn, folder, engine.labels))
+
+
+def _activation(
+    wanted: Callable[[Any], Any] | None, folder: ModelFolder, labels: int
+) -> Activation:
+    if wanted is not None:
+        return activations.of_torch(wanted)
+    if folder.activation is not None:
+        return activations.by_path(folder.activation)
+    return activations.default(labels)
