@@ -68,7 +68,7 @@ def environment_source() -> Source:
     other = {
         variable.upper().removeprefix(_PREFIX).lower().replace("__", "."): value
         for variable, value in os.environ.items()
-        if variable.upper().startswith(_PREFIX) and not variable.upper().startswith(_NOT_SETTINGS)
+        if value and _is_setting(variable.upper())
     }
     unknown = {name: value for name, value in other.items() if name.split(".")[0] not in known}
     return Source({**_nested(unknown), **known}, _variable)
@@ -92,6 +92,10 @@ def file_source(config: str | Path | None) -> Source:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: expected TOML, found: {error}") from error
     return Source(values, lambda name: f"{path}: {name}")
+
+
+def _is_setting(variable: str) -> bool:
+    return variable.startswith(_PREFIX) and not variable.startswith(_NOT_SETTINGS)
 
 
 def _variable(name: str) -> str:
