@@ -1,0 +1,177 @@
+"""Fusion of what the scores say: each method takes columns (s, n) and returns (n,) float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import FusionError
+from pipeline.fusion.columns import Columns, as_columns, as_fused, as_weights
+from pipeline.fusion.formulas import sigmoid, theoretical_min_max
+from pipeline.fusion.normalization import Normalization, normalize
+
+__all__ = [
+    "Missing",
+    "log_odds",
+    "reranker",
+    "rescore",
+    "tm2c2",
+    "weighted",
+]
+
+Missing: TypeAlias = Literal["below", "zero"]
+"""A document that a column of weight above 0 lacks: below all others, or that column adds 0."""
+
+RescoreMode: TypeAlias = Literal["total", "avg", "max", "min", "multiply"]
+
+_LEAST_ODDS = 1e-7  # a float32 probability comes no closer to 1 than this
+
+
+def reranker(columns: Columns) -> NDArray[np.float32]:
+    """Take the last column, the cross-encoder's score, alone.
+
+    What it did not score stays below, in the first stage's order.
+    """
+    return as_fused(as_columns(columns)[-1])
+
+
+def weighted(
+    columns: Columns,
+    *,
+    weights: Sequence[float] | None = None,
+    normalizer: Normalization = "min-max",
+    missing: Missing = "below",
+) -> NDArray[np.float32]:
+    """Add up normalised scores by weight: ``sum w s~``, the convex combination.
+
+    Args:
+        columns: (s, n) scores.
+        weights: (s,) at least 0, need not add up to 1; equal where none are given.
+        normalizer: one for all columns, or one for each.
+        missing: ``below``: a sum that lacks a part cannot be compared with a whole one, so the
+            document stays below those that have all; ``zero``: the missing part adds nothing.
+
+    Raises:
+        FusionError: when columns, weights or normaliser cannot be used.
+
+    """
+    values = as_columns(columns)
+    return _sum(normalize(values, normalizer), as_weights(weights, len(values)), missing)
+
+
+def tm2c2(
+    columns: Columns, *, alpha: float = 0.8, logits: bool = False, missing: Missing = "below"
+) -> NDArray[np.float32]:
+    """Combine with theoretical minima: ``alpha f(CE) + (1 - alpha) f(BM25)``, f = s / max.
+
+    Source: Bruch, Gai & Ingber 2022 (arXiv:2210.11934), which take the least score that a scorer
+    can give in place of the list's minimum, and find alpha 0.8 good throughout. Both infima are
+    0 here, so that a cross-encoder's logits must become probabilities first: ``logits``.
+
+    Args:
+        columns: (2, n) BM25 scores, and probabilities or logits.
+        alpha: the second column's weight, 0 to 1.
+        logits: whether the second column holds logits, to be put through the sigmoid.
+        missing: see ``weighted``.
+
+    Raises:
+        FusionError: when the columns are not two, one is negative, or alpha is out of bounds.
+
+    """
+    first, second = _two(as_columns(columns), "tm2c2")
+    if not 0 <= alpha <= 1:
+        raise FusionError(f"expected alpha from 0 to 1, found {alpha}")
+    scaled = np.stack(
+        [theoretical_min_max(first), theoretical_min_max(sigmoid(second) if logits else second)]
+    )
+    return _sum(scaled, np.array([1 - alpha, alpha]), missing)
+
+
+def log_odds(
+    columns: Columns,
+    *,
+    weights: Sequence[float] | None = None,
+    calibration: Normalization = "none",
+    missing: Missing = "below",
+) -> NDArray[np.float32]:
+    """Add up evidence: ``sum w log(p / (1 - p))`` of calibrated probabilities p.
+
+    Source: naive Bayes; as fusion of searches, Bayesian BM25's log-odds conjunction.
+
+    Args:
+        columns: (s, n) probabilities, or scores that ``calibration`` turns into such.
+        weights: (s,) at least 0; 1/s each where none are given, which is the mean.
+        calibration: normalisers onto 0..1, for example
+            ``[{"name": "sigmoid", "center": 10, "temperature": 3}, "none"]``.
+        missing: see ``weighted``; 0 are even odds.
+
+    Raises:
+        FusionError: when a calibrated score is not a probability.
+
+    """
+    p = normalize(as_columns(columns), calibration)
+    if ((p < 0) | (p > 1)).any():
+        raise FusionError(
+            f"log-odds expects probabilities, found scores from {np.nanmin(p):g} to "
+            f"{np.nanmax(p):g}: give 'calibration', for logits ['sigmoid', ...]"
+        )
+    p = np.clip(p, _LEAST_ODDS, 1 - _LEAST_ODDS)  # one scorer's certainty is not infinite
+    return _sum(np.log(p) - np.log1p(-p), as_weights(weights, len(p)), missing)
+
+
+def rescore(
+    columns: Columns,
+    *,
+    mode: RescoreMode = "total",
+    query_weight: float = 1.0,
+    rescore_query_weight: float = 1.0,
+) -> NDArray[np.float32]:
+    """Rescore as Elasticsearch does: ``query_weight s1 (mode) rescore_query_weight s2``.
+
+    Source: Elasticsearch, "Rescore search results": score_mode total, avg, max, min, multiply.
+    As there, a document that was not rescored keeps ``query_weight s1`` and takes part.
+
+    Raises:
+        FusionError: when the columns are not two, or the mode is unknown.
+
+    """
+    first, second = _two(as_columns(columns), "rescore")
+    if mode not in _MODES:
+        raise FusionError(f"unknown rescore mode {mode!r}: expected one of {', '.join(_MODES)}")
+    if not np.isfinite([query_weight, rescore_query_weight]).all():
+        raise FusionError(
+            f"expected finite weights, found {query_weight} and {rescore_query_weight}"
+        )
+    first, second = query_weight * first, rescore_query_weight * second
+    return as_fused(np.where(np.isnan(second), first, _MODES[mode](first, second)))
+
+
+_MODES: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
+    "total": np.add,
+    "avg": lambda first, second: (first + second) / 2,
+    "max": np.maximum,
+    "min": np.minimum,
+    "multiply": np.multiply,
+}
+
+
+def _two(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:
+    if len(values) != 2:
+        raise FusionError(f"{method} fuses two score columns, found {len(values)}")
+    return values
+
+
+def _sum(
+    values: NDArray[np.float64], weights: NDArray[np.float64], missing: Missing
+) -> NDArray[np.float32]:
+    """Add up (s, n) values by (s,) weights; a column of weight 0 has no say, nor have its gaps."""
+    if missing not in ("below", "zero"):
+        raise FusionError(f"unknown rule missing={missing!r}: expected 'below' or 'zero'")
+    values, weights = values[weights > 0], weights[weights > 0]
+    absent = np.isnan(values)
+    total = weights @ np.where(absent, 0.0, values)
+    lacking = absent.any(axis=0) if missing == "below" else absent.all(axis=0)
+    return as_fused(np.where(lacking, np.nan, total))

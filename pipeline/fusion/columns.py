@@ -1,0 +1,99 @@
+"""What all fusion methods share: checks of their input, ranks, and the cast of their output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.errors import FusionError
+
+__all__ = ["Columns", "Fusion", "as_columns", "as_fused", "as_weights", "positive", "ranks"]
+
+Columns: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+
+Fusion: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Columns (s, n), first stage first, NaN where a scorer did not score -> (n,) float32,
+higher is better, NaN for a document that stays below the others in the first stage's order."""
+
+
+def as_columns(columns: ArrayLike) -> NDArray[np.float64]:
+    """Check score columns and return them as (s, n) float64.
+
+    Raises:
+        FusionError: when they are not a matrix of at least one row, or one is infinite.
+
+    """
+    values = np.asarray(columns, dtype=np.float64)
+    if values.ndim != 2 or len(values) == 0:
+        raise FusionError(
+            f"expected score columns of shape (scorers, documents), found shape {values.shape}"
+        )
+    if np.isinf(values).any():
+        scorer, document = np.argwhere(np.isinf(values))[0]
+        raise FusionError(
+            f"expected finite scores (NaN where not scored), found {values[scorer, document]} "
+            f"in column {scorer} for document {document}"
+        )
+    return values
+
+
+def as_fused(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Cast fused scores to float32.
+
+    Raises:
+        FusionError: when one is too large for it.
+
+    """
+    with np.errstate(over="ignore"):
+        fused = values.astype(np.float32)
+    if np.isinf(fused).any():
+        raise FusionError(
+            "fused scores exceed float32: normalise the columns first, or lower the weights"
+        )
+    return fused
+
+
+def as_weights(weights: Sequence[float] | None, s: int) -> NDArray[np.float64]:
+    """Return (s,) weights; 1/s each where none are given.
+
+    Raises:
+        FusionError: when they are not s finite numbers of at least 0, one of them above.
+
+    """
+    if weights is None:
+        return np.full(s, 1 / s)
+    values = np.asarray(weights, dtype=np.float64)
+    if values.shape != (s,):
+        raise FusionError(f"expected {s} weights, one a score column, found {list(weights)}")
+    if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
+        raise FusionError(
+            f"expected finite weights of at least 0, one of them above, found {list(weights)}"
+        )
+    return values
+
+
+def positive(name: str, value: float) -> float:
+    """Return the value of a parameter that must be a finite number above zero.
+
+    Raises:
+        FusionError: when it is not.
+
+    """
+    if not (np.isfinite(value) and value > 0):
+        raise FusionError(f"expected {name} above 0, found {value}")
+    return value
+
+
+def ranks(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (s, n) ranks from 1, best first in each column; NaN where not scored.
+
+    Equal scores get successive ranks in the documents' order, which is the first stage's.
+    """
+    order = np.argsort(-columns, axis=1, kind="stable")  # NaN goes last
+    result = np.empty_like(columns)
+    np.put_along_axis(result, order, np.arange(1.0, columns.shape[1] + 1)[None, :], axis=1)
+    result[np.isnan(columns)] = np.nan
+    return result
