@@ -11,8 +11,8 @@ What a filter means, for all of them:
   and false with themselves, numbers with numbers, whether integer or not. ``"2000"`` is not 2000,
   and true is not 1.
 
-``retriever.matching.matches`` is this meaning as plain code; ``retriever.filter_json`` reads filters
-written as JSON.
+``retriever.matching.matches`` is this meaning as plain code; ``retriever.filter_json`` reads
+filters written as JSON.
 """
 
 from __future__ import annotations

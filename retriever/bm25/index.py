@@ -1,0 +1,180 @@
+"""The in-process index."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from retriever.analysis import Analyzer, get_analyzer
+from retriever.base import QueryError
+from retriever.bm25.building import write_segment
+from retriever.bm25.folders import new_folder
+from retriever.bm25.manifest import FORMAT, Manifest, SegmentRecord
+from retriever.bm25.segment import copy_segment
+from retriever.bm25.snapshot import Snapshot, load_snapshot
+from retriever.bm25.storage import FolderStorage, MemoryStorage, Storage
+from retriever.documents import Document
+from retriever.filters import Filter
+from retriever.hits import Hits
+from retriever.scoring import Lucene, Scoring, describe, formula
+
+__all__ = ["BM25Index"]
+
+
+class BM25Index:
+    """An exact BM25 index in this process: on disk or in memory, searched from many threads.
+
+    It is made by :meth:`build` and :meth:`open`.
+    """
+
+    def __init__(self, storage: Storage, *, scoring: Scoring | None = None) -> None:
+        manifest = storage.manifest()
+        self._storage = storage
+        self._scoring = scoring or formula(**manifest.scoring)
+        self._analyzer = get_analyzer(manifest.analyzer)
+        self._snapshot = load_snapshot(storage, self._scoring)
+
+    @classmethod
+    def build(
+        cls,
+        documents: Iterable[Document],
+        path: str | os.PathLike[str] | None = None,
+        *,
+        analyzer: str | Analyzer = "english",
+        scoring: Scoring = Lucene(),  # noqa: B008 - frozen
+        threads: int = 1,
+        overwrite: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> Self:
+        """Index documents, read as a stream.
+
+        Args:
+            documents: each id once.
+            path: the folder to write; in memory when ``None``. Nothing stands under this name
+                before everything is written.
+            analyzer: text -> terms, by name or as an object.
+            scoring: the formula that searches use unless told otherwise; Elasticsearch's default.
+            threads: for the analysis.
+            overwrite: replace an index that stands there, once the new one is whole.
+            progress: called now and then with the number of documents done.
+
+        Raises:
+            DuplicateIdError: when an id comes twice.
+            CorpusError: when a document's metadata are no JSON values.
+            IndexExistsError: when something stands at ``path``.
+            StorageError: when it cannot be written.
+
+        """
+        how = get_analyzer(analyzer)
+        empty = Manifest(how.spec(), describe(scoring))
+        encoder = how.encoder(threads=threads)
+
+        def fill(storage: Storage) -> tuple[SegmentRecord, ...]:
+            name = write_segment(storage, documents, encoder, progress=progress)
+            return (SegmentRecord(storage.record(name)),)
+
+        if path is None:
+            memory = MemoryStorage(empty)
+            memory.commit(empty.next(fill(memory)))
+            return cls(memory)
+        return cls(new_folder(Path(path), empty, fill, overwrite=overwrite))
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, scoring: Scoring | None = None) -> Self:
+        """Open an index folder; its arrays are mapped, not read.
+
+        Args:
+            path: the folder.
+            scoring: another formula, or other parameters, than the index was built with.
+
+        Raises:
+            NotAnIndexError: when there is none.
+            FormatError: when another version wrote it.
+            CorruptIndexError: when it is damaged.
+
+        """
+        return cls(FolderStorage(Path(path)), scoring=scoring)
+
+    @property
+    def analyzer(self) -> Analyzer:
+        """What turns documents and queries into terms."""
+        return self._analyzer
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The commit that searches see."""
+        return self._snapshot
+
+    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
+        """Return the best ``k`` documents of each query: see ``Retriever.search``."""
+        if isinstance(queries, str):
+            raise QueryError("queries: expected a list of strings, found one string; put it in []")
+        if k < 1:
+            raise QueryError(f"k: expected at least 1, found {k}")
+        snapshot = self._snapshot
+        return [self._search(snapshot, query, k, filter) for query in queries]
+
+    def get(self, id: str) -> Document:
+        """Return the document with this id.
+
+        Raises:
+            KeyError: when there is none.
+
+        """
+        snapshot = self._snapshot
+        number = snapshot.find(id)
+        if number < 0:
+            raise KeyError(id)
+        return snapshot.document(number)
+
+    def __contains__(self, id: str) -> bool:
+        return self._snapshot.find(id) >= 0
+
+    def __len__(self) -> int:
+        return len(self._snapshot)
+
+    def info(self) -> dict[str, Any]:
+        """Describe the index, in JSON values."""
+        snapshot, manifest = self._snapshot, self._snapshot.manifest
+        return {
+            "format": FORMAT,
+            "generation": manifest.generation,
+            "documents": len(snapshot),
+            "deleted": sum(map(len, snapshot.segments)) - len(snapshot),
+            "terms": snapshot.totals.length,
+            "average_length": snapshot.average_length,
+            "segments": len(snapshot.segments),
+            "bytes": sum(record.size for record in manifest.files()),
+            "analyzer": manifest.analyzer,
+            "scoring": manifest.scoring,
+            "fields": sorted(snapshot.fields),
+        }
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write a copy of the index as a folder.
+
+        Raises:
+            IndexExistsError: when something stands there.
+            StorageError: when it cannot be written.
+
+        """
+        snapshot = self._snapshot
+
+        def fill(storage: Storage) -> tuple[SegmentRecord, ...]:
+            return tuple(copy_segment(segment, storage) for segment in snapshot.segments)
+
+        empty = replace(snapshot.manifest, segments=(), generation=0)
+        new_folder(Path(path), empty, fill, overwrite=overwrite)
+
+    def _search(self, snapshot: Snapshot, query: str, k: int, filter: Filter | None) -> Hits:
+        numbers, scores = snapshot.search(Counter(self._analyzer.terms(query)), k, filter)
+        found = numbers.tolist()
+        return Hits.of(
+            [snapshot.id(number) for number in found],
+            scores,
+            [snapshot.contents(number) for number in found],
+        )

@@ -1,0 +1,238 @@
+"""An index at one commit: what every search sees from its beginning to its end."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever.bm25.manifest import Manifest
+from retriever.bm25.masks import check_fields, filter_mask
+from retriever.bm25.segment import Segment, Totals
+from retriever.bm25.storage import Storage
+from retriever.documents import Document
+from retriever.filters import Filter
+from retriever.scoring import Lucene, Scoring
+
+if TYPE_CHECKING:
+    from retriever.bm25.kernels import Scratch
+
+__all__ = ["Snapshot", "TermStatistics", "load_snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class TermStatistics:
+    """What a collection knows of one term.
+
+    Attributes:
+        df: in how many documents it stands.
+        numbers: (s,) its number in each segment, -1 where it is not.
+
+    """
+
+    df: int
+    numbers: tuple[int, ...]
+
+
+class Snapshot:
+    """The segments of one commit with their common statistics; safe to use from many threads.
+
+    Documents are numbered through all segments, oldest first; a deleted one keeps its number until
+    its segment is merged.
+
+    Attributes:
+        manifest: of the commit.
+        segments: (s,) oldest first.
+        scoring: the formula of this view; the index's own unless told otherwise.
+        totals: of the living documents.
+
+    """
+
+    def __init__(self, manifest: Manifest, segments: Sequence[Segment], scoring: Scoring) -> None:
+        self.manifest = manifest
+        self.segments = tuple(segments)
+        self.scoring = scoring
+        self.totals = sum((segment.totals for segment in self.segments), Totals())
+        self._bases = list(accumulate(map(len, self.segments), initial=0))
+        self._local = threading.local()
+
+    def __len__(self) -> int:
+        return self.totals.documents
+
+    @property
+    def n_docs(self) -> int:
+        """N of the formula. Lucene counts the documents that have a term, the others count all."""
+        lucene = isinstance(self.scoring, Lucene)
+        return self.totals.nonempty if lucene else self.totals.documents
+
+    @property
+    def average_length(self) -> float:
+        """The mean length of the ``n_docs`` documents in terms; 1 where none has a term."""
+        return self.totals.length / self.n_docs if self.totals.length else 1.0
+
+    @cached_property
+    def fields(self) -> set[str]:
+        """The metadata fields that a document has."""
+        return {field for segment in self.segments for field in segment.columns.fields}
+
+    @cached_property
+    def impacts(self) -> list[NDArray[np.float32]]:
+        """What each segment's distinct pairs (tf, length) are worth; see ``Postings.impacts``."""
+        return [
+            segment.postings.impacts(self.scoring, self.average_length) for segment in self.segments
+        ]
+
+    def term_statistics(self, term: str) -> TermStatistics:
+        """Return what is known of an analysed term."""
+        numbers = tuple(segment.terms.find(term) for segment in self.segments)
+        found = zip(self.segments, numbers, strict=True)
+        return TermStatistics(sum(seg.df(i) for seg, i in found if i >= 0), numbers)
+
+    def idf(self, statistics: Sequence[TermStatistics]) -> NDArray[np.float64]:
+        """Return the weights of (t,) terms that stand in at least one document each."""
+        dfs = [each.df for each in statistics]
+        return self.scoring.idf(dfs, self.n_docs, floor=self._idf_floor)
+
+    def search(
+        self, terms: Mapping[str, float], k: int, filter: Filter | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the best documents' numbers and scores, best first, of equal ones the oldest.
+
+        Args:
+            terms: analysed terms, with how much each counts (how often it stands in the query).
+            k: how many documents at most; at least 1.
+            filter: only documents that match it are considered.
+
+        Returns:
+            numbers (r,) int64, scores (r,) float32.
+
+        Raises:
+            QueryError: when the filter names a field that no document has.
+
+        """
+        if filter is not None and len(self):
+            check_fields(filter, self.fields)
+        known = [(self.term_statistics(term), count) for term, count in terms.items()]
+        known = [(statistics, count) for statistics, count in known if statistics.df]
+        numbers, scores = np.empty(0, np.int64), np.empty(0, np.float32)
+        if not known:
+            return numbers, scores
+        idf = self.idf([statistics for statistics, _ in known])
+        weights = idf * [count for _, count in known]
+        rows = np.array([statistics.numbers for statistics, _ in known], np.int32)
+        for i in range(len(self.segments)):
+            threshold = float(scores[k - 1]) if len(scores) >= k else -np.inf
+            more = self._search_segment(i, rows[:, i], weights, k, filter, threshold)
+            numbers = np.concatenate((numbers, more[0] + self._bases[i]))
+            scores = np.concatenate((scores, more[1]))
+            best = np.argsort(-scores, kind="stable")[:k]
+            numbers, scores = numbers[best], scores[best]
+        return numbers, scores + np.float32(weights.sum() * self.scoring.baseline)
+
+    def find(self, id: str) -> int:
+        """Return the number of the document with this id, or -1 where there is none."""
+        for base, segment in zip(self._bases, self.segments, strict=False):
+            number = segment.find(id)
+            if number >= 0:
+                return base + number
+        return -1
+
+    def id(self, number: int) -> str:
+        """Return a document's id."""
+        segment, local = self.locate(number)
+        return segment.documents.ids[local]
+
+    def contents(self, number: int) -> str:
+        """Return a document's title and text as one."""
+        segment, local = self.locate(number)
+        return segment.documents.contents(local)
+
+    def document(self, number: int) -> Document:
+        """Return a whole document."""
+        segment, local = self.locate(number)
+        return segment.documents.document(local)
+
+    def locate(self, number: int) -> tuple[Segment, int]:
+        """Return a document's segment and its number there."""
+        i = bisect_right(self._bases, number) - 1
+        return self.segments[i], number - self._bases[i]
+
+    def _search_segment(
+        self,
+        i: int,
+        terms: NDArray[np.int32],
+        weights: NDArray[np.float64],
+        k: int,
+        filter: Filter | None,
+        threshold: float,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        from retriever.bm25.kernels import top_k
+
+        segment = self.segments[i]
+        mask = segment.alive
+        if filter is not None:
+            matching = filter_mask(filter, segment.columns, len(segment))
+            mask = matching if mask is None else matching & mask
+        here = terms >= 0
+        return top_k(
+            segment.postings,
+            terms[here],
+            weights[here].astype(np.float32),
+            self.impacts[i],
+            k,
+            mask=None if mask is None else mask.view(np.uint8),
+            scratch=self._scratch(),
+            threshold=threshold,
+        )
+
+    def _scratch(self) -> Scratch:
+        from retriever.bm25.kernels import Scratch
+
+        if not hasattr(self._local, "scratch"):
+            self._local.scratch = Scratch(max(map(len, self.segments)))
+        scratch: Scratch = self._local.scratch
+        return scratch
+
+    @cached_property
+    def _idf_floor(self) -> float | None:
+        dfs: dict[str, int] = {}
+        if self.scoring.floor(np.ones(1), 1) is None:  # a formula without one reads no df
+            return None
+        for segment in self.segments:
+            for term, df in zip(segment.terms, segment.dfs().tolist(), strict=True):
+                dfs[term] = dfs.get(term, 0) + df
+        living = np.array([df for df in dfs.values() if df], np.int64)
+        return self.scoring.floor(living, self.n_docs)
+
+
+def load_snapshot(storage: Storage, scoring: Scoring, previous: Snapshot | None = None) -> Snapshot:
+    """Open the newest commit; segments that ``previous`` has open too are shared with it."""
+    while True:
+        manifest = storage.manifest()
+        try:
+            return Snapshot(manifest, _open(storage, manifest, previous), scoring)
+        except FileNotFoundError:
+            # A writer replaced this commit, and removed its files, since the manifest was read.
+            if storage.manifest().generation == manifest.generation:
+                raise
+
+
+def _open(storage: Storage, manifest: Manifest, previous: Snapshot | None) -> list[Segment]:
+    opened = {} if previous is None else {s.record.file: s for s in previous.segments}
+    segments = []
+    for record in manifest.segments:
+        old = opened.get(record.file)
+        if old is not None and old.record == record:
+            segments.append(old)
+            continue
+        arrays = storage.read(record.file) if old is None else old.arrays
+        deletes = None if record.deletes is None else storage.read(record.deletes)
+        segments.append(Segment(record, arrays, deletes))
+    return segments

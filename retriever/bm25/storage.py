@@ -1,0 +1,235 @@
+"""Where an index's files are: a folder, or memory.
+
+A commit in a folder is one rename: the files that are new are on the disk before the manifest
+that names them replaces the old one. Whatever happens in between, the old manifest and all its
+files are whole; what a dead writer left behind is named by no manifest and is removed by the next
+writer. Files are removed as soon as no manifest names them: readers that still have them mapped
+keep them until they let go.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from retriever.base import CorruptIndexError, NotAnIndexError
+from retriever.bm25.container import ArraySink, Container, ContainerWriter, MemorySink, writing
+from retriever.bm25.lock import WriterLock
+from retriever.bm25.manifest import FileRecord, Manifest
+
+__all__ = ["FolderStorage", "MemoryStorage", "Storage"]
+
+_MANIFEST = "manifest.json"
+_OURS = re.compile(r"(segment|deletes|run)-(\d+)|manifest\.json\.new")
+
+
+class Storage(Protocol):
+    """Files of arrays by name, and a manifest that names those that count."""
+
+    def manifest(self) -> Manifest:
+        """Return the newest commit."""
+        ...
+
+    def read(self, record: FileRecord) -> Mapping[str, NDArray[Any]]:
+        """Return the arrays of a file."""
+        ...
+
+    def new_name(self, kind: str) -> str:
+        """Return a name that no file has."""
+        ...
+
+    def write(self, name: str) -> AbstractContextManager[ArraySink]:
+        """Write a file: whole when the block ends, gone when it fails."""
+        ...
+
+    def record(self, name: str) -> FileRecord:
+        """Return what a manifest says of a file that was written."""
+        ...
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make this the newest commit, and remove the files that it does not name."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        ...
+
+    def lock(self) -> WriterLock | None:
+        """Become the only writer, where several could be."""
+        ...
+
+
+class MemoryStorage:
+    """An index that lives as long as its process."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._files: dict[str, MemorySink] = {}
+        self._names = 0
+
+    def manifest(self) -> Manifest:
+        """Return the newest commit."""
+        return self._manifest
+
+    def read(self, record: FileRecord) -> Mapping[str, NDArray[Any]]:
+        """Return the arrays of a file."""
+        return self._files[record.name]
+
+    def new_name(self, kind: str) -> str:
+        """Return a name that no file has."""
+        self._names += 1
+        return f"{kind}-{self._names:06}"
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[ArraySink]:
+        """Keep what is written in the block."""
+        sink = MemorySink()
+        yield sink
+        sink.finish()
+        self._files[name] = sink
+
+    def record(self, name: str) -> FileRecord:
+        """Return what a manifest says of a file."""
+        return FileRecord(name, sum(array.nbytes for array in self._files[name].values()), 0)
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make this the newest commit."""
+        self._manifest = manifest
+        keep = {record.name for record in manifest.files()}
+        self._files = {name: sink for name, sink in self._files.items() if name in keep}
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        del self._files[name]
+
+    def lock(self) -> WriterLock | None:
+        """Return nothing: nobody else can write here."""
+        return None
+
+
+class FolderStorage:
+    """An index in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def manifest(self) -> Manifest:
+        """Return the newest commit.
+
+        Raises:
+            NotAnIndexError: when the folder has no manifest.
+            FormatError: when another version wrote it.
+            CorruptIndexError: when it is damaged.
+
+        """
+        path = self.folder / _MANIFEST
+        try:
+            return Manifest.from_bytes(path.read_bytes(), path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotAnIndexError(
+                f"{self.folder}: expected the folder of an index, but it has no {_MANIFEST}; "
+                "check the path, or build an index there"
+            ) from error
+
+    def read(self, record: FileRecord) -> Container:
+        """Return the arrays of a file.
+
+        Raises:
+            FileNotFoundError: when it is not there.
+            CorruptIndexError: when it is not the one that the manifest names.
+
+        """
+        container = Container(self.folder / record.name)
+        if (container.size, container.checksum) != (record.size, record.checksum):
+            raise CorruptIndexError(
+                f"{container.path}: expected {record.size} bytes with checksum "
+                f"{record.checksum:08x}, found {container.size} bytes with checksum "
+                f"{container.checksum:08x}; restore the folder from a copy or build it again"
+            )
+        return container
+
+    def new_name(self, kind: str) -> str:
+        """Return a name that no file has."""
+        numbers = [int(m[2]) for f in self.folder.iterdir() if (m := _OURS.match(f.name)) and m[2]]
+        return f"{kind}-{max(numbers, default=0) + 1:06}"
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[ArraySink]:
+        """Write a file: whole and on the disk when the block ends, gone when it fails.
+
+        Raises:
+            StorageError: when the system does not let it be written.
+
+        """
+        writer = ContainerWriter(self.folder / name)
+        try:
+            yield writer
+            writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+
+    def record(self, name: str) -> FileRecord:
+        """Return what a manifest says of a file."""
+        container = Container(self.folder / name)
+        return FileRecord(name, container.size, container.checksum)
+
+    def commit(self, manifest: Manifest) -> None:
+        """Replace the manifest, and remove the files that it does not name.
+
+        Raises:
+            StorageError: when the system does not let it be written; the old commit stands.
+
+        """
+        new = self.folder / f"{_MANIFEST}.new"
+        with writing(self.folder / _MANIFEST):
+            with new.open("wb") as file:
+                file.write(manifest.to_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(self.folder)  # the names of the new files, before the one that needs them
+            new.replace(self.folder / _MANIFEST)
+            sync_folder(self.folder)
+        self.sweep(manifest)
+
+    def sweep(self, manifest: Manifest) -> None:
+        """Remove the index files that the manifest does not name."""
+        keep = {record.name for record in manifest.files()}
+        for path in self.folder.iterdir():
+            if path.name not in keep and _OURS.fullmatch(path.name):
+                self.remove(path.name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        # Where a system refuses to remove what a reader has mapped, a later sweep will.
+        with suppress(OSError):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def lock(self) -> WriterLock:
+        """Become the only writer, and remove what a dead one left behind.
+
+        Raises:
+            LockedError: when there is another writer.
+
+        """
+        with writing(self.folder / "writer.lock"):
+            lock = WriterLock(self.folder)
+        self.sweep(self.manifest())
+        return lock
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the folder's entries are on the disk."""
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,173 @@
+"""The documents' texts: each one a compressed frame that is read alone.
+
+A frame is one document's title, text and metadata, compressed by Zstandard with a dictionary
+that is trained on the segment's first documents. On scientific abstracts that is smaller than
+zlib over blocks of sixteen (0.37 of the raw bytes against 0.39) and reads one document in 3 µs
+where unpacking such a block takes 110 µs.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import threading
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from retriever.base import CorpusError, CorruptIndexError, DuplicateIdError
+from retriever.bm25.container import ArraySink
+from retriever.bm25.strings import StringTable, decode, encode, put_strings
+from retriever.documents import Document
+
+__all__ = ["DocumentStore", "DocumentWriter"]
+
+_HEAD = struct.Struct("<II")  # bytes of the title and of the text
+_SAMPLE_BYTES = 4 << 20
+_SAMPLE_LEAST = 1000  # documents; fewer do not pay for a dictionary
+_DICTIONARY_BYTES = 32 << 10
+_LEVEL = 3
+
+
+class DocumentWriter:
+    """Writes documents one after another into a segment."""
+
+    def __init__(self, sink: ArraySink) -> None:
+        self._sink = sink
+        self._numbers: dict[str, int] = {}
+        self._ends = array("q", [0])
+        self._samples: list[bytes] = []
+        self._sampled = 0
+        self._dictionary = b""
+        self._compressor: zstandard.ZstdCompressor | None = None
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def add(self, document: Document) -> None:
+        """Write the next document.
+
+        Raises:
+            DuplicateIdError: when one with its id was written already.
+            CorpusError: when its metadata are no JSON values.
+
+        """
+        if document.id in self._numbers:
+            raise DuplicateIdError(
+                f"expected each id once, found {document.id!r} twice; rename or drop one"
+            )
+        self.add_frame(document.id, _pack(document))
+
+    def add_frame(self, id: str, frame: bytes) -> None:
+        """Write the next document as another store has it."""
+        self._numbers[id] = len(self._numbers)
+        if self._compressor is not None:
+            self._write(self._compressor, frame)
+            return
+        self._samples.append(frame)
+        self._sampled += len(frame)
+        if self._sampled >= _SAMPLE_BYTES:
+            self._start()
+
+    def finish(self) -> None:
+        """Write what is left, and the table of ids."""
+        if self._compressor is None:
+            self._start()
+        self._sink.put("documents.dictionary", np.frombuffer(self._dictionary, np.uint8))
+        self._sink.put("documents.offsets", np.frombuffer(self._ends, np.int64))
+        put_strings(self._sink, "ids", self._numbers)
+
+    def _start(self) -> None:
+        trained = None
+        if len(self._samples) >= _SAMPLE_LEAST:
+            trained = _train(self._samples)
+        if trained is not None:
+            self._dictionary = trained.as_bytes()
+        self._compressor = zstandard.ZstdCompressor(_LEVEL, dict_data=trained)
+        for frame in self._samples:
+            self._write(self._compressor, frame)
+        self._samples = []
+
+    def _write(self, compressor: zstandard.ZstdCompressor, frame: bytes) -> None:
+        data = compressor.compress(frame)
+        self._sink.append("documents.data", data)
+        self._ends.append(self._ends[-1] + len(data))
+
+
+def _train(samples: Sequence[bytes]) -> zstandard.ZstdCompressionDict | None:
+    # Zstandard refuses samples that are too short or too much alike to learn from.
+    try:
+        return zstandard.train_dictionary(_DICTIONARY_BYTES, list(samples))
+    except zstandard.ZstdError:
+        return None
+
+
+def _pack(document: Document) -> bytes:
+    title, text = encode(document.title), encode(document.text)
+    try:
+        metadata = json.dumps(dict(document.metadata)).encode() if document.metadata else b""
+    except (TypeError, ValueError) as error:
+        raise CorpusError(
+            f"document {document.id!r}: expected metadata of JSON values, found {error}"
+        ) from error
+    return b"".join((_HEAD.pack(len(title), len(text)), title, text, metadata))
+
+
+class DocumentStore:
+    """The documents of one segment, by number."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.ids = StringTable(arrays, "ids")
+        self._offsets = arrays["documents.offsets"]
+        self._data = arrays.get("documents.data", np.empty(0, np.uint8))
+        self._dictionary = arrays["documents.dictionary"]
+        self._local = threading.local()
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def contents(self, number: int) -> str:
+        """Return a document's title and text as one: ``Document.contents``."""
+        frame = self.frame(number)
+        title, text = _HEAD.unpack_from(frame)
+        start = _HEAD.size
+        body = decode(frame[start + title : start + title + text])
+        return f"{decode(frame[start : start + title])}\n{body}" if title else body
+
+    def document(self, number: int) -> Document:
+        """Return a whole document."""
+        frame = self.frame(number)
+        title, text = _HEAD.unpack_from(frame)
+        middle = _HEAD.size + title
+        metadata = frame[middle + text :]
+        return Document(
+            self.ids[number],
+            text=decode(frame[middle : middle + text]),
+            title=decode(frame[_HEAD.size : middle]),
+            metadata=json.loads(metadata) if metadata else {},
+        )
+
+    def frame(self, number: int) -> bytes:
+        """Return a document as ``DocumentWriter.add_frame`` takes it."""
+        data = self._data[self._offsets[number] : self._offsets[number + 1]]
+        try:
+            return self._decompressor().decompress(data.data)
+        except zstandard.ZstdError as error:
+            raise CorruptIndexError(
+                f"the text of document {self.ids[number]!r} cannot be unpacked ({error}); "
+                "restore the index from a copy or build it again"
+            ) from error
+
+    def _decompressor(self) -> zstandard.ZstdDecompressor:
+        # One for each thread: a decompressor is not to be shared.
+        if not hasattr(self._local, "decompressor"):
+            trained = None
+            if len(self._dictionary):
+                trained = zstandard.ZstdCompressionDict(self._dictionary.tobytes())
+            self._local.decompressor = zstandard.ZstdDecompressor(dict_data=trained)
+        decompressor: zstandard.ZstdDecompressor = self._local.decompressor
+        return decompressor

@@ -1,0 +1,80 @@
+"""Strings by number and numbers by string, in four arrays that can be memory-mapped.
+
+The numbers are found by a binary search among the sorted CRC-32 hashes of the strings, then by
+comparing bytes, so that nothing is loaded and equal hashes do no harm.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever.bm25.container import ArraySink
+
+__all__ = ["StringTable", "decode", "encode", "put_strings"]
+
+
+def encode(text: str) -> bytes:
+    """UTF-8; lone surrogates, which Python strings may hold, survive the round trip."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(data: bytes) -> str:
+    """Turn what ``encode`` made back into a string."""
+    return data.decode("utf-8", "surrogatepass")
+
+
+def put_strings(sink: ArraySink, name: str, strings: Iterable[str]) -> None:
+    """Write strings, numbered in their order, as the table ``name``."""
+    encoded = [encode(string) for string in strings]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
+    hashes = np.fromiter(map(zlib.crc32, encoded), np.uint32, len(encoded))
+    order = np.argsort(hashes, kind="stable").astype(np.int32)
+    sink.put(f"{name}.data", np.frombuffer(b"".join(encoded), np.uint8))
+    sink.put(f"{name}.offsets", offsets)
+    sink.put(f"{name}.hashes", hashes[order])
+    sink.put(f"{name}.order", order)
+
+
+class StringTable:
+    """The strings that ``put_strings`` wrote as ``name``."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:
+        self._data = arrays[f"{name}.data"]
+        self._offsets = arrays[f"{name}.offsets"]
+        self._hashes = arrays[f"{name}.hashes"]
+        self._order = arrays[f"{name}.order"]
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, number: int) -> str:
+        return decode(self._bytes(number))
+
+    def __iter__(self) -> Iterator[str]:
+        data = self._data.tobytes()
+        offsets = self._offsets.tolist()
+        for start, end in pairwise(offsets):
+            yield decode(data[start:end])
+
+    def find(self, string: str) -> int:
+        """Return the string's number, or -1 where it is not in the table."""
+        wanted = encode(string)
+        # A scalar of the array's own type: any other makes numpy convert the whole array.
+        value = np.uint32(zlib.crc32(wanted))
+        at = int(self._hashes.searchsorted(value))
+        while at < len(self._hashes) and self._hashes[at] == value:
+            number = int(self._order[at])
+            if self._bytes(number) == wanted:
+                return number
+            at += 1
+        return -1
+
+    def _bytes(self, number: int) -> bytes:
+        return self._data[self._offsets[number] : self._offsets[number + 1]].tobytes()
