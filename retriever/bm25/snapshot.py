@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -117,24 +117,87 @@ class Snapshot:
             QueryError: when the filter names a field that no document has.
 
         """
-        if filter is not None and len(self):
-            check_fields(filter, self.fields)
+        self.check(filter)
         known = [(self.term_statistics(term), count) for term, count in terms.items()]
         known = [(statistics, count) for statistics, count in known if statistics.df]
-        numbers, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         if not known:
-            return numbers, scores
-        idf = self.idf([statistics for statistics, _ in known])
-        weights = idf * [count for _, count in known]
-        rows = np.array([statistics.numbers for statistics, _ in known], np.int32)
-        for i in range(len(self.segments)):
-            threshold = float(scores[k - 1]) if len(scores) >= k else -np.inf
-            more = self._search_segment(i, rows[:, i], weights, k, filter, threshold)
-            numbers = np.concatenate((numbers, more[0] + self._bases[i]))
-            scores = np.concatenate((scores, more[1]))
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        weights = self.idf([each for each, _ in known]) * [count for _, count in known]
+        rows = np.array([each.numbers for each, _ in known], np.int32)
+
+        def search(i: int, threshold: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+            here = rows[:, i] >= 0
+            terms, mask = rows[here, i], self.allowed(i, filter)
+            return self.top_k(i, terms, weights[here].astype(np.float32), k, mask, threshold)
+
+        numbers, scores = self.collect(k, search)
+        return numbers, scores + np.float32(weights.sum() * self.scoring.baseline)
+
+    def collect(
+        self,
+        k: int,
+        search: Callable[[int, float], tuple[NDArray[np.int32], NDArray[np.float32]]],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Join the best documents of all segments.
+
+        Args:
+            k: how many documents at most; at least 1.
+            search: a segment's number and a threshold -> its best documents and their scores;
+                none that does not exceed the threshold is needed.
+
+        Returns:
+            numbers (r,) int64, scores (r,) float32, best first, of equal ones the oldest.
+
+        """
+        numbers, scores = np.empty(0, np.int64), np.empty(0, np.float32)
+        for i, base in enumerate(self._bases[:-1]):
+            found, more = search(i, float(scores[k - 1]) if len(scores) >= k else -np.inf)
+            numbers = np.concatenate((numbers, found + np.int64(base)))
+            scores = np.concatenate((scores, more))
             best = np.argsort(-scores, kind="stable")[:k]
             numbers, scores = numbers[best], scores[best]
-        return numbers, scores + np.float32(weights.sum() * self.scoring.baseline)
+        return numbers, scores
+
+    def check(self, filter: Filter | None) -> None:
+        """Refuse a filter on a field that no document has.
+
+        Raises:
+            QueryError: naming the field, and those that are spelled nearly so.
+
+        """
+        if filter is not None and len(self):
+            check_fields(filter, self.fields)
+
+    def allowed(self, i: int, filter: Filter | None) -> NDArray[np.bool_] | None:
+        """Return which documents of a segment live and match: (n,) bool, ``None`` for all."""
+        segment = self.segments[i]
+        if filter is None:
+            return segment.alive
+        matching = filter_mask(filter, segment.columns, len(segment))
+        return matching if segment.alive is None else matching & segment.alive
+
+    def top_k(
+        self,
+        i: int,
+        terms: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        k: int,
+        mask: NDArray[np.bool_] | None,
+        threshold: float,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Search one segment by its own term numbers: see ``kernels.top_k``."""
+        from retriever.bm25.kernels import top_k
+
+        return top_k(
+            self.segments[i].postings,
+            terms,
+            weights,
+            self.impacts[i],
+            k,
+            mask=None if mask is None else mask.view(np.uint8),
+            scratch=self._scratch(),
+            threshold=threshold,
+        )
 
     def find(self, id: str) -> int:
         """Return the number of the document with this id, or -1 where there is none."""
@@ -163,34 +226,6 @@ class Snapshot:
         """Return a document's segment and its number there."""
         i = bisect_right(self._bases, number) - 1
         return self.segments[i], number - self._bases[i]
-
-    def _search_segment(
-        self,
-        i: int,
-        terms: NDArray[np.int32],
-        weights: NDArray[np.float64],
-        k: int,
-        filter: Filter | None,
-        threshold: float,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        from retriever.bm25.kernels import top_k
-
-        segment = self.segments[i]
-        mask = segment.alive
-        if filter is not None:
-            matching = filter_mask(filter, segment.columns, len(segment))
-            mask = matching if mask is None else matching & mask
-        here = terms >= 0
-        return top_k(
-            segment.postings,
-            terms[here],
-            weights[here].astype(np.float32),
-            self.impacts[i],
-            k,
-            mask=None if mask is None else mask.view(np.uint8),
-            scratch=self._scratch(),
-            threshold=threshold,
-        )
 
     def _scratch(self) -> Scratch:
         from retriever.bm25.kernels import Scratch
