@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline.errors import FusionError
 from pipeline.fusion import fusion
 from retriever.base import RetrieverError
-from retriever.scoring import formula
+from retriever.scoring import Lucene, Scoring, formula
 
 __all__ = ["FusionSettings", "RerankerSettings", "RetrieverSettings", "Settings"]
 
@@ -30,10 +30,11 @@ class RetrieverSettings(_Section):
     Attributes:
         kind: "bm25", the in-process index.
         index: its folder.
-        analyzer: how text becomes terms, when an index is built.
-        scoring: the BM25 formula: lucene, okapi, l or plus.
-        k1: how slowly repetitions saturate; None is the formula's default, as below.
-        b: how much length counts.
+        analyzer: how text becomes terms, when an index is built; an index knows its own.
+        formula: the BM25 formula: lucene, okapi, l or plus. Where neither it nor a parameter is
+            set, an index is built with lucene and searched as it was built.
+        k1: how slowly repetitions of a term saturate; None is the formula's default, as below.
+        b: how much a document's length counts.
         lengths: "lucene-byte" rounds lengths as Lucene does; for the formula lucene only.
 
     """
@@ -41,21 +42,24 @@ class RetrieverSettings(_Section):
     kind: Literal["bm25"] = "bm25"
     index: Path | None = None
     analyzer: str = "english"
-    scoring: str = "lucene"
+    formula: str | None = None
     k1: float | None = None
     b: float | None = None
     lengths: Literal["exact", "lucene-byte"] | None = None
 
     @property
-    def scoring_parameters(self) -> dict[str, Any]:
-        """The formula's parameters that are set."""
+    def scoring(self) -> Scoring | None:
+        """The formula with its parameters; None where nothing is said of it."""
         given = {"k1": self.k1, "b": self.b, "lengths": self.lengths}
-        return {name: value for name, value in given.items() if value is not None}
+        parameters = {name: value for name, value in given.items() if value is not None}
+        if self.formula is None and not parameters:
+            return None
+        return formula(self.formula or Lucene.name, **parameters)
 
     @model_validator(mode="after")
     def _check_scoring(self) -> Self:
         try:
-            formula(self.scoring, **self.scoring_parameters)
+            _ = self.scoring
         except RetrieverError as error:
             raise ValueError(str(error)) from error
         return self
@@ -68,12 +72,16 @@ class RerankerSettings(_Section):
         model: one that ships (twopass/default), a folder, or a name on the Hugging Face hub.
         device: cpu, cuda, ...; None chooses.
         max_length: tokens a pair at most; None is the model's own.
+        precision: fp32, bf16 or fp16.
+        token_budget: padded tokens a batch at most; None is what suits the device.
 
     """
 
     model: str = "twopass/default"
     device: str | None = None
     max_length: Count | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    token_budget: Count | None = None
 
 
 class FusionSettings(BaseModel):

@@ -11,7 +11,7 @@ from retriever.corpus.rejects import Reject
 from retriever.corpus.sources import Source
 from retriever.corpus.text import check_encoding, read_lines
 
-__all__ = ["read_objects"]
+__all__ = ["parse_object", "read_objects"]
 
 
 def read_objects(source: Source, reject: Reject) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -20,14 +20,20 @@ def read_objects(source: Source, reject: Reject) -> Iterator[tuple[int, Mapping[
         if not line:
             continue
         try:
-            value = _parse(line)
+            value = parse_object(line)
         except CorpusError as error:
             reject(CorpusError(f"{source.place(number)}: {error}"))
         else:
             yield number, value
 
 
-def _parse(line: str) -> Mapping[str, Any]:
+def parse_object(line: str) -> Mapping[str, Any]:
+    """Parse one line.
+
+    Raises:
+        CorpusError: when it is not a JSON object, or not all of it is Unicode text.
+
+    """
     check_encoding(line)
     try:
         value = json.loads(line, parse_constant=_refuse_constant)

@@ -1,44 +1,75 @@
-"""Queries and their judgements, as BEIR keeps them."""
+"""Queries and their judgements."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from retriever.base import CorpusError, DuplicateIdError
 from retriever.corpus.fields import FieldNames, to_document
-from retriever.corpus.jsonl import read_objects
-from retriever.corpus.rejects import stop
-from retriever.corpus.sources import PathLike, Source
-from retriever.corpus.text import read_lines
+from retriever.corpus.jsonl import parse_object
+from retriever.corpus.sources import STDIN, PathLike, Source
+from retriever.corpus.text import check_encoding, read_lines
 
 __all__ = ["read_qrels", "read_queries"]
+
+_Parser: TypeAlias = Callable[[int, str], tuple[str, str]]
 
 _QRELS_HEADER = ["query-id", "corpus-id", "score"]
 
 
 def read_queries(path: PathLike) -> dict[str, str]:
-    """Read queries from JSON Lines (``_id``, ``text``), plain or gzipped: text by id, in order.
+    """Read queries: text by id, in the file's order.
+
+    The first line tells the form: JSON Lines as in BEIR (``_id``, ``text``); an id, a tab and a
+    text (no header); or a text alone, whose id is its line number. Plain or gzipped.
+
+    Args:
+        path: a file, or "-" for standard input.
 
     Raises:
         CorpusError: when the file cannot be read, a line is bad, or there is no query.
         DuplicateIdError: when an id comes twice.
 
     """
-    source = Source(Path(path), "jsonl")
+    source = Source(None if os.fspath(path) == STDIN else Path(path), "jsonl")
+    lines = enumerate(map(str.rstrip, read_lines(source)), 1)
     queries: dict[str, str] = {}
-    for number, record in read_objects(source, stop):
+    parse: _Parser | None = None
+    for number, line in ((number, line) for number, line in lines if line):
         try:
-            query = to_document(record, FieldNames())
+            check_encoding(line)
+            parse = parse or _parser(line)
+            id, text = parse(number, line)
         except CorpusError as error:
             raise CorpusError(f"{source.place(number)}: {error}") from error
-        if query.id in queries:
-            raise DuplicateIdError(f"{source.place(number)}: the query id {query.id!r} came before")
-        queries[query.id] = query.text
+        if id in queries:
+            raise DuplicateIdError(f"{source.place(number)}: the query id {id!r} came before")
+        queries[id] = text
     if not queries:
         raise CorpusError(f"{source.name}: expected queries, found none")
     return queries
+
+
+def _parser(line: str) -> _Parser:
+    if line.startswith("{"):
+        return _from_json
+    return _from_tsv if "\t" in line else lambda number, line: (str(number), line)
+
+
+def _from_json(_: int, line: str) -> tuple[str, str]:
+    query = to_document(parse_object(line), FieldNames())
+    return query.id, query.text
+
+
+def _from_tsv(_: int, line: str) -> tuple[str, str]:
+    id, tab, text = line.partition("\t")
+    if not (id and tab):
+        raise CorpusError(f"expected an id, a tab and a query, found {line!r:.80}")
+    return id, text
 
 
 def read_qrels(path: PathLike) -> dict[str, dict[str, int]]:

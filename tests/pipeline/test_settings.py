@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings, load_settings
+from retriever.scoring import Lucene, Okapi
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +60,12 @@ def test_settings_themselves_read_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert Settings() == Settings(k=10, depth=100)
 
 
+def test_a_formula_only_where_something_is_said_of_it() -> None:
+    assert load_settings().retriever.scoring is None
+    assert load_settings({"retriever.k1": 0.9}).retriever.scoring == Lucene(k1=0.9)
+    assert load_settings({"retriever.formula": "okapi"}).retriever.scoring == Okapi()
+
+
 def test_frozen() -> None:
     settings = load_settings()
     with pytest.raises(ValidationError):
@@ -89,7 +96,7 @@ def test_numbers_of_the_fusion_from_the_environment(monkeypatch: pytest.MonkeyPa
         ("depth = 0", r"twopass\.toml: depth: expected greater than or equal to 1, found 0"),
         ("depth = 'many'", r"twopass\.toml: depth: expected a valid integer, .*found 'many'"),
         ("[retriever]\nb = 1.5", r"twopass\.toml: retriever: b: expected a number from 0 to 1"),
-        ("[retriever]\nscoring = 'bm26'", r"scoring: expected one of lucene, okapi, l, plus"),
+        ("[retriever]\nformula = 'bm26'", r"scoring: expected one of lucene, okapi, l, plus"),
         ("[fusion]\nmethod = 'rff'", "fusion: unknown fusion method 'rff': expected one of"),
         ("[fusion]\nalpa = 1", "fusion: unknown parameter 'alpa' of fusion method 'weighted'"),
         ("[fusion]\nweights = [-1, 2]", "fusion: .*weights"),

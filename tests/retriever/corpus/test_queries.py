@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +56,8 @@ def test_a_folder_that_is_not_beir(tmp_path: Path) -> None:
         ("", "expected queries, found none"),
         ('{"_id": "q"}\n', "line 1: expected the field 'text'"),
         ('{"_id": "q", "text": "x"}\n{', "line 2: expected a JSON object"),
+        ("q1\tx\n\nq2 y\n", "line 3: expected an id, a tab and a query, found 'q2 y'"),
+        ("\tx\n", "line 1: expected an id"),
     ],
 )
 def test_bad_queries(tmp_path: Path, content: str, message: str) -> None:
@@ -64,6 +68,26 @@ def test_bad_queries(tmp_path: Path, content: str, message: str) -> None:
 def test_a_query_id_that_came_before(tmp_path: Path) -> None:
     with pytest.raises(DuplicateIdError, match="line 2: the query id 'q' came before"):
         read_queries(write(tmp_path, '{"_id": "q", "text": "x"}\n' * 2))
+
+
+@pytest.mark.parametrize(
+    ("content", "queries"),
+    [
+        ('{"_id": 1, "text": "x"}\n\n{"_id": "b", "text": "y\\tz"}', {"1": "x", "b": "y\tz"}),
+        ("q1\tx y\r\nq2\tz\tz\n", {"q1": "x y", "q2": "z\tz"}),
+        ("x y\n\nz\n", {"1": "x y", "3": "z"}),
+    ],
+)
+def test_the_first_line_tells_the_form(
+    tmp_path: Path, content: str, queries: dict[str, str]
+) -> None:
+    assert read_queries(write(tmp_path, content)) == queries
+
+
+def test_queries_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BufferedReader(io.BytesIO("café\n".encode()))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
+    assert read_queries("-") == {"1": "café"}
 
 
 def test_qrels_keep_grades_and_order(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""Settings -> objects: the one place where classes are chosen by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pipeline.fusion import Fusion
+    from pipeline.search import SearchPipeline
+    from pipeline.settings import Settings
+    from reranker import PairScorer
+    from retriever import Retriever
+
+__all__ = ["build_fusion", "build_pipeline", "build_retriever", "build_scorer"]
+
+
+def build_retriever(settings: Settings) -> Retriever:
+    """Open the first stage.
+
+    Raises:
+        SettingsError: when no index is named.
+        RetrieverError: when it cannot be opened.
+
+    """
+    from retriever.bm25.index import BM25Index
+
+    if settings.retriever.index is None:
+        raise SettingsError(
+            "retriever.index: expected the folder of an index, found none; name it with --index, "
+            "TWOPASS_RETRIEVER__INDEX or in twopass.toml, or build one with 'twopass index'"
+        )
+    return BM25Index.open(settings.retriever.index, scoring=settings.retriever.scoring)
+
+
+def build_scorer(settings: Settings) -> PairScorer:
+    """Load the second stage.
+
+    Raises:
+        RerankerError: when the model cannot be had.
+
+    """
+    from reranker.cross_encoder import CrossEncoder
+
+    reranker = settings.reranker
+    return CrossEncoder(
+        reranker.model,
+        device=reranker.device,
+        max_length=reranker.max_length,
+        precision=reranker.precision,
+        token_budget=reranker.token_budget,
+    )
+
+
+def build_fusion(settings: Settings) -> Fusion:
+    """Choose how both stages' scores become one."""
+    from pipeline.fusion import fusion
+
+    return fusion(settings.fusion.method, **settings.fusion.parameters)
+
+
+def build_pipeline(settings: Settings) -> SearchPipeline:
+    """Put both stages together.
+
+    Raises:
+        SettingsError: when no index is named.
+        RetrieverError: when it cannot be opened.
+        RerankerError: when the model cannot be had.
+
+    """
+    from pipeline.search import SearchPipeline
+
+    return SearchPipeline(
+        build_retriever(settings),
+        build_scorer(settings),
+        build_fusion(settings),
+        depth=settings.depth,
+    )
