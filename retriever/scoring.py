@@ -109,8 +109,17 @@ class Scoring(ABC):
             (p,) float64.
 
         """
-        relative = self._stored_length(length) / average_length
-        return self._impact(np.asarray(tf, dtype=np.float64), 1 - self.b + self.b * relative)
+        return self._impact(np.asarray(tf, dtype=np.float64), self.norm(length, average_length))
+
+    def norm(self, length: ArrayLike, average_length: float) -> Floats:
+        """Return what a document's length counts, 1 for the average one: (p,) float64.
+
+        Args:
+            length: (p,) numbers of terms.
+            average_length: the mean length of the collection's documents; above 0.
+
+        """
+        return 1 - self.b + self.b * (self._stored_length(length) / average_length)
 
     @abstractmethod
     def _impact(self, tf: Floats, norm: Floats) -> Floats: ...

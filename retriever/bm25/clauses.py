@@ -1,0 +1,91 @@
+"""Exact top-k of queries with required, excluded and phrase clauses."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever.analysis import Analyzer
+from retriever.bm25.conjunction import conjunction, documents
+from retriever.bm25.leaves import Leaf, Leaves, terms_of
+from retriever.bm25.phrase_search import PhraseSearch
+from retriever.bm25.segment import Segment
+from retriever.bm25.snapshot import Snapshot
+from retriever.filters import Filter
+
+__all__ = ["leaf_idfs", "search_clauses"]
+
+
+def search_clauses(
+    snapshot: Snapshot, analyzer: Analyzer, leaves: Leaves, k: int, filter: Filter | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the best documents' numbers and scores, best first, of equal ones the oldest.
+
+    A document matches when it has every required leaf, no excluded one and, when none is required,
+    at least one that scores. A phrase scores as a term does: its occurrences are its frequency,
+    and its idf is the sum of its terms', as Lucene has it.
+
+    Args:
+        snapshot: where to search.
+        analyzer: the index's.
+        leaves: the query.
+        k: how many documents at most; at least 1.
+        filter: only documents that match it are considered.
+
+    Returns:
+        numbers (r,) int64, scores (r,) float32.
+
+    Raises:
+        QueryError: when the filter names a field that no document has.
+
+    """
+    snapshot.check(filter)
+    idfs = leaf_idfs(snapshot, leaves)
+    weights = {leaf: np.float32(idfs[leaf] * boost) for leaf, boost in leaves.weights.items()}
+
+    def search(i: int, threshold: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        segment = snapshot.segments[i]
+        allowed = _allowed(segment, leaves, snapshot.allowed(i, filter))
+        if leaves.phrases:
+            scoring, average = snapshot.scoring, snapshot.average_length
+            phrases = PhraseSearch(segment, analyzer, scoring, average, leaves, weights)
+            return phrases.top_k(k, snapshot.impacts[i], allowed, threshold)
+        terms = [segment.terms.find(leaf) for leaf in weights if isinstance(leaf, str)]
+        here = np.array(terms, np.int32) >= 0
+        values = np.array(list(weights.values()), np.float32)
+        return snapshot.top_k(
+            i, np.array(terms, np.int32)[here], values[here], k, allowed, threshold
+        )
+
+    numbers, scores = snapshot.collect(k, search)
+    return numbers, scores + np.float32(sum(weights.values()) * snapshot.scoring.baseline)
+
+
+def leaf_idfs(snapshot: Snapshot, leaves: Leaves) -> dict[Leaf, float]:
+    """Return the idf of each leaf that scores; 0 where a term of it is in no document."""
+    terms = {term: None for leaf in leaves.weights for term in terms_of(leaf)}
+    statistics = {term: snapshot.term_statistics(term) for term in terms}
+    known = {term: found for term, found in statistics.items() if found.df}
+    idfs = dict(zip(known, snapshot.idf(list(known.values())).tolist(), strict=True))
+    return {
+        leaf: sum(idfs[term] for term in terms_of(leaf))
+        if known.keys() >= {*terms_of(leaf)}
+        else 0.0
+        for leaf in leaves.weights
+    }
+
+
+def _allowed(segment: Segment, leaves: Leaves, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Return (n,) which documents have the terms that they must and none that they must not."""
+    allowed = np.ones(len(segment), np.bool_) if mask is None else mask.copy()
+    required = [segment.terms.find(term) for leaf in leaves.required for term in terms_of(leaf)]
+    if required:
+        having = np.zeros(len(segment), np.bool_)
+        if min(required) >= 0:
+            having[conjunction(segment.postings, required)] = True
+        allowed &= having
+    for leaf in leaves.excluded:
+        term = segment.terms.find(leaf) if isinstance(leaf, str) else -1
+        if term >= 0:
+            allowed[documents(segment.postings, term)] = False
+    return allowed

@@ -1,0 +1,175 @@
+"""Exact top-k with phrases, over an index that has no positions.
+
+Whether terms stand side by side is seen by analysing the stored text again. So that few texts are
+read, documents come in the order of the score that they have if each of their possible phrases
+occurs as often as the rarest of its terms; the search ends when no other document can get into the
+best k. A phrase whose words are common together and which itself is rare is the expensive case:
+every document with all its words may be read, at the analyser's speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from heapq import heappush, heapreplace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from retriever.analysis import Analyzer
+from retriever.bm25.conjunction import conjunction, documents, frequencies
+from retriever.bm25.leaves import Leaf, Leaves
+from retriever.bm25.segment import Segment
+from retriever.phrases import Phrase
+from retriever.scoring import Scoring
+
+__all__ = ["PhraseSearch"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    """The documents that may contain a phrase, as they have all its terms.
+
+    Attributes:
+        docs: (m,) int32, ascending.
+        most: (m,) int32: how often the phrase can occur at most.
+
+    """
+
+    docs: NDArray[np.int32]
+    most: NDArray[np.int32]
+
+    def __contains__(self, doc: int) -> bool:
+        at = int(self.docs.searchsorted(np.int32(doc)))
+        return at < len(self.docs) and bool(self.docs[at] == doc)
+
+
+class PhraseSearch:
+    """A query with phrases over one segment.
+
+    Args:
+        segment: where to search.
+        analyzer: the index's.
+        scoring: the formula.
+        average_length: of the whole index.
+        leaves: the query.
+        weights: float32, each scoring leaf's idf times its boost.
+
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        analyzer: Analyzer,
+        scoring: Scoring,
+        average_length: float,
+        leaves: Leaves,
+        weights: Mapping[Leaf, np.float32],
+    ) -> None:
+        self._segment = segment
+        self._analyzer = analyzer
+        self._scoring = scoring
+        self._average_length = average_length
+        self._leaves = leaves
+        self._weights = weights
+        self._candidates = {phrase: self._possible(phrase) for phrase in leaves.phrases}
+        self._scoring_phrases = [leaf for leaf in weights if isinstance(leaf, Phrase)]
+        self._required = self._candidates.keys() & leaves.required
+
+    def top_k(
+        self, k: int, impacts: NDArray[np.float32], allowed: NDArray[np.bool_], threshold: float
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the best documents and their scores, best first, of equal ones the first first.
+
+        Args:
+            k: how many documents at most; at least 1.
+            impacts: (c,) what ``Postings.impacts`` gave.
+            allowed: (n,) which documents may be returned, as far as terms and filters decide it.
+            threshold: only documents with a score above it are returned.
+
+        Returns:
+            docs (r,) int32, scores (r,) float32.
+
+        """
+        scores, matching = self._term_scores(impacts)
+        bounds, possible = self._bounds(scores, matching)
+        if not self._leaves.required:
+            allowed = allowed & possible
+        docs = np.flatnonzero(allowed).astype(np.int32)
+        best: list[tuple[float, int]] = []
+        for doc in docs[np.argsort(-bounds[docs], kind="stable")].tolist():
+            if bounds[doc] <= threshold or (len(best) == k and bounds[doc] < best[0][0]):
+                break
+            score = self._score(doc, scores[doc], bool(matching[doc]))
+            if score is not None and score > threshold:
+                _keep(best, k, score, doc)
+        best.sort(reverse=True)
+        return (
+            np.array([-doc for _, doc in best], np.int32),
+            np.array([score for score, _ in best], np.float32),
+        )
+
+    def _possible(self, phrase: Phrase) -> _Candidates:
+        postings = self._segment.postings
+        terms = [self._segment.terms.find(term) for term in phrase.terms]
+        if min(terms) < 0:
+            return _Candidates(np.empty(0, np.int32), np.empty(0, np.int32))
+        docs = conjunction(postings, terms)
+        return _Candidates(docs, np.min([frequencies(postings, t, docs) for t in terms], axis=0))
+
+    def _term_scores(
+        self, impacts: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return what the terms add to each document, and which documents have one of them."""
+        postings = self._segment.postings
+        scores = np.zeros(postings.n_docs, np.float32)
+        matching = np.zeros(postings.n_docs, np.bool_)
+        for leaf, weight in sorted(
+            self._weights.items(), key=lambda item: -item[1]
+        ):  # the kernel's
+            term = -1 if isinstance(leaf, Phrase) else self._segment.terms.find(leaf)
+            if term >= 0:
+                docs = documents(postings, term)
+                codes = postings.codes[postings.starts[term] : postings.starts[term + 1]]
+                scores[docs] += weight * impacts[codes]
+                matching[docs] = True
+        return scores, matching
+
+    def _bounds(
+        self, scores: NDArray[np.float32], matching: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the most that each document can score, and which documents can match."""
+        bounds, possible = scores.copy(), matching.copy()
+        for phrase in self._scoring_phrases:
+            found = self._candidates[phrase]
+            # The same operations as for the true frequency, so that rounding keeps the order.
+            bounds[found.docs] += np.maximum(self._contributions(phrase, found.most, found.docs), 0)
+            possible[found.docs] = True
+        return bounds, possible
+
+    def _score(self, doc: int, score: np.float32, matches: bool) -> float | None:
+        """Return a document's score with what its phrases add, or ``None`` if it does not match."""
+        inside = [phrase for phrase, found in self._candidates.items() if doc in found]
+        tokens = self._analyzer.tokens(self._segment.documents.contents(doc)) if inside else []
+        counts = {phrase: len(phrase.starts(tokens)) for phrase in inside}
+        found = {phrase for phrase, count in counts.items() if count}
+        if found & self._leaves.excluded or not found >= self._required:
+            return None
+        for phrase in self._scoring_phrases:
+            if phrase in found:
+                score += self._contributions(phrase, [counts[phrase]], [doc])[0]
+                matches = True
+        return float(score) if matches else None
+
+    def _contributions(self, phrase: Phrase, tf: ArrayLike, docs: ArrayLike) -> NDArray[np.float32]:
+        """Return what a phrase adds to (m,) documents in which it occurs (m,) times."""
+        lengths = self._segment.postings.lengths[docs]
+        impacts = self._scoring.impact(tf, lengths, self._average_length) - self._scoring.baseline
+        return self._weights[phrase] * impacts.astype(np.float32)
+
+
+def _keep(best: list[tuple[float, int]], k: int, score: float, doc: int) -> None:
+    if len(best) < k:
+        heappush(best, (score, -doc))
+    elif (score, -doc) > best[0]:
+        heapreplace(best, (score, -doc))
