@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from retriever.fragments import Fragment, Match, best_fragments
 from retriever.phrases import Phrase
@@ -12,7 +12,17 @@ from retriever.phrases import Phrase
 if TYPE_CHECKING:
     from retriever.analysis import Analyzer, Token
 
-__all__ = ["highlight", "spans"]
+__all__ = ["HighlightOptions", "highlight", "spans"]
+
+
+class HighlightOptions(TypedDict, total=False):
+    """What :func:`highlight` takes beside a text, terms and their weights."""
+
+    fragment_size: int
+    number_of_fragments: int
+    pre: str
+    post: str
+    html: bool
 
 
 def spans(text: str, terms: Collection[str | Phrase], analyzer: Analyzer) -> list[tuple[int, int]]:

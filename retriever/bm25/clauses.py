@@ -50,7 +50,7 @@ def search_clauses(
             scoring, average = snapshot.scoring, snapshot.average_length
             phrases = PhraseSearch(segment, analyzer, scoring, average, leaves, weights)
             return phrases.top_k(k, snapshot.impacts[i], allowed, threshold)
-        terms = [segment.terms.find(leaf) for leaf in weights if isinstance(leaf, str)]
+        terms = [segment.terms.find(term) for term in leaves.terms]
         here = np.array(terms, np.int32) >= 0
         values = np.array(list(weights.values()), np.float32)
         return snapshot.top_k(

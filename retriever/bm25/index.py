@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from retriever.analysis import Analyzer, get_analyzer
 from retriever.base import QueryError
 from retriever.bm25.building import write_segment
+from retriever.bm25.clauses import leaf_idfs
+from retriever.bm25.explain import Explanation, explain
 from retriever.bm25.folders import new_folder
 from retriever.bm25.manifest import FORMAT, Manifest, SegmentRecord
+from retriever.bm25.requests import SearchRequest, answer, leaves_of
 from retriever.bm25.segment import copy_segment
 from retriever.bm25.snapshot import Snapshot, load_snapshot
 from retriever.bm25.storage import FolderStorage, MemoryStorage, Storage
 from retriever.documents import Document
 from retriever.filters import Filter
+from retriever.highlight import HighlightOptions, highlight
 from retriever.hits import Hits
+from retriever.query import Syntax
 from retriever.scoring import Lucene, Scoring, describe, formula
 
 __all__ = ["BM25Index"]
@@ -109,14 +113,69 @@ class BM25Index:
         """The commit that searches see."""
         return self._snapshot
 
-    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
-        """Return the best ``k`` documents of each query: see ``Retriever.search``."""
+    def search(
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        filter: Filter | None = None,
+        syntax: Syntax = "plain",
+    ) -> list[Hits]:
+        """Return the best ``k`` documents of each query: see ``Retriever.search``.
+
+        Args:
+            queries: (q,) the queries' texts.
+            k: how many documents at most, a query; at least 1.
+            filter: only documents that match it are considered.
+            syntax: how the texts are read; see ``retriever.query``.
+
+        Raises:
+            QueryError: when a query or the filter cannot be understood.
+
+        """
         if isinstance(queries, str):
             raise QueryError("queries: expected a list of strings, found one string; put it in []")
-        if k < 1:
-            raise QueryError(f"k: expected at least 1, found {k}")
+        return self.msearch([SearchRequest(query, k, filter, syntax) for query in queries])
+
+    def msearch(self, requests: Sequence[SearchRequest]) -> list[Hits]:
+        """Answer searches that differ in more than their text, all from the same commit."""
         snapshot = self._snapshot
-        return [self._search(snapshot, query, k, filter) for query in queries]
+        return [answer(snapshot, self._analyzer, request) for request in requests]
+
+    def explain(self, query: str, id: str, *, syntax: Syntax = "plain") -> Explanation:
+        """Explain a document's score for a query: every term's statistics and contribution.
+
+        Raises:
+            KeyError: when no document has this id.
+            QueryError: when the query cannot be understood.
+
+        """
+        snapshot = self._snapshot
+        leaves = leaves_of(query, syntax, self._analyzer)
+        return explain(snapshot, self._analyzer, leaves, _number(snapshot, id))
+
+    def highlight(
+        self,
+        query: str,
+        text: str,
+        *,
+        syntax: Syntax = "plain",
+        **options: Unpack[HighlightOptions],
+    ) -> list[str]:
+        """Return the fragments of a text that show best how it matches a query.
+
+        Args:
+            query: the query's text.
+            text: of any document, such as one of ``Hits.texts``.
+            syntax: how the query is read.
+            options: see ``retriever.highlight.highlight``.
+
+        Raises:
+            QueryError: when the query cannot be understood.
+
+        """
+        idfs = leaf_idfs(self._snapshot, leaves_of(query, syntax, self._analyzer))
+        return highlight(text, idfs, self._analyzer, weights=idfs, **options)
 
     def get(self, id: str) -> Document:
         """Return the document with this id.
@@ -126,10 +185,7 @@ class BM25Index:
 
         """
         snapshot = self._snapshot
-        number = snapshot.find(id)
-        if number < 0:
-            raise KeyError(id)
-        return snapshot.document(number)
+        return snapshot.document(_number(snapshot, id))
 
     def __contains__(self, id: str) -> bool:
         return self._snapshot.find(id) >= 0
@@ -170,11 +226,9 @@ class BM25Index:
         empty = replace(snapshot.manifest, segments=(), generation=0)
         new_folder(Path(path), empty, fill, overwrite=overwrite)
 
-    def _search(self, snapshot: Snapshot, query: str, k: int, filter: Filter | None) -> Hits:
-        numbers, scores = snapshot.search(Counter(self._analyzer.terms(query)), k, filter)
-        found = numbers.tolist()
-        return Hits.of(
-            [snapshot.id(number) for number in found],
-            scores,
-            [snapshot.contents(number) for number in found],
-        )
+
+def _number(snapshot: Snapshot, id: str) -> int:
+    number = snapshot.find(id)
+    if number < 0:
+        raise KeyError(id)
+    return number

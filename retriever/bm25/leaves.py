@@ -32,6 +32,11 @@ class Leaves:
     excluded: Set[Leaf] = frozenset()
 
     @property
+    def terms(self) -> dict[str, float]:
+        """The terms that score, and their weights."""
+        return {leaf: weight for leaf, weight in self.weights.items() if isinstance(leaf, str)}
+
+    @property
     def phrases(self) -> frozenset[Phrase]:
         """Every phrase, whatever its part."""
         return frozenset(
