@@ -81,7 +81,9 @@ def _replace(path: Path, empty: Manifest, fill: Fill, overwrite: bool) -> Folder
         pass  # what cannot be read can still be replaced
     lock = WriterLock(path)
     try:
-        storage.commit(empty.next(fill(storage)))
+        new = empty.next(fill(storage))
+        storage.commit(new)
+        storage.sweep(new)
     finally:
         lock.release()
     return storage

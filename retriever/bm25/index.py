@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from retriever.bm25.requests import SearchRequest, answer, leaves_of
 from retriever.bm25.segment import copy_segment
 from retriever.bm25.snapshot import Snapshot, load_snapshot
 from retriever.bm25.storage import FolderStorage, MemoryStorage, Storage
+from retriever.bm25.writer import Writer
 from retriever.documents import Document
 from retriever.filters import Filter
 from retriever.highlight import HighlightOptions, highlight
@@ -41,6 +43,8 @@ class BM25Index:
         self._scoring = scoring or formula(**manifest.scoring)
         self._analyzer = get_analyzer(manifest.analyzer)
         self._snapshot = load_snapshot(storage, self._scoring)
+        self._writer: Writer | None = None
+        self._opening = threading.Lock()
 
     @classmethod
     def build(
@@ -187,6 +191,74 @@ class BM25Index:
         snapshot = self._snapshot
         return snapshot.document(_number(snapshot, id))
 
+    def add(
+        self, documents: Iterable[Document], *, progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Add documents in one commit, and return how many.
+
+        The first change makes this the index's only writer until it is closed.
+
+        Args:
+            documents: with ids that are new.
+            progress: called now and then with the number of documents done.
+
+        Raises:
+            DuplicateIdError: when an id comes twice or is in the index.
+            LockedError: when there is another writer.
+            StorageError: when it cannot be written; the index is as it was before.
+
+        """
+        return self._writing().put(documents, replace=False, progress=progress)
+
+    def update(
+        self, documents: Iterable[Document], *, progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Put documents in the place of those with their ids, or add them; as :meth:`add`."""
+        return self._writing().put(documents, replace=True, progress=progress)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete documents by id in one commit, and return how many of them there were.
+
+        Raises:
+            LockedError: when there is another writer.
+            StorageError: when it cannot be written; the index is as it was before.
+
+        """
+        return self._writing().delete(ids)
+
+    def merge(self) -> None:
+        """Join all segments into one, without the deleted documents, now.
+
+        It is never needed: segments are merged behind the changes, as ``bm25.merging`` says.
+
+        Raises:
+            LockedError: when there is another writer.
+            StorageError: when it cannot be written; the index is as it was before.
+
+        """
+        self._writing().merge()
+
+    def refresh(self) -> bool:
+        """See the newest commit; return whether there was one."""
+        with self._opening:
+            before = self._snapshot
+            if self._writer is None and self._storage.manifest() != before.manifest:
+                self._snapshot = load_snapshot(self._storage, self._scoring, before)
+            return self._snapshot is not before
+
+    def close(self) -> None:
+        """Let others write, once a merge that is going on has ended; one can still search."""
+        with self._opening:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __contains__(self, id: str) -> bool:
         return self._snapshot.find(id) >= 0
 
@@ -225,6 +297,15 @@ class BM25Index:
 
         empty = replace(snapshot.manifest, segments=(), generation=0)
         new_folder(Path(path), empty, fill, overwrite=overwrite)
+
+    def _writing(self) -> Writer:
+        with self._opening:
+            if self._writer is None:
+                self._writer = Writer(self._storage, self._analyzer, self._scoring, self._see)
+            return self._writer
+
+    def _see(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
 
 def _number(snapshot: Snapshot, id: str) -> int:

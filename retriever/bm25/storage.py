@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from retriever.base import CorruptIndexError, NotAnIndexError
+from retriever.base import CorruptIndexError, NotAnIndexError, StorageError
 from retriever.bm25.container import ArraySink, Container, ContainerWriter, MemorySink, writing
 from retriever.bm25.lock import WriterLock
 from retriever.bm25.manifest import FileRecord, Manifest
@@ -53,7 +55,7 @@ class Storage(Protocol):
         ...
 
     def commit(self, manifest: Manifest) -> None:
-        """Make this the newest commit, and remove the files that it does not name."""
+        """Make this the newest commit, and remove the files that only the old one names."""
         ...
 
     def remove(self, name: str) -> None:
@@ -71,7 +73,7 @@ class MemoryStorage:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._files: dict[str, MemorySink] = {}
-        self._names = 0
+        self._names = count(1)
 
     def manifest(self) -> Manifest:
         """Return the newest commit."""
@@ -83,8 +85,7 @@ class MemoryStorage:
 
     def new_name(self, kind: str) -> str:
         """Return a name that no file has."""
-        self._names += 1
-        return f"{kind}-{self._names:06}"
+        return f"{kind}-{next(self._names):06}"
 
     @contextmanager
     def write(self, name: str) -> Iterator[ArraySink]:
@@ -100,9 +101,9 @@ class MemoryStorage:
 
     def commit(self, manifest: Manifest) -> None:
         """Make this the newest commit."""
+        for name in dropped(self._manifest, manifest):
+            del self._files[name]
         self._manifest = manifest
-        keep = {record.name for record in manifest.files()}
-        self._files = {name: sink for name, sink in self._files.items() if name in keep}
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -118,6 +119,8 @@ class FolderStorage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._names = 0
+        self._naming = threading.Lock()  # a merge and a change may both need one
 
     def manifest(self) -> Manifest:
         """Return the newest commit.
@@ -156,8 +159,12 @@ class FolderStorage:
 
     def new_name(self, kind: str) -> str:
         """Return a name that no file has."""
-        numbers = [int(m[2]) for f in self.folder.iterdir() if (m := _OURS.match(f.name)) and m[2]]
-        return f"{kind}-{max(numbers, default=0) + 1:06}"
+        with self._naming:
+            if not self._names:
+                found = (_OURS.fullmatch(path.name) for path in self.folder.iterdir())
+                self._names = max((int(match[2] or 0) for match in found if match), default=0)
+            self._names += 1
+            return f"{kind}-{self._names:06}"
 
     @contextmanager
     def write(self, name: str) -> Iterator[ArraySink]:
@@ -181,22 +188,27 @@ class FolderStorage:
         return FileRecord(name, container.size, container.checksum)
 
     def commit(self, manifest: Manifest) -> None:
-        """Replace the manifest, and remove the files that it does not name.
+        """Replace the manifest, and remove the files that only the old one names.
 
         Raises:
             StorageError: when the system does not let it be written; the old commit stands.
 
         """
-        new = self.folder / f"{_MANIFEST}.new"
-        with writing(self.folder / _MANIFEST):
+        path, new = self.folder / _MANIFEST, self.folder / f"{_MANIFEST}.new"
+        try:
+            old = self.manifest()
+        except StorageError:  # a new folder; or a damaged index, to be replaced
+            old = manifest
+        with writing(path):
             with new.open("wb") as file:
                 file.write(manifest.to_bytes())
                 file.flush()
                 os.fsync(file.fileno())
             sync_folder(self.folder)  # the names of the new files, before the one that needs them
-            new.replace(self.folder / _MANIFEST)
+            new.replace(path)
             sync_folder(self.folder)
-        self.sweep(manifest)
+        for name in dropped(old, manifest):
+            self.remove(name)
 
     def sweep(self, manifest: Manifest) -> None:
         """Remove the index files that the manifest does not name."""
@@ -222,6 +234,11 @@ class FolderStorage:
             lock = WriterLock(self.folder)
         self.sweep(self.manifest())
         return lock
+
+
+def dropped(old: Manifest, new: Manifest) -> set[str]:
+    """Return the files that a commit leaves behind."""
+    return {record.name for record in old.files()} - {record.name for record in new.files()}
 
 
 def sync_folder(folder: Path) -> None:

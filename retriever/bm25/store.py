@@ -24,7 +24,7 @@ from retriever.bm25.container import ArraySink
 from retriever.bm25.strings import StringTable, decode, encode, put_strings
 from retriever.documents import Document
 
-__all__ = ["DocumentStore", "DocumentWriter"]
+__all__ = ["DocumentStore", "DocumentWriter", "unpack_metadata"]
 
 _HEAD = struct.Struct("<II")  # bytes of the title and of the text
 _SAMPLE_BYTES = 4 << 20
@@ -117,6 +117,13 @@ def _pack(document: Document) -> bytes:
     return b"".join((_HEAD.pack(len(title), len(text)), title, text, metadata))
 
 
+def unpack_metadata(frame: bytes) -> dict[str, Any]:
+    """Return the metadata of a document from its frame."""
+    title, text = _HEAD.unpack_from(frame)
+    metadata = frame[_HEAD.size + title + text :]
+    return json.loads(metadata) if metadata else {}
+
+
 class DocumentStore:
     """The documents of one segment, by number."""
 
@@ -143,12 +150,11 @@ class DocumentStore:
         frame = self.frame(number)
         title, text = _HEAD.unpack_from(frame)
         middle = _HEAD.size + title
-        metadata = frame[middle + text :]
         return Document(
             self.ids[number],
             text=decode(frame[middle : middle + text]),
             title=decode(frame[_HEAD.size : middle]),
-            metadata=json.loads(metadata) if metadata else {},
+            metadata=unpack_metadata(frame),
         )
 
     def frame(self, number: int) -> bytes:
