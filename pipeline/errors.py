@@ -4,13 +4,22 @@
 
     PipelineError
     ├── SettingsError      a setting that is unknown or has an unusable value
+    ├── SearchError        a search that cannot be run as asked
+    ├── ScoringError       a second stage whose scores cannot be used
     ├── FusionError        score columns that cannot be fused
     └── EvaluationError    qrels, runs or measures that cannot be used
 """
 
 from __future__ import annotations
 
-__all__ = ["EvaluationError", "FusionError", "PipelineError", "SettingsError"]
+__all__ = [
+    "EvaluationError",
+    "FusionError",
+    "PipelineError",
+    "ScoringError",
+    "SearchError",
+    "SettingsError",
+]
 
 
 class PipelineError(Exception):
@@ -19,6 +28,14 @@ class PipelineError(Exception):
 
 class SettingsError(PipelineError):
     """A setting that is unknown or whose value cannot be used."""
+
+
+class SearchError(PipelineError):
+    """A search that cannot be run as asked."""
+
+
+class ScoringError(PipelineError):
+    """A second stage whose scores cannot be used: too few, too many, or not numbers."""
 
 
 class FusionError(PipelineError):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import FusionError
 from pipeline.fusion import by_rank, by_score, combination
 from pipeline.fusion.columns import Fusion
 from pipeline.fusion.names import choose, summaries
@@ -50,8 +51,11 @@ def fusion(name: str, **parameters: Any) -> Fusion:
 
     """
     chosen = choose("fusion method", _METHODS, name, parameters)
-    columns = len(parameters.get("weights") or (0, 1))
-    chosen(np.empty((columns, 0), dtype=np.float32))
+    try:
+        columns = len(parameters.get("weights") or (0, 1))
+        chosen(np.empty((columns, 0), dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise FusionError(f"fusion method {name!r} cannot use {parameters}: {error}") from error
     return chosen
 
 
