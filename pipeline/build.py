@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reranker import PairScorer
     from retriever import Retriever
 
-__all__ = ["build_fusion", "build_pipeline", "build_retriever", "build_scorer"]
+__all__ = ["assemble", "build_fusion", "build_pipeline", "build_retriever", "build_scorer"]
 
 
 def build_retriever(settings: Settings) -> Retriever:
@@ -60,8 +60,8 @@ def build_fusion(settings: Settings) -> Fusion:
     return fusion(settings.fusion.method, **settings.fusion.parameters)
 
 
-def build_pipeline(settings: Settings) -> SearchPipeline:
-    """Put both stages together.
+def build_pipeline(settings: Settings, *, rerank: bool = True) -> SearchPipeline:
+    """Put both stages together; without reranking, the first alone.
 
     Raises:
         SettingsError: when no index is named.
@@ -69,11 +69,17 @@ def build_pipeline(settings: Settings) -> SearchPipeline:
         RerankerError: when the model cannot be had.
 
     """
+    return assemble(build_retriever(settings), settings, rerank=rerank)
+
+
+def assemble(retriever: Retriever, settings: Settings, *, rerank: bool = True) -> SearchPipeline:
+    """Put a retriever that is there already and the second stage together.
+
+    Raises:
+        RerankerError: when the model cannot be had.
+
+    """
     from pipeline.search import SearchPipeline
 
-    return SearchPipeline(
-        build_retriever(settings),
-        build_scorer(settings),
-        build_fusion(settings),
-        depth=settings.depth,
-    )
+    scorer = build_scorer(settings) if rerank else None
+    return SearchPipeline(retriever, scorer, build_fusion(settings), depth=settings.depth)

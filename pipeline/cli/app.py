@@ -1,0 +1,100 @@
+"""From a command line to an exit status.
+
+Nothing heavy is imported here or at the top of a command's module: ``twopass --help`` answers at
+once. Status 0 is success, 2 a user's error (told in one line on standard error), 130 an
+interruption, 141 a reader of the output that went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from pipeline.cli import delete, demo, index, info, search
+from pipeline.cli.output import echo, note, prepare_output
+
+__all__ = ["main"]
+
+_COMMANDS = (index, search, info, delete, demo)
+
+_EPILOG = """\
+examples:
+  twopass demo                                       see it work on a corpus that ships
+  twopass index corpus.jsonl --out my-index          documents in
+  twopass search --index my-index "what is asthma"   ranking out
+  twopass evaluate --data scifact --split test       how much better it is
+
+Settings come from arguments, TWOPASS_* variables and twopass.toml, in this order.
+'twopass COMMAND --help' says more.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    arguments = _parser().parse_args(argv)
+    prepare_output()
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+    except BrokenPipeError:
+        # Python would complain once more when it flushes standard output on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if arguments.debug or not _is_users(error):
+            raise
+        return _say(f"error: {_message(error)}", 2)
+    return 0
+
+
+class _Parser(ArgumentParser):
+    """Tells a mistake in one line, without the usage."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise SystemExit(_say(f"error: {message} (see {self.prog} --help)", 2))
+
+
+class _Version(Action):
+    def __call__(self, parser: ArgumentParser, *_: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        echo(f"twopass {version('twopass')}")
+        parser.exit()
+
+
+def _parser() -> ArgumentParser:
+    parser = _Parser(
+        prog="twopass",
+        description="Two-stage search: BM25 candidates, cross-encoder scores, one fused ranking.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def _is_users(error: Exception) -> bool:
+    from pipeline.errors import PipelineError
+    from reranker.base import RerankerError
+    from retriever.base import RetrieverError
+
+    return isinstance(error, PipelineError | RerankerError | RetrieverError | OSError)
+
+
+def _message(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _say(message: str, status: int) -> int:
+    note(f"twopass: {message}")
+    return status

@@ -1,0 +1,88 @@
+"""Arguments that several commands share, and the settings that they make."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+__all__ = ["add_command", "add_ranking", "add_scoring", "count", "read_settings"]
+
+# Where an argument of this name goes in the settings.
+_SETTINGS = {
+    "analyzer": "retriever.analyzer",
+    "scoring": "retriever.formula",
+    "k1": "retriever.k1",
+    "b": "retriever.b",
+    "index": "retriever.index",
+    "model": "reranker.model",
+    "fusion": "fusion.method",
+    "depth": "depth",
+    "k": "k",
+}
+
+
+def add_command(commands: Any, name: str, *, help: str, examples: str) -> ArgumentParser:  # noqa: A002
+    """Add a command's parser, with its examples and the arguments that all commands have."""
+    parser: ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=f"examples:\n{examples}",
+    )
+    group = parser.add_argument_group("settings and trouble")
+    group.add_argument("--config", metavar="FILE", help="settings file instead of twopass.toml")
+    group.add_argument(
+        *("--set", "-s"),
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="assignments",
+        help="any setting, as fusion.weights=[0.3,0.7]",
+    )
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def add_scoring(parser: ArgumentParser) -> None:
+    """Add the arguments of the BM25 formula."""
+    parser.add_argument("--scoring", metavar="NAME", help="lucene (default), okapi, l or plus")
+    parser.add_argument("--k1", type=float, metavar="X", help="saturation of repeated terms")
+    parser.add_argument("--b", type=float, metavar="X", help="weight of a document's length")
+
+
+def add_ranking(parser: ArgumentParser) -> None:
+    """Add the arguments of the second stage and the fusion."""
+    parser.add_argument(
+        "--depth", type=count, metavar="N", help="candidates reranked a query (100)"
+    )
+    parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
+    parser.add_argument("--fusion", metavar="METHOD", help="weighted (default), reranker, rrf, ...")
+
+
+def read_settings(arguments: Namespace) -> Settings:
+    """Read the settings: file, environment, ``--set`` and the arguments of the command."""
+    from pipeline.settings import load_settings
+
+    given: dict[str, Any] = dict(arguments.assignments)
+    for name, setting in _SETTINGS.items():
+        if (value := getattr(arguments, name, None)) is not None:
+            given[setting] = value
+    return load_settings(given, config=arguments.config)
+
+
+def count(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ArgumentTypeError(f"expected NAME=VALUE, found {text!r}")
+    return name.strip(), value.strip()

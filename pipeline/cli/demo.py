@@ -1,0 +1,90 @@
+"""``twopass demo``: the whole path on the collection that ships."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.arguments import add_command, add_ranking, count, read_settings
+from pipeline.cli.output import echo
+from pipeline.cli.progress import progress
+
+if TYPE_CHECKING:
+    from retriever.bm25.index import BM25Index
+
+__all__ = ["add_parser", "run"]
+
+_EXAMPLES = """\
+  twopass demo
+  twopass demo "what causes asthma?"
+  twopass demo --no-rerank "what causes asthma?"      BM25 alone, to compare
+"""
+
+_QUESTIONS = (
+    "why do my hands shake when I am at rest?",
+    "how can I keep my bones strong as I grow old?",
+)
+
+_ABOUT = """\
+{documents:,} short health texts from MedQuAD (Ben Abacha & Demner-Fushman 2019, CC BY 4.0).
+They show how the search works and are no medical advice.
+"""
+
+_NEXT = """\
+Next: twopass demo "a question of your own"
+      twopass search --index {index} --json "asthma"
+      twopass evaluate --data {data} --split test --index {index}
+      twopass index YOUR-CORPUS --out my-index"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "demo", help="index and search a collection that ships", examples=_EXAMPLES
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("query", nargs="*", metavar="QUERY", help="questions of your own")
+    parser.add_argument("--k", type=count, default=5, metavar="N", help="results a query (5)")
+    add_ranking(parser)
+    parser.add_argument("--no-rerank", action="store_true", help="the first stage alone")
+
+
+def run(arguments: Namespace) -> None:
+    """Index the collection where that was not done before, and search it."""
+    from pipeline.build import assemble
+    from pipeline.cli.snippets import Snippets
+    from pipeline.cli.table import print_ranking
+    from pipeline.demo import FOLDER
+
+    settings = read_settings(arguments)
+    path = _cache() / f"demo-{version('twopass')}"
+    index = _index(path, FOLDER)
+    pipeline = assemble(index, settings, rerank=not arguments.no_rerank)
+    echo(_ABOUT.format(documents=len(index)))
+    for query in arguments.query or _QUESTIONS:
+        echo(f"> {query}")
+        print_ranking(pipeline.search(query, settings.k), Snippets(index, query))
+        echo("")
+    echo(_NEXT.format(index=path, data=FOLDER))
+
+
+def _index(path: Path, corpus: Path) -> BM25Index:
+    """Open the index, or build it: where there is none, or one that cannot be read."""
+    from retriever.base import StorageError
+    from retriever.bm25.index import BM25Index
+    from retriever.corpus import read_documents
+
+    try:
+        return BM25Index.open(path)
+    except StorageError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with progress("indexing", "documents") as done:
+            return BM25Index.build(read_documents(corpus), path, overwrite=True, progress=done)
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "twopass"

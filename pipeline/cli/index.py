@@ -1,0 +1,130 @@
+"""``twopass index``: documents in."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pipeline.cli.arguments import add_command, add_scoring, read_settings
+from pipeline.cli.output import note
+from pipeline.cli.progress import progress
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+    from retriever.corpus import SkipReport
+    from retriever.documents import Document
+
+__all__ = ["add_parser", "run"]
+
+Done: TypeAlias = Callable[[int], None]
+
+_EXAMPLES = """\
+  twopass index corpus.jsonl --out my-index
+  twopass index papers.csv --out my-index --id-field pmid --text-field abstract
+  twopass index scifact/ --out my-index            a BEIR folder, or any folder of files
+  zcat dump.gz | twopass index - --out my-index --on-error skip
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "index", help="build an index from documents", examples=_EXAMPLES
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        *("corpus",), nargs="+", metavar="CORPUS", help="files, folders, or - for standard input"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="the index's folder")
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+    there.add_argument(
+        "--update", action="store_true", help="add to it; equal ids replace what it has"
+    )
+    _add_reading(parser)
+    parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
+    add_scoring(parser)
+
+
+def _add_reading(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("jsonl", "csv", "tsv", "parquet", "beir"),
+        help="by default each file's ending says it; standard input is jsonl",
+    )
+    for role, known in (("id", "_id, id"), ("text", "text, contents"), ("title", "title")):
+        parser.add_argument(
+            f"--{role}-field", metavar="NAME", help=f"field of the {role} (default: {known}, ...)"
+        )
+    parser.add_argument(
+        "--on-error",
+        choices=("stop", "skip"),
+        default="stop",
+        help="what to do about a bad record (default: stop)",
+    )
+
+
+def run(arguments: Namespace) -> None:
+    """Build or update the index and say what it holds."""
+    from retriever.corpus import FieldNames, SkipReport, read_documents
+
+    settings = read_settings(arguments)
+    report = SkipReport()
+    start = perf_counter()
+    with progress("indexing", "documents") as done:
+        documents = read_documents(
+            arguments.corpus,
+            format=arguments.format,
+            fields=FieldNames(arguments.id_field, arguments.text_field, arguments.title_field),
+            on_error=arguments.on_error,
+            report=report,
+        )
+        write = _update if arguments.update else _build
+        info = write(arguments, settings, documents, done)
+    _tell_skipped(report)
+    _tell_index(arguments.out, info, perf_counter() - start)
+
+
+def _build(
+    arguments: Namespace, settings: Settings, documents: Iterator[Document], done: Done
+) -> dict[str, Any]:
+    from retriever.bm25.index import BM25Index
+    from retriever.scoring import Lucene
+
+    return BM25Index.build(
+        documents,
+        arguments.out,
+        analyzer=settings.retriever.analyzer,
+        scoring=settings.retriever.scoring or Lucene(),
+        overwrite=arguments.overwrite,
+        progress=done,
+    ).info()
+
+
+def _update(
+    arguments: Namespace, _: Settings, documents: Iterator[Document], done: Done
+) -> dict[str, Any]:
+    from pipeline.errors import SettingsError
+    from retriever.bm25.index import BM25Index
+
+    if arguments.analyzer or arguments.scoring or arguments.k1 or arguments.b:
+        raise SettingsError("--update keeps an index's analyzer and formula: leave those out")
+    with BM25Index.open(arguments.out) as index:
+        index.update(documents, progress=done)
+        return index.info()
+
+
+def _tell_skipped(report: SkipReport) -> None:
+    if report.count:
+        note(f"skipped {report.count:,} records, the first of them:")
+        for case in report.cases:
+            note(f"  {case}")
+
+
+def _tell_index(path: str, info: dict[str, Any], seconds: float) -> None:
+    note(
+        f"{path}: {info['documents']:,} documents, {info['terms']:,} terms, "
+        f"{info['bytes'] / 1e6:,.1f} MB, {seconds:.1f} s"
+    )

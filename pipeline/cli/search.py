@@ -1,0 +1,126 @@
+"""``twopass search``: ranking out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pipeline.cli.arguments import add_command, add_ranking, count, read_settings
+from pipeline.cli.output import echo, note
+from pipeline.cli.progress import progress
+from pipeline.cli.table import print_ranking
+from pipeline.cli.trec import write_run
+
+if TYPE_CHECKING:
+    from pipeline.ranking import Ranking
+    from pipeline.settings import Settings
+    from retriever.filters import Filter
+
+__all__ = ["add_parser", "run"]
+
+_EXAMPLES = """\
+  twopass search --index my-index "what causes asthma?"
+  twopass search --index my-index --json "asthma" | jq '.hits[].id'
+  twopass search --index my-index --filter '{"range": {"year": {"gte": 2020}}}' "asthma"
+  twopass search --index my-index --queries queries.jsonl --k 100 --out run.trec
+  twopass search --index my-index --no-rerank -          queries from standard input, a line each
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(commands, "search", help="search an index", examples=_EXAMPLES)
+    parser.set_defaults(run=run)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("query", nargs="?", metavar="QUERY", help="or - for many, as --queries -")
+    what.add_argument(
+        "--queries", metavar="FILE", help="many: BEIR JSON Lines, 'id TAB text' or plain lines"
+    )
+    parser.add_argument("--index", metavar="DIR", help="the index's folder")
+    parser.add_argument("--k", type=count, metavar="N", help="results a query (10)")
+    add_ranking(parser)
+    parser.add_argument("--no-rerank", action="store_true", help="the first stage alone")
+    parser.add_argument("--filter", metavar="JSON", help='as {"term": {"lang": "en"}}')
+    parser.add_argument("--json", action="store_true", help="JSON Lines, one object a query")
+    parser.add_argument("--out", metavar="FILE", help="where many queries' results go")
+    parser.add_argument("--tag", default="twopass", help="the run's name in a TREC run")
+
+
+def run(arguments: Namespace) -> None:
+    """Search and print: one query as a table, many as a TREC run, all as JSON if asked."""
+    settings = read_settings(arguments)
+    wanted = _filter(arguments.filter)
+    if arguments.queries is None and arguments.query != "-":
+        _one(arguments, settings, wanted)
+    else:
+        _many(arguments, settings, wanted)
+
+
+def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> None:
+    from pipeline.build import assemble, build_retriever
+    from pipeline.cli.snippets import Snippets
+
+    retriever = build_retriever(settings)
+    pipeline = assemble(retriever, settings, rerank=not arguments.no_rerank)
+    ranking = pipeline.search(arguments.query, settings.k, filter=wanted)
+    if arguments.json:
+        echo(_to_json(ranking, query=arguments.query))
+    elif len(ranking):
+        print_ranking(ranking, Snippets(retriever, arguments.query))
+    else:
+        note("nothing found")
+
+
+def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> None:
+    from pipeline.build import build_pipeline
+    from retriever.corpus import read_queries
+
+    queries = read_queries(arguments.queries or "-")
+    pipeline = build_pipeline(settings, rerank=not arguments.no_rerank)
+    rankings = pipeline.stream(list(queries.values()), settings.k, filter=wanted)
+    with _output(arguments.out) as out, progress("searching", "queries", len(queries)) as done:
+        results = zip(queries.items(), rankings, strict=True)
+        for number, ((id, query), ranking) in enumerate(results, 1):
+            if arguments.json:
+                echo(_to_json(ranking, query_id=id, query=query), out)
+            else:
+                write_run(out, id, ranking, arguments.tag)
+            done(number)
+
+
+def _to_json(ranking: Ranking, **about: str) -> str:
+    from dataclasses import asdict
+
+    record = {
+        **about,
+        "status": asdict(ranking.status),
+        "seconds": asdict(ranking.timings),
+        "hits": ranking.to_dicts(),
+    }
+    return json.dumps(record, ensure_ascii=False)
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    with Path(path).open("w", encoding="utf-8") as out:
+        yield out
+
+
+def _filter(text: str | None) -> Filter | None:
+    from retriever.base import QueryError
+    from retriever.filter_json import parse_filter
+
+    if text is None:
+        return None
+    try:
+        return parse_filter(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise QueryError(f"--filter: expected JSON, found {text!r:.80}: {error}") from error
