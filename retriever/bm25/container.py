@@ -112,7 +112,7 @@ class ContainerWriter:
         self._path = path
         with writing(path):
             self._file = path.open("x+b")
-        self._file.write(_MAGIC)
+        self._file.seek(len(_MAGIC))  # the magic word is written last
         self._entries: dict[str, _Entry] = {}
         self._last = ""
 
@@ -173,6 +173,8 @@ class ContainerWriter:
         ).encode()
         self._file.write(directory)
         self._file.write(_FOOTER.pack(len(directory), zlib.crc32(directory), _MAGIC))
+        self._file.seek(0)
+        self._file.write(_MAGIC)
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

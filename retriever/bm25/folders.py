@@ -83,7 +83,7 @@ def _replace(path: Path, empty: Manifest, fill: Fill, overwrite: bool) -> Folder
     try:
         new = empty.next(fill(storage))
         storage.commit(new)
-        storage.sweep(new)
+        storage.sweep(new.names())
     finally:
         lock.release()
     return storage

@@ -282,6 +282,16 @@ class BM25Index:
             "fields": sorted(snapshot.fields),
         }
 
+    def verify(self) -> None:
+        """Read every file of the index and compare it with its checksums.
+
+        Raises:
+            CorruptIndexError: naming the file and what is damaged in it.
+
+        """
+        for segment in self._snapshot.segments:
+            segment.verify()
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a copy of the index as a folder.
 

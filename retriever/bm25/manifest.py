@@ -76,6 +76,10 @@ class Manifest:
         for segment in self.segments:
             yield from segment.files()
 
+    def names(self) -> set[str]:
+        """Return the names of those files."""
+        return {file.name for file in self.files()}
+
     def to_bytes(self) -> bytes:
         """Return the file's content."""
         body = {"format": FORMAT, **asdict(self)}

@@ -48,9 +48,8 @@ def _tier(segment: Segment) -> int:
     return tier
 
 
-def merge_segments(storage: Storage, segments: Sequence[Segment]) -> str:
-    """Write the living documents of segments as one, in their order; return its name."""
-    name = storage.new_name("segment")
+def merge_segments(storage: Storage, name: str, segments: Sequence[Segment]) -> None:
+    """Write the living documents of segments as one of this name, in their order."""
     with storage.write(name) as sink:
         documents, columns = DocumentWriter(sink), ColumnWriter()
         for segment in segments:
@@ -65,7 +64,6 @@ def merge_segments(storage: Storage, segments: Sequence[Segment]) -> str:
             len(terms),
         )
         put_index(sink, postings, terms)
-    return name
 
 
 def _copy_documents(segment: Segment, documents: DocumentWriter, columns: ColumnWriter) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retriever.bm25.columns import Columns
-from retriever.bm25.container import ArraySink
+from retriever.bm25.container import ArraySink, Container
 from retriever.bm25.manifest import FileRecord, SegmentRecord
 from retriever.bm25.postings import Postings
 from retriever.bm25.storage import Storage
@@ -115,6 +115,17 @@ class Segment:
     def alive(self) -> NDArray[np.bool_] | None:
         """(n,) bool, which documents are not deleted; ``None`` when all are there."""
         return None if self.deletions is None else self.deletions.alive
+
+    def verify(self) -> None:
+        """Read all files and compare them with their checksums.
+
+        Raises:
+            CorruptIndexError: naming the file and what is damaged in it.
+
+        """
+        for arrays in (self.arrays, self.deletions and self.deletions.arrays):
+            if isinstance(arrays, Container):
+                arrays.verify()
 
     def find(self, id: str) -> int:
         """Return the number of the document with this id, or -1 where there is none."""

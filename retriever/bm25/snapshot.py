@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from retriever.base import CorruptIndexError
 from retriever.bm25.manifest import Manifest
 from retriever.bm25.masks import check_fields, filter_mask
 from retriever.bm25.segment import Segment, Totals
@@ -253,10 +254,13 @@ def load_snapshot(storage: Storage, scoring: Scoring, previous: Snapshot | None 
         manifest = storage.manifest()
         try:
             return Snapshot(manifest, _open(storage, manifest, previous), scoring)
-        except FileNotFoundError:
-            # A writer replaced this commit, and removed its files, since the manifest was read.
-            if storage.manifest().generation == manifest.generation:
-                raise
+        except FileNotFoundError as error:
+            # A writer may have replaced this commit, and removed its files, in the meantime.
+            if storage.manifest() == manifest:
+                raise CorruptIndexError(
+                    f"{error.filename}: expected a file of the index, but it is missing; "
+                    "restore the folder from a copy or build the index again"
+                ) from error
 
 
 def _open(storage: Storage, manifest: Manifest, previous: Snapshot | None) -> list[Segment]:

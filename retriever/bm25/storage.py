@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -62,6 +62,10 @@ class Storage(Protocol):
         """Remove a file."""
         ...
 
+    def sweep(self, keep: Collection[str]) -> None:
+        """Remove all files but these."""
+        ...
+
     def lock(self) -> WriterLock | None:
         """Become the only writer, where several could be."""
         ...
@@ -101,13 +105,18 @@ class MemoryStorage:
 
     def commit(self, manifest: Manifest) -> None:
         """Make this the newest commit."""
-        for name in dropped(self._manifest, manifest):
+        for name in self._manifest.names() - manifest.names():
             del self._files[name]
         self._manifest = manifest
 
     def remove(self, name: str) -> None:
         """Remove a file."""
         del self._files[name]
+
+    def sweep(self, keep: Collection[str]) -> None:
+        """Remove all files but these."""
+        for name in self._files.keys() - set(keep):
+            del self._files[name]
 
     def lock(self) -> WriterLock | None:
         """Return nothing: nobody else can write here."""
@@ -191,7 +200,8 @@ class FolderStorage:
         """Replace the manifest, and remove the files that only the old one names.
 
         Raises:
-            StorageError: when the system does not let it be written; the old commit stands.
+            StorageError: when the system does not let it be written; the message says which
+                commit stands, in all cases but one the old.
 
         """
         path, new = self.folder / _MANIFEST, self.folder / f"{_MANIFEST}.new"
@@ -206,13 +216,21 @@ class FolderStorage:
                 os.fsync(file.fileno())
             sync_folder(self.folder)  # the names of the new files, before the one that needs them
             new.replace(path)
-            sync_folder(self.folder)
-        for name in dropped(old, manifest):
+        self._settle()
+        for name in old.names() - manifest.names():
             self.remove(name)
 
-    def sweep(self, manifest: Manifest) -> None:
-        """Remove the index files that the manifest does not name."""
-        keep = {record.name for record in manifest.files()}
+    def _settle(self) -> None:
+        try:
+            sync_folder(self.folder)
+        except OSError as error:
+            raise StorageError(
+                f"{self.folder}: the commit stands, but might not survive a loss of power now: "
+                f"{error.strerror or error}; check the disk"
+            ) from error
+
+    def sweep(self, keep: Collection[str]) -> None:
+        """Remove all files but these; a lock and the manifest are no such files."""
         for path in self.folder.iterdir():
             if path.name not in keep and _OURS.fullmatch(path.name):
                 self.remove(path.name)
@@ -232,13 +250,12 @@ class FolderStorage:
         """
         with writing(self.folder / "writer.lock"):
             lock = WriterLock(self.folder)
-        self.sweep(self.manifest())
+        try:
+            self.sweep(self.manifest().names())
+        except BaseException:
+            lock.release()
+            raise
         return lock
-
-
-def dropped(old: Manifest, new: Manifest) -> set[str]:
-    """Return the files that a commit leaves behind."""
-    return {record.name for record in old.files()} - {record.name for record in new.files()}
 
 
 def sync_folder(folder: Path) -> None:

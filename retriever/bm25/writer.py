@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -52,12 +53,17 @@ class Writer:
     ) -> None:
         self._storage = storage
         self._publish = publish
-        self._lock = storage.lock()
         self._encoder = analyzer.encoder()
         self._changing = threading.Lock()
         self._merging = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._snapshot = load_snapshot(storage, scoring)
+        self._target = ""  # the file that a merge is writing
+        self._lock = storage.lock()
+        try:
+            self._snapshot = load_snapshot(storage, scoring)
+        except BaseException:
+            self.close()
+            raise
         publish(self._snapshot)
 
     def close(self) -> None:
@@ -86,7 +92,7 @@ class Writer:
             StorageError: when the system does not let it be written; nothing has changed.
 
         """
-        with self._changing:
+        with self._change():
             gone: list[int] = []
             stream = self._check(documents, gone, replace)
             name = write_segment(self._storage, stream, self._encoder, progress=progress)
@@ -105,7 +111,7 @@ class Writer:
             StorageError: when the system does not let it be written; nothing has changed.
 
         """
-        with self._changing:
+        with self._change():
             numbers = {self._snapshot.find(id) for id in ids} - {-1}
             if numbers:
                 self._commit(self._without(sorted(numbers)))
@@ -118,6 +124,16 @@ class Writer:
             segments = self._snapshot.segments
             if len(segments) > 1 or any(segment.deletions for segment in segments):
                 self._merge(segments)
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Change the index alone; what was written for a change that failed is removed."""
+        with self._changing:
+            try:
+                yield
+            except BaseException:
+                self._storage.sweep({*self._snapshot.manifest.names(), self._target})
+                raise
 
     def _check(
         self, documents: Iterable[Document], gone: list[int], replace: bool
@@ -157,9 +173,11 @@ class Writer:
         return Segment(record, self._storage.read(record.file), None)
 
     def _commit(self, records: Iterable[SegmentRecord]) -> None:
-        self._storage.commit(self._snapshot.manifest.next(tuple(records)))
-        self._snapshot = load_snapshot(self._storage, self._snapshot.scoring, self._snapshot)
-        self._publish(self._snapshot)
+        try:
+            self._storage.commit(self._snapshot.manifest.next(tuple(records)))
+        finally:  # what stands in the storage is the truth, even if the commit says that it failed
+            self._snapshot = load_snapshot(self._storage, self._snapshot.scoring, self._snapshot)
+            self._publish(self._snapshot)
 
     def _merge_behind(self) -> None:
         if self._thread is not None and self._thread.is_alive():
@@ -181,8 +199,10 @@ class Writer:
                 segments = self._snapshot.segments
 
     def _merge(self, sources: Sequence[Segment]) -> None:
-        name = merge_segments(self._storage, sources)
-        with self._changing:
+        self._target = name = self._storage.new_name("segment")
+        merge_segments(self._storage, name, sources)
+        with self._change():
+            self._target = ""
             now = {segment.record.file: segment for segment in self._snapshot.segments}
             gone = _deleted_meanwhile(sources, [now.get(s.record.file) for s in sources])
             merged = self._open(name)
