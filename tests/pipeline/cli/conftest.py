@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli import main
+
+DOCUMENTS = [
+    {"_id": "cat", "title": "Cats", "text": "A cat sat on the mat and slept.", "year": 1999},
+    {
+        "_id": "dog",
+        "title": "Dogs",
+        "text": "A dog chased the cat around the garden.",
+        "year": 2005,
+    },
+    {"_id": "owl", "title": "Owls", "text": "Owls hunt mice at night.", "year": 2010},
+    {"_id": "mouse", "text": "The mouse fears the cat, and the owl too.", "year": 2020},
+]
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.upper().startswith("TWOPASS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in this process."""
+
+    def run(*arguments: object) -> Done:
+        capfd.readouterr()
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        return Done(status, *capfd.readouterr())
+
+    return run
+
+
+def write_corpus(path: Path, documents: list[dict[str, Any]] = DOCUMENTS) -> Path:
+    path.write_text("".join(json.dumps(document) + "\n" for document in documents))
+    return path
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_corpus(tmp_path / "corpus.jsonl")
+
+
+@pytest.fixture
+def index(run: Run, corpus: Path, tmp_path: Path) -> Path:
+    assert run("index", corpus, "--out", tmp_path / "index").status == 0
+    return tmp_path / "index"
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save a real cross-encoder, tiny and untrained."""
+    import torch
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("model")
+    special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    words = sorted({word for each in DOCUMENTS for word in str(each["text"]).lower().split()})
+    vocabulary = {word: number for number, word in enumerate([*special.values(), *words])}
+    PreTrainedTokenizerFast(
+        tokenizer_object=BertWordPieceTokenizer(vocabulary),
+        model_max_length=32,
+        **{f"{name}_token": token for name, token in special.items()},
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_labels=1,
+        initializer_range=0.5,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
