@@ -203,7 +203,8 @@ def minimal(table: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarra
         if len(first) == count:
             break
         count = len(first)
-    first = np.sort(first)  # in the order found, so that dead stays 0 and the start 1
+    # In the order found, so that dead stays 0 and the start 1; but those that accept come last.
+    first = np.array(sorted(first, key=lambda state: (kinds[state] > 0, state)))
     renamed = np.empty(count, dtype=np.uint8)
     renamed[group[first]] = np.arange(count)
     return renamed[group[table[first]]], kinds[first].astype(np.uint8)

@@ -18,19 +18,28 @@ _CODES = 0x110000
 class Tables:
     """A deterministic automaton over classes of characters.
 
+    A state is written as its number times ``width``: 0 is dead, ``width`` is the start, and those
+    in which a token may end come last.
+
     Attributes:
         classes: (0x110000,) uint8: the class of each code point.
-        steps: (states * width,) uint8: the state after ``state * width + class``; 0 is dead and
-            1 is the start.
-        kinds: (states,) uint8: the kind of token that may end in a state, 0 for none.
+        steps: (states * width,) uint16: the state after ``state + class``.
+        accepting: the first state in which a token may end.
+        kinds: (states,) uint8: the kind of token that ends in each state, 0 for none.
         width: how many classes there are.
 
     """
 
     classes: NDArray[np.uint8]
-    steps: NDArray[np.uint8]
+    steps: NDArray[np.uint16]
+    accepting: int
     kinds: NDArray[np.uint8]
     width: int
+
+    @property
+    def automaton(self) -> tuple[NDArray[np.uint8], NDArray[np.uint16], int, int]:
+        """What the kernels read: classes, steps, accepting, width."""
+        return self.classes, self.steps, self.accepting, self.width
 
 
 @cache
@@ -43,14 +52,16 @@ def _arrays() -> dict[str, NDArray[np.generic]]:
 def load_tables(name: str) -> Tables:
     """Return the tables of one tokenizer: ``standard``, ``letter`` or ``whitespace``."""
     arrays = _arrays()
-    first, kinds = arrays[f"{name}_runs"].T
-    lengths = np.diff(first, append=_CODES)
+    first, index = arrays[f"{name}_runs"].T
     steps = arrays[f"{name}_table"]
+    width = steps.shape[1]
+    kinds = arrays[f"{name}_kinds"].astype(np.uint8)
     return Tables(
-        classes=np.repeat(kinds.astype(np.uint8), lengths),
-        steps=steps.ravel().astype(np.uint8),
-        kinds=arrays[f"{name}_kinds"].astype(np.uint8),
-        width=steps.shape[1],
+        classes=np.repeat(index.astype(np.uint8), np.diff(first, append=_CODES)),
+        steps=(steps.astype(np.uint16) * width).ravel(),
+        accepting=int(np.flatnonzero(kinds)[0]) * width,
+        kinds=kinds,
+        width=width,
     )
 
 

@@ -23,9 +23,9 @@ def without_surrogates(text: str) -> str:
 
 
 def next_token(
-    codes: Any, start: int, end: int, classes: Any, steps: Any, kinds: Any, width: int
+    codes: Any, start: int, end: int, classes: Any, steps: Any, accepting: int, width: int
 ) -> tuple[int, int, int]:
-    """Find the first token at or after ``start``: its start, its end and its kind.
+    """Find the first token at or after ``start``: the longest that begins there.
 
     The same source runs as Python on a query and compiled on a corpus.
 
@@ -33,28 +33,30 @@ def next_token(
         codes: (n,) integers: code points.
         start: where to begin.
         end: where the text ends.
-        classes: class by code point.
-        steps: next state by ``state * width + class``.
-        kinds: kind of token by state, 0 for none.
-        width: how many classes there are.
+        classes: (0x110000,) the class of each code point.
+        steps: (states * width,) next state by ``state + class``.
+        accepting: the first of the states in which a token may end.
+        width: how many classes there are; also the starting state.
 
     Returns:
-        The token's bounds and kind; ``(end, end, 0)`` when there is none.
+        The token's start and end and the state in which it ends; ``(end, end, 0)`` when there
+        is none.
 
     """
     while start < end:
-        state, place, stop, kind, units = 1, start, start, 0, 0
+        state, place, stop, last, room = width, start, start, 0, start + MAX_LENGTH
         while place < end:
             code = codes[place]
-            state = steps[state * width + classes[code]]
-            units += 2 if code > 0xFFFF else 1
-            if state == 0 or units > MAX_LENGTH:
+            if code > 0xFFFF:  # two code units in UTF-16
+                room -= 1
+            state = int(steps[state + classes[code]])
+            if state == 0 or place >= room:
                 break
             place += 1
-            if kinds[state] != 0:
-                kind, stop = kinds[state], place
-        if kind != 0:
-            return start, stop, kind
+            if state >= accepting:
+                last, stop = state, place
+        if last != 0:
+            return start, stop, last
         start += 1
     return end, end, 0
 
@@ -65,24 +67,24 @@ class Tokenizer:
     def __init__(self, name: str) -> None:
         self.name = name
         self.tables = load_tables(name)
-        # Plain bytes are read faster by the interpreter than arrays.
+        # The interpreter reads bytes and lists faster than arrays.
         self._plain = (
             self.tables.classes.tobytes(),
-            self.tables.steps.tobytes(),
-            self.tables.kinds.tobytes(),
+            self.tables.steps.tolist(),
+            self.tables.accepting,
             self.tables.width,
         )
+        self._kinds = self.tables.kinds.tolist()
 
     def spans(self, text: str) -> Iterator[tuple[int, int, int]]:
         """Yield each token's start, end (in characters) and kind."""
         codes = list(map(ord, text))
-        start, end = 0, len(codes)
+        stop, end = 0, len(codes)
         while True:
-            start, stop, kind = next_token(codes, start, end, *self._plain)
-            if kind == 0:
+            start, stop, state = next_token(codes, stop, end, *self._plain)
+            if state == 0:
                 return
-            yield start, stop, kind
-            start = stop
+            yield start, stop, self._kinds[state // self.tables.width]
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from retriever.analysis.analyzer import Analyzer, Token
+from retriever.analysis.encoder import Encoder
 from retriever.analysis.filters import Step, chain
 from retriever.analysis.tokenizer import load_tokenizer, without_surrogates
 
@@ -35,3 +36,9 @@ class WordAnalyzer(Analyzer):
         text = without_surrogates(text)
         words = [text[start:end] for start, end, _ in self.tokenizer.spans(text)]
         return [term for term in self.normalize(words) if term]
+
+    def encoder(self, *, threads: int = 1) -> Encoder:
+        """Return what analyses documents in bulk, with the same terms as ``terms``."""
+        from retriever.analysis.bulk import WordEncoder
+
+        return WordEncoder(self.tokenizer.tables, self.normalize, threads=threads)
