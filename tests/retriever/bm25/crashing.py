@@ -67,9 +67,7 @@ def kill_one(folder: Path, journal: Path, state: State, seed: str) -> list[State
             write(folder, journal, state, seed)
         finally:
             os._exit(1)
-    while not journal.stat().st_size:
-        time.sleep(0.001)
-    time.sleep(random.Random(seed).uniform(0, 0.08))
+    wait_for_changes(journal, random.Random(seed))
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     if not os.WIFSIGNALED(status):
@@ -81,6 +79,18 @@ def kill_one(folder: Path, journal: Path, state: State, seed: str) -> list[State
         else:
             states = states[-1:]
     return states
+
+
+def wait_for_changes(journal: Path, rng: random.Random) -> None:
+    """Wait for some changes and a part of one more, however fast the machine is."""
+    changes = rng.randint(0, 3)
+    while not journal.stat().st_size:
+        time.sleep(0.001)
+    start = time.perf_counter()
+    while journal.read_text().count("done") < changes:
+        time.sleep(0.001)
+    one = (time.perf_counter() - start) / changes if changes else 0.05
+    time.sleep(rng.uniform(0, 1.5) * one)
 
 
 def look(folder: Path, states: list[State]) -> State:

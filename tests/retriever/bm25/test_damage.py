@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -162,25 +161,23 @@ BM25Index.build(documents(), {str(tmp_path / "i")!r}, analyzer="whitespace")
     assert [p.name for p in tmp_path.iterdir()] == ["i"]
 
 
-def hold(folder: Path, held: multiprocessing.Queue, release: multiprocessing.Queue) -> None:
-    with BM25Index.open(folder) as index:
-        index.delete(["d1"])
-        held.put(None)
-        release.get()
-
-
 def test_a_second_writer_learns_who_is_writing(folder: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, release = context.Queue(), context.Queue()
-    process = context.Process(target=hold, args=(folder, held, release))
-    process.start()
-    held.get(timeout=60)
+    code = f"""
+import time
+from retriever.bm25.index import BM25Index
+BM25Index.open({str(folder)!r}).delete(["d1"])
+print("writing", flush=True)
+time.sleep(600)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"writing\n"
     second = BM25Index.open(folder)
     with pytest.raises(LockedError, match=f"process {process.pid} on "):
         second.add([Document("new", "x")])
     assert len(second.search(["one"], 100)[0]) == 48
     process.kill()
-    process.join()
+    process.communicate()
     second.add([Document("new", "x")])  # the lock vanished with its process
     with pytest.raises(LockedError):
         BM25Index.open(folder).delete(["new"])

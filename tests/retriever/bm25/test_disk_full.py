@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,12 +76,11 @@ CHANGES: dict[str, Callable[[BM25Index], object]] = {
 }
 
 
-def prepared(folder: Path) -> BM25Index:
+def prepare(folder: Path) -> None:
     documents = [Document(f"d{i}", "one two") for i in range(9)]
-    index = BM25Index.build(documents, folder, analyzer="whitespace")
-    index.delete(["d8"])
-    index.add([Document("other", "one")])
-    return index
+    with BM25Index.build(documents, folder, analyzer="whitespace") as index:
+        index.delete(["d8"])
+        index.add([Document("other", "one")])
 
 
 def ids(index: BM25Index) -> list[str]:
@@ -91,12 +91,13 @@ def ids(index: BM25Index) -> list[str]:
 def test_each_write_fails_in_turn(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    prepare(tmp_path / "prepared")
     disk = Disk(monkeypatch)
     failures = 0
     for room in range(1000):
         folder = tmp_path / str(room)
-        disk.room = float("inf")
-        index = prepared(folder)
+        shutil.copytree(tmp_path / "prepared", folder)
+        index = BM25Index.open(folder)
         before, manifest = ids(index), index.snapshot.manifest
         disk.asked, disk.room = 0, room
         try:
