@@ -11,10 +11,10 @@ from retriever.analysis.words import WordAnalyzer
 __all__ = ["BUILTIN"]
 
 # The words that Lucene's EnglishAnalyzer drops.
-_ENGLISH = (
+_ENGLISH = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such that the their then "
-    "there these they this to was will with"
-).split()  # noqa: SIM905 - one list, read as a text
+    "there these they this to was will with".split()  # noqa: SIM905 - read as a sentence
+)
 
 
 def _english() -> Analyzer:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retriever.analysis.filters import Step
-from retriever.analysis.kernels import empty_table, number_words, settle
+from retriever.analysis.kernels import empty_table, number_words, rehash, settle
 from retriever.analysis.tables import Tables
 from retriever.analysis.tokenizer import without_surrogates
 
@@ -72,11 +72,24 @@ class _Lane:
 
     def number(self, texts: Sequence[str]) -> tuple[Any, Any]:
         """Split texts: (t,) int32 word numbers, and (n + 1,) int64 where each text's begin."""
+        codes = _code_points("".join(texts))
         bounds = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
-        words, offsets, self._table, self._words = number_words(
-            _code_points("".join(texts)), bounds, self._tables.automaton, self._table, self._words
-        )
-        return words, offsets
+        found = np.empty(len(codes), dtype=np.int32)  # as many as there could be
+        offsets = np.zeros(len(bounds), dtype=np.int64)
+        progress = (0, 0, 0, self._words)
+        while True:
+            progress = number_words(
+                codes, bounds, self._tables.automaton, self._table, progress, found, offsets
+            )
+            done, _, count, self._words = progress
+            if done == len(texts):
+                return found[:count], offsets
+            self._grow()
+
+    def _grow(self) -> None:
+        slots, starts, letters = self._table
+        starts, letters = np.resize(starts, 2 * len(starts)), np.resize(letters, 2 * len(letters))
+        self._table = rehash(self._words, starts, letters, 2 * len(slots)), starts, letters
 
     def fresh(self) -> list[str]:
         """Return the words that have no id yet."""

@@ -1,6 +1,6 @@
 """Compiled: the words of many texts, numbered by a table of distinct words.
 
-A table of words is three arrays that grow by doubling:
+A table of words is three arrays:
 
     slots (2^s,) uint64: by hash with linear probing, the upper half of a word's hash above its
         number plus one; 0 where free;
@@ -19,7 +19,7 @@ from numba import njit
 
 from retriever.analysis import tokenizer
 
-__all__ = ["empty_table", "number_words", "settle"]
+__all__ = ["empty_table", "number_words", "rehash", "settle"]
 
 _next_token = njit(nogil=True, cache=True)(tokenizer.next_token)
 
@@ -28,6 +28,7 @@ _FNV_PRIME = np.uint64(0x100000001B3)
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _ONE = np.uint64(1)
+_FREE = np.uint64(0)
 
 
 def empty_table(size: int = 1 << 12) -> tuple[Any, Any, Any]:
@@ -49,101 +50,93 @@ def _hash(codes: Any, start: int, stop: int) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def _same(codes: Any, start: int, stop: int, letters: Any, first: int, last: int) -> bool:
+    if stop - start != last - first:
+        return False
+    for i in range(stop - start):  # noqa: SIM110 - a generator does not compile
+        if codes[start + i] != letters[first + i]:
+            return False
+    return True
+
+
+@njit(nogil=True, cache=True)
 def _find(h: Any, codes: Any, start: int, stop: int, slots: Any, starts: Any, letters: Any) -> Any:
     """Return the slot of a word, or the free one where it belongs."""
     mask = np.uint64(len(slots) - 1)
     at = h & mask
-    while slots[at] != 0:
-        if slots[at] >> _HALF == h >> _HALF:
-            word = np.int64(slots[at] & _LOW) - 1
-            first = starts[word]
-            if starts[word + 1] - first == stop - start:
-                i = start
-                while i < stop and codes[i] == letters[first + i - start]:
-                    i += 1
-                if i == stop:
-                    break
+    while True:
+        entry = slots[at]
+        if entry == _FREE:
+            return at  # returned from here, the loop compiles to half the time of one that breaks
+        if entry >> _HALF == h >> _HALF:
+            word = np.int64(entry & _LOW) - 1
+            if _same(codes, start, stop, letters, starts[word], starts[word + 1]):
+                return at
         at = (at + _ONE) & mask
-    return at
 
 
 @njit(nogil=True, cache=True)
-def _longer(array: Any, size: int) -> Any:
-    longer = np.empty(size, array.dtype)
-    for i in range(len(array)):
-        longer[i] = array[i]
-    return longer
-
-
-@njit(nogil=True, cache=True)
-def _rehash(words: int, starts: Any, letters: Any, size: int) -> Any:
+def rehash(words: int, starts: Any, letters: Any, size: int) -> Any:
+    """Return the ``size`` slots of a table of so many words."""
     slots = np.zeros(size, np.uint64)
     mask = np.uint64(size - 1)
     for word in range(words):
         h = _hash(letters, starts[word], starts[word + 1])
         at = h & mask
-        while slots[at] != 0:
+        while slots[at] != _FREE:
             at = (at + _ONE) & mask
         slots[at] = (h >> _HALF) << _HALF | np.uint64(word + 1)
     return slots
 
 
 @njit(nogil=True, cache=True)
-def _append(codes: Any, start: int, stop: int, words: int, starts: Any, letters: Any) -> Any:
-    """Write a new word's characters; return the arrays, longer where they were full."""
-    end = starts[words] + stop - start
-    if end > len(letters):
-        letters = _longer(letters, 2 * end)
-    for i in range(start, stop):
-        letters[starts[words] + i - start] = codes[i]
-    if words + 1 == len(starts):
-        starts = _longer(starts, 2 * len(starts))
-    starts[words + 1] = end
-    return starts, letters
+def number_words(
+    codes: Any, bounds: Any, automaton: Any, table: Any, progress: Any, found: Any, offsets: Any
+) -> Any:
+    """Split texts and number their words, until all is done or the table may be full.
 
-
-@njit(nogil=True, cache=True)
-def number_words(codes: Any, bounds: Any, automaton: Any, table: Any, words: int) -> Any:
-    """Split texts and number their words; a word's number is given when it is first met.
+    A word's number is given when it is first met.
 
     Args:
         codes: (c,) uint32: the texts' code points, one after the other.
         bounds: (n + 1,) int64: where each text begins, with the end.
         automaton: classes, steps, accepting and width of the tokenizer's tables.
-        table: slots, starts and letters of the words met before.
-        words: how many they are.
+        table: slots, starts and letters; words are added in place.
+        progress: texts done, place in ``codes``, words found, words in the table.
+        found: (c,) int32: receives the word numbers.
+        offsets: (n + 1,) int64: receives where each text's words begin, with the end.
 
     Returns:
-        (t,) int32 word numbers; (n + 1,) int64 where each text's begin, with the end; the table
-        and how many words it has now.
+        The new ``progress``.
 
     """
     classes, steps, accepting, width = automaton
     slots, starts, letters = table
-    found = np.empty(len(codes) // 4 + 16, np.int32)
-    offsets = np.zeros(len(bounds), np.int64)
-    count = 0
-    for text in range(len(bounds) - 1):
-        stop, end = bounds[text], bounds[text + 1]
-        while True:
-            start, stop, state = _next_token(codes, stop, end, classes, steps, accepting, width)
-            if state == 0:
-                break
-            h = _hash(codes, start, stop)
-            at = _find(h, codes, start, stop, slots, starts, letters)
-            if slots[at] == 0:
-                starts, letters = _append(codes, start, stop, words, starts, letters)
-                words += 1
-                slots[at] = (h >> _HALF) << _HALF | np.uint64(words)
-                if 2 * words > len(slots):
-                    slots = _rehash(words, starts, letters, 2 * len(slots))
-                    at = _find(h, codes, start, stop, slots, starts, letters)
-            if count == len(found):
-                found = _longer(found, 2 * count)
-            found[count] = np.int64(slots[at] & _LOW) - 1
-            count += 1
-        offsets[text + 1] = count
-    return found[:count], offsets, (slots, starts, letters), words
+    text, stop, count, words = progress
+    # The arrays are never replaced in this loop: that would cost a reference count a word.
+    full = min(len(slots) // 2, len(starts) - 1)
+    brim = len(letters) - tokenizer.MAX_LENGTH
+    while text < len(bounds) - 1:
+        if words >= full or starts[words] > brim:
+            break
+        start, stop, state = _next_token(
+            codes, stop, bounds[text + 1], classes, steps, accepting, width
+        )
+        if state == 0:
+            text += 1
+            offsets[text] = count
+            continue
+        h = _hash(codes, start, stop)
+        at = _find(h, codes, start, stop, slots, starts, letters)
+        if slots[at] == _FREE:
+            for i in range(stop - start):
+                letters[starts[words] + i] = codes[start + i]
+            starts[words + 1] = starts[words] + stop - start
+            words += 1
+            slots[at] = (h >> _HALF) << _HALF | np.uint64(words)
+        found[count] = np.int64(slots[at] & _LOW) - 1
+        count += 1
+    return text, stop, count, words
 
 
 @njit(nogil=True, cache=True)
