@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
 
 from retriever.analysis import Analyzer, get_analyzer
 from retriever.base import QueryError
-from retriever.bm25.building import write_segment
+from retriever.bm25.building import RUN_TERMS, write_segment
 from retriever.bm25.clauses import leaf_idfs
 from retriever.bm25.explain import Explanation, explain
 from retriever.bm25.folders import new_folder
@@ -55,6 +57,7 @@ class BM25Index:
         analyzer: str | Analyzer = "english",
         scoring: Scoring = Lucene(),  # noqa: B008 - frozen
         threads: int = 1,
+        run_terms: int = RUN_TERMS,
         overwrite: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> Self:
@@ -67,6 +70,8 @@ class BM25Index:
             analyzer: text -> terms, by name or as an object.
             scoring: the formula that searches use unless told otherwise; Elasticsearch's default.
             threads: for the analysis.
+            run_terms: how many term ids are held in memory, at 4 bytes each and about three times
+                that while they are sorted, before they are set aside on the disk.
             overwrite: replace an index that stands there, once the new one is whole.
             progress: called now and then with the number of documents done.
 
@@ -82,7 +87,9 @@ class BM25Index:
         encoder = how.encoder(threads=threads)
 
         def fill(storage: Storage) -> tuple[SegmentRecord, ...]:
-            name = write_segment(storage, documents, encoder, progress=progress)
+            name = write_segment(
+                storage, documents, encoder, run_terms=run_terms, progress=progress
+            )
             return (SegmentRecord(storage.record(name)),)
 
         if path is None:
@@ -124,6 +131,7 @@ class BM25Index:
         *,
         filter: Filter | None = None,
         syntax: Syntax = "plain",
+        threads: int = 1,
     ) -> list[Hits]:
         """Return the best ``k`` documents of each query: see ``Retriever.search``.
 
@@ -132,6 +140,7 @@ class BM25Index:
             k: how many documents at most, a query; at least 1.
             filter: only documents that match it are considered.
             syntax: how the texts are read; see ``retriever.query``.
+            threads: how many queries are answered at a time.
 
         Raises:
             QueryError: when a query or the filter cannot be understood.
@@ -139,12 +148,16 @@ class BM25Index:
         """
         if isinstance(queries, str):
             raise QueryError("queries: expected a list of strings, found one string; put it in []")
-        return self.msearch([SearchRequest(query, k, filter, syntax) for query in queries])
+        requests = [SearchRequest(query, k, filter, syntax) for query in queries]
+        return self.msearch(requests, threads=threads)
 
-    def msearch(self, requests: Sequence[SearchRequest]) -> list[Hits]:
+    def msearch(self, requests: Sequence[SearchRequest], *, threads: int = 1) -> list[Hits]:
         """Answer searches that differ in more than their text, all from the same commit."""
-        snapshot = self._snapshot
-        return [answer(snapshot, self._analyzer, request) for request in requests]
+        search = partial(answer, self._snapshot, self._analyzer)
+        if threads <= 1 or len(requests) <= 1:
+            return [search(request) for request in requests]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(search, requests))
 
     def explain(self, query: str, id: str, *, syntax: Syntax = "plain") -> Explanation:
         """Explain a document's score for a query: every term's statistics and contribution.
