@@ -13,7 +13,7 @@ from pipeline.errors import FusionError, SearchError
 from pipeline.fusion import Fusion
 from pipeline.fusion.columns import ranks
 from pipeline.ranking import Ranking, Timings
-from pipeline.stages import Candidates, OnError, Stages
+from pipeline.stages import Candidates, OnError, Stages, count
 from reranker.base import PairScorer
 from retriever.base import Retriever
 from retriever.filters import Filter
@@ -50,7 +50,7 @@ class SearchPipeline:
     ) -> None:
         self._stages = Stages(retriever, scorer, on_error)
         self._fusion = fusion
-        self._depth = _count("depth", depth)
+        self._depth = count("depth", depth)
 
     def search(
         self,
@@ -107,8 +107,8 @@ class SearchPipeline:
     ) -> Iterator[Ranking]:
         """Yield what ``search_many`` returns, some hundred queries at a time, in bounded memory."""
         _check_queries(queries)
-        _count("k", k)
-        depth = self._depth if depth is None else _count("depth", depth)
+        count("k", k)
+        depth = self._depth if depth is None else count("depth", depth)
         found = self._stages.run(queries, k=k, depth=depth, filter=filter)
         return (fuse(candidates, fusion or self._fusion, k) for candidates in found)
 
@@ -173,12 +173,6 @@ def _fused(fusion: Fusion, columns: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _padded(scores: NDArray[np.float32], n: int) -> NDArray[np.float32]:
     return np.concatenate([scores, np.full(n - len(scores), np.nan, dtype=np.float32)])
-
-
-def _count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise SearchError(f"expected {name} to be a whole number of at least 1, found {value!r}")
-    return int(value)
 
 
 def _check_queries(queries: Sequence[str]) -> None:

@@ -18,11 +18,13 @@ from retriever.base import Retriever
 from retriever.filters import Filter
 from retriever.hits import Hits
 
-__all__ = ["Candidates", "OnError", "Stages"]
+__all__ = ["Candidates", "OnError", "Stages", "count"]
 
 OnError: TypeAlias = Literal["raise", "first-stage"]
 
-_PAIRS_AT_ONCE = 16_384  # fills batches of any engine, and bounds the memory that texts take
+_PAIRS_AT_ONCE = (
+    2048  # fills batches of any engine; bounds memory, and the time between signs of life
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +76,7 @@ class Stages:
     def run(
         self, queries: Sequence[str], *, k: int, depth: int, filter: Filter | None = None
     ) -> Iterator[Candidates]:
-        """Run both stages, some thousand pairs at a time; one result a query, in order.
+        """Run both stages, some 2,000 pairs at a time; one result a query, in order.
 
         Args:
             queries: (q,) the queries' texts.
@@ -169,6 +171,18 @@ def _none(
         outcome, reason = "skipped", "no candidates"
     scores = np.full(len(group), np.nan, dtype=np.float32)
     return scores, RerankStatus(outcome, 0, len(group), reason)
+
+
+def count(name: str, value: int) -> int:
+    """Check a count that a user gave.
+
+    Raises:
+        SearchError: when it is not a whole number of at least 1.
+
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise SearchError(f"expected {name} to be a whole number of at least 1, found {value!r}")
+    return int(value)
 
 
 def _describe(error: Exception) -> str:

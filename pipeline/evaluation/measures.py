@@ -1,0 +1,91 @@
+"""Measures of ranking quality, by the names that ir_measures gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from ir_measures import Measure
+
+__all__ = ["DEFAULT_MEASURES", "Qrels", "measure", "parse_measures"]
+
+Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
+"""Relevance by document id by query id; 0 and below: judged, not relevant."""
+
+DEFAULT_MEASURES = ("nDCG@10", "MAP", "MRR@10", "Recall@100")
+
+_EXAMPLES = "nDCG@10, MAP, MRR@10, Recall@100, P@5, Success@1, nDCG(gains={1:1,2:3})@10"
+
+
+def parse_measures(names: Sequence[str]) -> dict[str, Measure]:
+    """Return the measures by the names that they were given; MRR, MAP and Recall are aliases.
+
+    Raises:
+        EvaluationError: when one is unknown, is named twice, or there is none.
+
+    """
+    import ir_measures
+
+    measures: dict[str, Measure] = {}
+    for name in names:
+        try:
+            parsed = ir_measures.parse_measure(name)
+        except (NameError, ValueError, TypeError, KeyError) as error:
+            raise EvaluationError(
+                f"unknown measure {name!r} ({error}): expected for example {_EXAMPLES}"
+            ) from error
+        if parsed in measures.values():
+            raise EvaluationError(f"measure {name!r} ({parsed}) is named twice")
+        measures[name] = parsed
+    if not measures:
+        raise EvaluationError(f"expected measures, found none; for example {_EXAMPLES}")
+    return measures
+
+
+def measure(
+    rankings: Mapping[str, Sequence[str]], qrels: Qrels, names: Sequence[str] = DEFAULT_MEASURES
+) -> NDArray[np.float64]:
+    """Measure rankings against judgements.
+
+    The order alone counts, so that ties mean what is shown: trec_eval and its kin would sort
+    equal scores by document id, descending.
+
+    Args:
+        rankings: document ids, best first, by query id.
+        qrels: judgements; they name the queries, in order. A query without a ranking counts as
+            an empty one; a ranking without judgements does not count.
+        names: (m,) names of measures.
+
+    Returns:
+        (m, q) float64 values.
+
+    Raises:
+        EvaluationError: when a measure is unknown or cannot be had here, or nothing is judged.
+
+    """
+    import ir_measures
+
+    if not qrels:
+        raise EvaluationError("expected judgements, found none")
+    measures = parse_measures(names)
+    rows = {parsed: row for row, parsed in enumerate(measures.values())}
+    places = {query: place for place, query in enumerate(qrels)}
+    values = np.zeros((len(rows), len(places)))
+    run = {query: _by_rank(rankings[query]) for query in qrels if len(rankings.get(query, ()))}
+    try:
+        metrics = ir_measures.iter_calc(list(rows), {q: dict(d) for q, d in qrels.items()}, run)
+        for metric in metrics if run else ():
+            values[rows[metric.measure], places[metric.query_id]] = metric.value
+    except Exception as error:  # each of its providers fails in ways of its own
+        raise EvaluationError(f"cannot compute {', '.join(names)} here: {error}") from error
+    return values
+
+
+def _by_rank(ids: Sequence[str]) -> dict[str, float]:
+    return {id: float(len(ids) - place) for place, id in enumerate(ids)}

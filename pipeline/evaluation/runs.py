@@ -1,0 +1,136 @@
+"""Runs: what a system found for many queries, in memory and as TREC's files.
+
+A run's scores are strictly decreasing. trec_eval and its kin ignore the ranks in a file, sort by
+score, and put equal scores in the order of document ids, descending: so a tie is written as the
+smallest step of a float32, and what a file says is what was shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import NamedTuple, TextIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import EvaluationError
+from pipeline.ranking import Ranking
+from retriever.corpus.sources import Source
+from retriever.corpus.text import read_lines
+
+__all__ = ["Entries", "Run", "entries", "read_run", "strictly_decreasing", "write_run"]
+
+
+class Entries(NamedTuple):
+    """What a system found for one query.
+
+    Attributes:
+        ids: (n,) object, ``str``: document ids, best first.
+        scores: (n,) float32, strictly decreasing.
+
+    """
+
+    ids: NDArray[np.object_]
+    scores: NDArray[np.float32]
+
+
+Run: TypeAlias = Mapping[str, Entries]
+"""Entries by query id."""
+
+
+def entries(ranking: Ranking) -> Entries:
+    """Return a ranking as a run has it, with the fused scores."""
+    return Entries(ranking.ids, strictly_decreasing(ranking.fused))
+
+
+def strictly_decreasing(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lower scores, by the smallest steps that a float32 knows, until each is below the one before.
+
+    Args:
+        scores: (n,) float32, non-increasing; NaN at the end counts as equal to the last number.
+
+    """
+    lowered = scores.copy()
+    lowered[:1] = np.nan_to_num(lowered[:1])
+    for place in range(1, len(lowered)):
+        ceiling = np.nextafter(lowered[place - 1], np.float32(-np.inf))
+        if not lowered[place] <= ceiling:  # equal, or NaN
+            lowered[place] = ceiling
+    return lowered
+
+
+def write_run(target: str | os.PathLike[str] | TextIO, run: Run, tag: str = "twopass") -> None:
+    """Write a run as TREC does: query id, Q0, document id, rank, score, tag, a line each.
+
+    Raises:
+        EvaluationError: when an id or the tag has white space or is empty, which the format
+            cannot say.
+
+    """
+    _check(tag, "tag")
+    with _opened(target) as file:
+        for query, (ids, scores) in run.items():
+            _check(query, "query id")
+            for rank, (id, score) in enumerate(zip(ids, scores, strict=True), start=1):
+                file.write(f"{query} Q0 {_check(id, 'document id')} {rank} {score:.9g} {tag}\n")
+
+
+def read_run(path: str | os.PathLike[str]) -> dict[str, Entries]:
+    """Read a TREC run, plain or gzipped, in the order in which trec_eval takes it.
+
+    That is by score, as float32, and equal scores by document id, descending; not by rank.
+
+    Raises:
+        CorpusError: when the file cannot be read.
+        EvaluationError: when a line is no line of a run, or a document comes twice for a query.
+
+    """
+    found: dict[str, dict[str, np.float32]] = {}
+    source = Source(Path(path), "tsv")
+    for number, line in enumerate(read_lines(source), start=1):
+        if line.strip():
+            query, document, score = _parse(source.place(number), line)
+            scores = found.setdefault(query, {})
+            if document in scores:
+                raise EvaluationError(
+                    f"{source.place(number)}: document {document!r} came before for query {query!r}"
+                )
+            scores[document] = score
+    return {query: _sorted(scores) for query, scores in found.items()}
+
+
+def _parse(place: str, line: str) -> tuple[str, str, np.float32]:
+    parts = line.split()
+    try:
+        query, _, document, _, score, _ = parts
+        number = np.float32(score)
+    except ValueError as error:
+        raise EvaluationError(
+            f"{place}: expected query id, Q0, document id, rank, score and tag, found {line!r:.80}"
+        ) from error
+    if not np.isfinite(number):
+        raise EvaluationError(f"{place}: expected a finite score, found {score}")
+    return query, document, number
+
+
+def _sorted(scores: dict[str, np.float32]) -> Entries:
+    ids = sorted(scores, key=lambda id: (scores[id], id.encode()), reverse=True)
+    column = np.array(ids, dtype=object)
+    return Entries(column, strictly_decreasing(np.array([scores[id] for id in ids], np.float32)))
+
+
+def _check(word: str, what: str) -> str:
+    if word.split() != [word]:
+        raise EvaluationError(
+            f"a TREC run cannot hold the {what} {word!r}: expected a word without white space"
+        )
+    return word
+
+
+def _opened(target: str | os.PathLike[str] | TextIO) -> AbstractContextManager[TextIO]:
+    if isinstance(target, str | os.PathLike):
+        return Path(target).open("w", encoding="utf-8", newline="\n")
+    return nullcontext(target)
