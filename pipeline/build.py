@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SettingsError
@@ -12,8 +14,17 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from reranker import PairScorer
     from retriever import Retriever
+    from retriever.bm25.index import BM25Index
+    from retriever.documents import Document
 
-__all__ = ["assemble", "build_fusion", "build_pipeline", "build_retriever", "build_scorer"]
+__all__ = [
+    "assemble",
+    "build_fusion",
+    "build_index",
+    "build_pipeline",
+    "build_retriever",
+    "build_scorer",
+]
 
 
 def build_retriever(settings: Settings) -> Retriever:
@@ -32,6 +43,33 @@ def build_retriever(settings: Settings) -> Retriever:
             "TWOPASS_RETRIEVER__INDEX or in twopass.toml, or build one with 'twopass index'"
         )
     return BM25Index.open(settings.retriever.index, scoring=settings.retriever.scoring)
+
+
+def build_index(
+    settings: Settings,
+    documents: Iterable[Document],
+    path: Path,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> BM25Index:
+    """Build an in-process index with the analyser and formula of the settings.
+
+    Raises:
+        RetrieverError: when a document cannot be read or the index cannot be written.
+
+    """
+    from retriever.bm25.index import BM25Index
+    from retriever.scoring import Lucene
+
+    return BM25Index.build(
+        documents,
+        path,
+        analyzer=settings.retriever.analyzer,
+        scoring=settings.retriever.scoring or Lucene(),
+        overwrite=overwrite,
+        progress=progress,
+    )
 
 
 def build_scorer(settings: Settings) -> PairScorer:

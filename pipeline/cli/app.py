@@ -13,12 +13,12 @@ from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pipeline.cli import delete, demo, index, info, search
+from pipeline.cli import delete, demo, evaluate, index, info, search
 from pipeline.cli.output import echo, note, prepare_output
 
 __all__ = ["main"]
 
-_COMMANDS = (index, search, info, delete, demo)
+_COMMANDS = (index, search, evaluate, info, delete, demo)
 
 _EPILOG = """\
 examples:

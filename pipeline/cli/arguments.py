@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.settings import Settings
 
-__all__ = ["add_command", "add_ranking", "add_scoring", "count", "read_settings"]
+__all__ = ["FUSION_HELP", "add_command", "add_ranking", "add_scoring", "count", "read_settings"]
+
+FUSION_HELP = "how both scores become one: weighted (default), reranker, rrf, ..."
 
 # Where an argument of this name goes in the settings.
 _SETTINGS = {
@@ -55,12 +57,12 @@ def add_scoring(parser: ArgumentParser) -> None:
 
 
 def add_ranking(parser: ArgumentParser) -> None:
-    """Add the arguments of the second stage and the fusion."""
+    """Add the arguments of the second stage."""
     parser.add_argument(
         "--depth", type=count, metavar="N", help="candidates reranked a query (100)"
     )
     parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
-    parser.add_argument("--fusion", metavar="METHOD", help="weighted (default), reranker, rrf, ...")
+    parser.add_argument("--no-rerank", action="store_true", help="the first stage alone")
 
 
 def read_settings(arguments: Namespace) -> Settings:

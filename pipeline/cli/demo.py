@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.arguments import add_command, add_ranking, count, read_settings
+from pipeline.cli.arguments import FUSION_HELP, add_command, add_ranking, count, read_settings
 from pipeline.cli.output import echo
 from pipeline.cli.progress import progress
 
@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("query", nargs="*", metavar="QUERY", help="questions of your own")
     parser.add_argument("--k", type=count, default=5, metavar="N", help="results a query (5)")
     add_ranking(parser)
-    parser.add_argument("--no-rerank", action="store_true", help="the first stage alone")
+    parser.add_argument("--fusion", metavar="METHOD", help=FUSION_HELP)
 
 
 def run(arguments: Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -90,17 +91,13 @@ def run(arguments: Namespace) -> None:
 def _build(
     arguments: Namespace, settings: Settings, documents: Iterator[Document], done: Done
 ) -> dict[str, Any]:
-    from retriever.bm25.index import BM25Index
-    from retriever.scoring import Lucene
+    from pipeline.build import build_index
 
-    return BM25Index.build(
-        documents,
-        arguments.out,
-        analyzer=settings.retriever.analyzer,
-        scoring=settings.retriever.scoring or Lucene(),
-        overwrite=arguments.overwrite,
-        progress=done,
-    ).info()
+    overwrite = arguments.overwrite
+    index = build_index(
+        settings, documents, Path(arguments.out), overwrite=overwrite, progress=done
+    )
+    return index.info()
 
 
 def _update(

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipeline.cli.arguments import add_command, add_ranking, count, read_settings
+from pipeline.cli.arguments import FUSION_HELP, add_command, add_ranking, count, read_settings
 from pipeline.cli.output import echo, note
 from pipeline.cli.progress import progress
 from pipeline.cli.table import print_ranking
-from pipeline.cli.trec import write_run
 
 if TYPE_CHECKING:
     from pipeline.ranking import Ranking
@@ -44,7 +43,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--index", metavar="DIR", help="the index's folder")
     parser.add_argument("--k", type=count, metavar="N", help="results a query (10)")
     add_ranking(parser)
-    parser.add_argument("--no-rerank", action="store_true", help="the first stage alone")
+    parser.add_argument("--fusion", metavar="METHOD", help=FUSION_HELP)
     parser.add_argument("--filter", metavar="JSON", help='as {"term": {"lang": "en"}}')
     parser.add_argument("--json", action="store_true", help="JSON Lines, one object a query")
     parser.add_argument("--out", metavar="FILE", help="where many queries' results go")
@@ -78,6 +77,7 @@ def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> Non
 
 def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> None:
     from pipeline.build import build_pipeline
+    from pipeline.evaluation import entries, write_run
     from retriever.corpus import read_queries
 
     queries = read_queries(arguments.queries or "-")
@@ -89,7 +89,7 @@ def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> No
             if arguments.json:
                 echo(_to_json(ranking, query_id=id, query=query), out)
             else:
-                write_run(out, id, ranking, arguments.tag)
+                write_run(out, {id: entries(ranking)}, arguments.tag)
             done(number)
 
 

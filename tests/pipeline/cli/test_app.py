@@ -38,7 +38,7 @@ class TestHelp:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert done.stdout.splitlines()[-1] == "heavy:"
 
-    @pytest.mark.parametrize("command", ["index", "search", "info", "delete", "demo"])
+    @pytest.mark.parametrize("command", ["index", "search", "evaluate", "info", "delete", "demo"])
     def test_every_command_teaches_by_example(self, run: Run, command: str) -> None:
         done = run(command, "--help")
         assert done.status == 0

@@ -101,3 +101,14 @@ def test_info(run: Run, index: Path) -> None:
     assert "fields          year\n" in shown.out
     info = json.loads(run("info", index, "--json").out)
     assert info == BM25Index.open(index).info()
+
+
+def test_info_verifies(run: Run, index: Path) -> None:
+    assert "verified        yes\n" in run("info", index, "--verify").out
+    largest = max(index.iterdir(), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    largest.write_bytes(content)
+    done = run("info", index, "--verify")
+    assert (done.status, done.out) == (2, "")
+    assert largest.name in done.err

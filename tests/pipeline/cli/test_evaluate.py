@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.evaluation import measure, read_run
+from retriever.corpus import BeirFolder, read_qrels
+
+from .conftest import DOCUMENTS, Run, write_corpus
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    folder = tmp_path / "animals"
+    (folder / "qrels").mkdir(parents=True)
+    write_corpus(folder / "corpus.jsonl")
+    write_corpus(
+        folder / "queries.jsonl",
+        [{"_id": "1", "text": "cat"}, {"_id": "2", "text": "mice"}, {"_id": "3", "text": "x"}],
+    )
+    (folder / "qrels" / "test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\n1\tmouse\t1\n2\towl\t1\n2\tmouse\t1\n"
+    )
+    return folder
+
+
+def test_every_system_with_its_difference(run: Run, collection: Path, model: Path) -> None:
+    arguments = ("--model", model, "--fusion", "weighted", "rrf", "--measures", "nDCG@10", "P@1")
+    done = run("evaluate", "--data", collection, *arguments)
+    assert done.status == 0, done.err
+    header, *systems = done.out.split("\n\n")[0].splitlines()
+    assert header.split() == ["nDCG@10", "P@1"]
+    names = ["BM25", "cross-encoder", "fusion: weighted", "fusion: rrf"]
+    assert [line[:16].strip() for line in systems] == names
+    assert [line.count("+") + line.count("-0.") for line in systems] == [0, 2, 2, 2]
+    assert "2 queries" in done.out
+    assert "differences to BM25" in done.out
+
+
+def test_saved_runs_say_what_was_measured(run: Run, collection: Path, model: Path) -> None:
+    arguments = ("--model", model, "--save-runs", "runs", "--json")
+    evaluation = json.loads(run("evaluate", "--data", collection, *arguments).out)
+    qrels = read_qrels(BeirFolder(collection).qrels("test"))
+    files = ["BM25.trec", "cross-encoder.trec", "fusion-weighted.trec"]
+    assert sorted(path.name for path in Path("runs").iterdir()) == files
+    for system, file in zip(evaluation["systems"], files, strict=True):
+        found = {query: list(ids) for query, (ids, _) in read_run(Path("runs") / file).items()}
+        [ndcg] = measure(found, qrels, ["nDCG@10"]).mean(axis=1)
+        assert system["nDCG@10"]["value"] == pytest.approx(ndcg)
+
+
+def test_an_index_that_is_there(run: Run, collection: Path, tmp_path: Path) -> None:
+    one = write_corpus(tmp_path / "one.jsonl", DOCUMENTS[3:])
+    run("index", one, "--out", "index")
+    arguments = ("--no-rerank", "--index", "index", "--json")
+    evaluation = json.loads(run("evaluate", "--data", collection, *arguments).out)
+    assert evaluation["systems"][0]["nDCG@10"]["value"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--split", "dev"), "expected the split 'dev'"),
+        (("--measures", "goodness"), "unknown measure 'goodness'"),
+        (("--fusion", "best"), "unknown fusion method 'best'"),
+    ],
+)
+def test_mistakes(run: Run, collection: Path, arguments: tuple[str, str], message: str) -> None:
+    done = run("evaluate", "--data", collection, "--no-rerank", *arguments)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert message in done.err
+
+
+@pytest.mark.parametrize(("name", "published"), [("scifact", 0.6789), ("nfcorpus", 0.3218)])
+def test_published_figures(
+    run: Run, data: Callable[[str], Path], name: str, published: float
+) -> None:
+    arguments = ("--no-rerank", "--k1", 0.9, "--b", 0.4, "--json")
+    [system] = json.loads(run("evaluate", "--data", data(name), *arguments).out)["systems"]
+    assert system["nDCG@10"]["value"] == pytest.approx(published, abs=0.003)
