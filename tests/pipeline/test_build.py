@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import fusion
+from pipeline.build import build_fusion, build_index, build_pipeline, build_retriever, build_scorer
+from pipeline.errors import SettingsError
+from pipeline.settings import Settings
+from reranker.base import ModelError
+from retriever.base import NotAnIndexError
+from retriever.bm25.index import BM25Index
+from retriever.documents import Document
+from retriever.scoring import Lucene, Okapi
+
+DOCUMENTS = [Document("a", "one cat"), Document("b", "two cats and a dog"), Document("c", "a dog")]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    BM25Index.build(DOCUMENTS, tmp_path / "index", scoring=Lucene(k1=0.9))
+    return tmp_path / "index"
+
+
+def test_the_index_that_is_named(index: Path) -> None:
+    retriever = build_retriever(Settings(retriever={"index": index}))
+    assert isinstance(retriever, BM25Index)
+    expected = BM25Index.open(index).search(["cat"], 3)[0]
+    np.testing.assert_array_equal(retriever.search(["cat"], 3)[0].scores, expected.scores)
+
+
+def test_another_formula(index: Path) -> None:
+    settings = Settings(retriever={"index": index, "formula": "okapi"})
+    expected = BM25Index.open(index, scoring=Okapi()).search(["cat"], 3)[0]
+    np.testing.assert_array_equal(
+        build_retriever(settings).search(["cat"], 3)[0].scores, expected.scores
+    )
+
+
+def test_no_index_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"retriever\.index: .*--index"):
+        build_retriever(Settings())
+
+
+def test_an_index_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotAnIndexError):
+        build_pipeline(Settings(retriever={"index": tmp_path / "absent"}))
+
+
+def test_an_index_as_the_settings_say(tmp_path: Path) -> None:
+    settings = Settings(retriever={"analyzer": "whitespace", "b": 0.1})
+    info = build_index(settings, DOCUMENTS, tmp_path / "new").info()
+    assert info["analyzer"]["name"] == "whitespace"
+    assert info["scoring"]["b"] == 0.1
+
+
+def test_a_model_that_is_not_there() -> None:
+    with pytest.raises(ModelError, match="absent"):
+        build_scorer(Settings(reranker={"model": "twopass/absent"}))
+
+
+def test_the_fusion_with_its_parameters() -> None:
+    columns = np.array([[3, 2, 1], [0.1, 0.9, 0.5]], dtype=np.float32)
+    built = build_fusion(Settings(fusion={"method": "rrf", "k": 1, "weights": [1, 2]}))
+    np.testing.assert_array_equal(built(columns), fusion.rrf(columns, k=1, weights=[1, 2]))
+
+
+def test_the_first_stage_alone(index: Path) -> None:
+    ranking = build_pipeline(Settings(retriever={"index": index}), rerank=False).search("cat")
+    assert ranking.ids.tolist() == ["a", "b"]
+    assert ranking.status.outcome == "skipped"
