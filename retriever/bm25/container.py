@@ -52,7 +52,7 @@ class ArraySink(Protocol):
         """Write a whole array."""
         ...
 
-    def append(self, name: str, data: bytes) -> None:
+    def append(self, name: str, data: bytes | bytearray) -> None:
         """Write more bytes of one uint8 array; appends to different names do not interleave."""
         ...
 
@@ -66,13 +66,13 @@ class MemorySink(dict[str, NDArray[Any]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._parts: dict[str, list[bytes]] = {}
+        self._parts: dict[str, list[bytes | bytearray]] = {}
 
     def put(self, name: str, array: NDArray[Any]) -> None:
         """Keep an array."""
         self[name] = array
 
-    def append(self, name: str, data: bytes) -> None:
+    def append(self, name: str, data: bytes | bytearray) -> None:
         """Keep more bytes of one array."""
         self._parts.setdefault(name, []).append(data)
 
@@ -125,7 +125,7 @@ class ContainerWriter:
             self._file.write(data)
         entry.checksum = zlib.crc32(data)
 
-    def append(self, name: str, data: bytes) -> None:
+    def append(self, name: str, data: bytes | bytearray) -> None:
         """Write more bytes of one uint8 array."""
         with writing(self._path):
             entry = self._entries[name] if name == self._last else self._begin(name, (0,), np.uint8)

@@ -26,11 +26,12 @@ from retriever.documents import Document
 
 __all__ = ["DocumentStore", "DocumentWriter", "unpack_metadata"]
 
-_HEAD = struct.Struct("<II")  # bytes of the title and of the text
+_HEAD = struct.Struct("<II")  # bytes of the title, and of title and text as one
 _SAMPLE_BYTES = 4 << 20
 _SAMPLE_LEAST = 1000  # documents; fewer do not pay for a dictionary
 _DICTIONARY_BYTES = 32 << 10
 _LEVEL = 3
+_BUFFER_BYTES = 1 << 20
 
 
 class DocumentWriter:
@@ -44,6 +45,7 @@ class DocumentWriter:
         self._sampled = 0
         self._dictionary = b""
         self._compressor: zstandard.ZstdCompressor | None = None
+        self._buffer = bytearray()
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -77,6 +79,7 @@ class DocumentWriter:
         """Write what is left, and the table of ids."""
         if self._compressor is None:
             self._start()
+        self._sink.append("documents.data", self._buffer)
         self._sink.put("documents.dictionary", np.frombuffer(self._dictionary, np.uint8))
         self._sink.put("documents.offsets", np.frombuffer(self._ends, np.int64))
         put_strings(self._sink, "ids", self._numbers)
@@ -94,8 +97,11 @@ class DocumentWriter:
 
     def _write(self, compressor: zstandard.ZstdCompressor, frame: bytes) -> None:
         data = compressor.compress(frame)
-        self._sink.append("documents.data", data)
         self._ends.append(self._ends[-1] + len(data))
+        self._buffer += data
+        if len(self._buffer) >= _BUFFER_BYTES:
+            self._sink.append("documents.data", self._buffer)
+            self._buffer = bytearray()
 
 
 def _train(samples: Sequence[bytes]) -> zstandard.ZstdCompressionDict | None:
@@ -107,20 +113,25 @@ def _train(samples: Sequence[bytes]) -> zstandard.ZstdCompressionDict | None:
 
 
 def _pack(document: Document) -> bytes:
-    title, text = encode(document.title), encode(document.text)
+    contents = encode(document.contents)
     try:
         metadata = json.dumps(dict(document.metadata)).encode() if document.metadata else b""
     except (TypeError, ValueError) as error:
         raise CorpusError(
             f"document {document.id!r}: expected metadata of JSON values, found {error}"
         ) from error
-    return b"".join((_HEAD.pack(len(title), len(text)), title, text, metadata))
+    return _HEAD.pack(len(encode(document.title)), len(contents)) + contents + metadata
+
+
+def _contents(frame: bytes) -> str:
+    _, size = _HEAD.unpack_from(frame)
+    return decode(frame[_HEAD.size : _HEAD.size + size])
 
 
 def unpack_metadata(frame: bytes) -> dict[str, Any]:
     """Return the metadata of a document from its frame."""
-    title, text = _HEAD.unpack_from(frame)
-    metadata = frame[_HEAD.size + title + text :]
+    _, size = _HEAD.unpack_from(frame)
+    metadata = frame[_HEAD.size + size :]
     return json.loads(metadata) if metadata else {}
 
 
@@ -129,8 +140,9 @@ class DocumentStore:
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.ids = StringTable(arrays, "ids")
-        self._offsets = arrays["documents.offsets"]
-        self._data = arrays.get("documents.data", np.empty(0, np.uint8))
+        # Read by element: a memoryview gives Python's integers, several times faster than numpy.
+        self._offsets = arrays["documents.offsets"].data
+        self._data = arrays["documents.data"].data
         self._dictionary = arrays["documents.dictionary"]
         self._local = threading.local()
 
@@ -139,21 +151,18 @@ class DocumentStore:
 
     def contents(self, number: int) -> str:
         """Return a document's title and text as one: ``Document.contents``."""
-        frame = self.frame(number)
-        title, text = _HEAD.unpack_from(frame)
-        start = _HEAD.size
-        body = decode(frame[start + title : start + title + text])
-        return f"{decode(frame[start : start + title])}\n{body}" if title else body
+        return _contents(self.frame(number))
 
     def document(self, number: int) -> Document:
         """Return a whole document."""
         frame = self.frame(number)
-        title, text = _HEAD.unpack_from(frame)
-        middle = _HEAD.size + title
+        title, _ = _HEAD.unpack_from(frame)
+        contents = _contents(frame)
+        heading = decode(frame[_HEAD.size : _HEAD.size + title])
         return Document(
             self.ids[number],
-            text=decode(frame[middle : middle + text]),
-            title=decode(frame[_HEAD.size : middle]),
+            text=contents[len(heading) + 1 :] if title else contents,
+            title=heading,
             metadata=unpack_metadata(frame),
         )
 
@@ -161,7 +170,7 @@ class DocumentStore:
         """Return a document as ``DocumentWriter.add_frame`` takes it."""
         data = self._data[self._offsets[number] : self._offsets[number + 1]]
         try:
-            return self._decompressor().decompress(data.data)
+            return self._decompressor().decompress(data)
         except zstandard.ZstdError as error:
             raise CorruptIndexError(
                 f"the text of document {self.ids[number]!r} cannot be unpacked ({error}); "
