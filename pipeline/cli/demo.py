@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from pipeline.cli.output import echo
 from pipeline.cli.progress import progress
 
 if TYPE_CHECKING:
+    from pipeline.settings import Settings
     from retriever.bm25.index import BM25Index
 
 __all__ = ["add_parser", "run"]
@@ -53,15 +53,15 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Index the collection where that was not done before, and search it."""
+    """Index the collection and search it."""
     from pipeline.build import assemble
     from pipeline.cli.snippets import Snippets
     from pipeline.cli.table import print_ranking
     from pipeline.demo import FOLDER
 
     settings = read_settings(arguments)
-    path = _cache() / f"demo-{version('twopass')}"
-    index = _index(path, FOLDER)
+    path = _cache() / "demo"
+    index = _index(path, settings)
     pipeline = assemble(index, settings, rerank=not arguments.no_rerank)
     echo(_ABOUT.format(documents=len(index)))
     for query in arguments.query or _QUESTIONS:
@@ -71,18 +71,15 @@ def run(arguments: Namespace) -> None:
     echo(_NEXT.format(index=path, data=FOLDER))
 
 
-def _index(path: Path, corpus: Path) -> BM25Index:
-    """Open the index, or build it: where there is none, or one that cannot be read."""
-    from retriever.base import StorageError
-    from retriever.bm25.index import BM25Index
+def _index(path: Path, settings: Settings) -> BM25Index:
+    """Build the index anew each time: it takes a second, and is never of another version."""
+    from pipeline.build import build_index
+    from pipeline.demo import FOLDER
     from retriever.corpus import read_documents
 
-    try:
-        return BM25Index.open(path)
-    except StorageError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with progress("indexing", "documents") as done:
-            return BM25Index.build(read_documents(corpus), path, overwrite=True, progress=done)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with progress("indexing", "documents") as done:
+        return build_index(settings, read_documents(FOLDER), path, overwrite=True, progress=done)
 
 
 def _cache() -> Path:
