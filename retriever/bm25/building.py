@@ -12,9 +12,9 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.analysis.encoder import Encoder
 from retriever.bm25.columns import ColumnWriter
 from retriever.bm25.container import ArraySink
+from retriever.bm25.fields import DocumentEncoder
 from retriever.bm25.postings import Postings, build_postings, merge_postings
 from retriever.bm25.segment import put_index
 from retriever.bm25.storage import Storage
@@ -34,7 +34,7 @@ _BATCH_CHARACTERS = 8_000_000
 def write_segment(
     storage: Storage,
     documents: Iterable[Document],
-    encoder: Encoder,
+    encoder: DocumentEncoder,
     *,
     run_terms: int = RUN_TERMS,
     progress: Callable[[int], None] | None = None,
@@ -44,7 +44,7 @@ def write_segment(
     Args:
         storage: where it goes.
         documents: each id once.
-        encoder: their analyser's.
+        encoder: what turns them into terms.
         run_terms: how many term ids are held in memory.
         progress: called with the number of documents done so far.
 
@@ -74,7 +74,9 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 class _Builder:
-    def __init__(self, storage: Storage, sink: ArraySink, encoder: Encoder, limit: int) -> None:
+    def __init__(
+        self, storage: Storage, sink: ArraySink, encoder: DocumentEncoder, limit: int
+    ) -> None:
         self.documents = DocumentWriter(sink)
         self._columns = ColumnWriter()
         self._storage = storage
@@ -91,7 +93,7 @@ class _Builder:
             if document.metadata:
                 self._columns.add(len(self.documents), document.metadata)
             self.documents.add(document)
-        ids, offsets = self._encoder.encode([document.contents for document in batch])
+        ids, offsets = self._encoder.encode(batch)
         self._ids.append(ids)
         self._lengths.append(np.diff(offsets))
         self._held += len(ids)

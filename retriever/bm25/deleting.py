@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.analysis.encoder import Encoder
+from retriever.bm25.fields import DocumentEncoder
 from retriever.bm25.segment import Segment, Totals, put_totals
 from retriever.bm25.storage import Storage
 
@@ -22,7 +22,7 @@ _BATCH = 4096
 
 
 def write_deletes(
-    storage: Storage, segment: Segment, numbers: Sequence[int], encoder: Encoder
+    storage: Storage, segment: Segment, numbers: Sequence[int], encoder: DocumentEncoder
 ) -> str:
     """Write which documents are gone now, those deleted earlier included; return the file's name.
 
@@ -30,7 +30,7 @@ def write_deletes(
         storage: where it goes.
         segment: as it is before.
         numbers: (d,) living documents of it.
-        encoder: the analyser's that made the segment.
+        encoder: as it made the segment.
 
     """
     alive = np.ones(len(segment), np.bool_) if segment.alive is None else segment.alive.copy()
@@ -50,13 +50,13 @@ def write_deletes(
 
 
 def _terms(
-    segment: Segment, numbers: Sequence[int], encoder: Encoder
+    segment: Segment, numbers: Sequence[int], encoder: DocumentEncoder
 ) -> Iterator[NDArray[np.int64]]:
     """Yield the segment's numbers of each document's distinct terms."""
     known: dict[int, int] = {}
     for start in range(0, len(numbers), _BATCH):
         batch = numbers[start : start + _BATCH]
-        ids, offsets = encoder.encode([segment.documents.contents(n) for n in batch])
+        ids, offsets = encoder.encode([segment.documents.document(n) for n in batch])
         vocabulary = encoder.vocabulary
         for id in np.unique(ids).tolist():
             if id not in known:

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
@@ -16,6 +16,7 @@ from retriever.base import QueryError
 from retriever.bm25.building import RUN_TERMS, write_segment
 from retriever.bm25.clauses import leaf_idfs
 from retriever.bm25.explain import Explanation, explain
+from retriever.bm25.fields import DocumentEncoder, FieldWeights
 from retriever.bm25.folders import new_folder
 from retriever.bm25.manifest import FORMAT, Manifest, SegmentRecord
 from retriever.bm25.requests import SearchRequest, answer, leaves_of
@@ -56,6 +57,7 @@ class BM25Index:
         *,
         analyzer: str | Analyzer = "english",
         scoring: Scoring = Lucene(),  # noqa: B008 - frozen
+        weights: FieldWeights = FieldWeights(),  # noqa: B008 - frozen
         threads: int = 1,
         run_terms: int = RUN_TERMS,
         overwrite: bool = False,
@@ -69,6 +71,7 @@ class BM25Index:
                 before everything is written.
             analyzer: text -> terms, by name or as an object.
             scoring: the formula that searches use unless told otherwise; Elasticsearch's default.
+            weights: how often title and text count.
             threads: for the analysis.
             run_terms: how many term ids are held in memory, at 4 bytes each and about three times
                 that while they are sorted, before they are set aside on the disk.
@@ -83,8 +86,8 @@ class BM25Index:
 
         """
         how = get_analyzer(analyzer)
-        empty = Manifest(how.spec(), describe(scoring))
-        encoder = how.encoder(threads=threads)
+        empty = Manifest(how.spec(), describe(scoring), weights)
+        encoder = DocumentEncoder(how, weights, threads=threads)
 
         def fill(storage: Storage) -> tuple[SegmentRecord, ...]:
             name = write_segment(
@@ -292,6 +295,7 @@ class BM25Index:
             "bytes": sum(record.size for record in manifest.files()),
             "analyzer": manifest.analyzer,
             "scoring": manifest.scoring,
+            "weights": asdict(manifest.weights),
             "fields": sorted(snapshot.fields),
         }
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from retriever.base import CorruptIndexError, FormatError
+from retriever.bm25.fields import FieldWeights
 
 __all__ = ["FORMAT", "FileRecord", "Manifest", "SegmentRecord"]
 
@@ -57,6 +58,7 @@ class Manifest:
     Attributes:
         analyzer: how its terms were made.
         scoring: the formula that a search uses unless told otherwise.
+        weights: how often each field of a document counts.
         generation: how many commits led here.
         segments: oldest first; documents are numbered through them in this order.
 
@@ -64,6 +66,7 @@ class Manifest:
 
     analyzer: Any
     scoring: dict[str, Any]
+    weights: FieldWeights = field(default_factory=FieldWeights)
     generation: int = 0
     segments: tuple[SegmentRecord, ...] = ()
 
@@ -107,7 +110,13 @@ class Manifest:
         if checksum != _checksum(body):
             raise _damaged(path, "its content does not have the checksum that it names")
         segments = tuple(_segment(segment) for segment in body["segments"])
-        return cls(body["analyzer"], body["scoring"], body["generation"], segments)
+        return cls(
+            analyzer=body["analyzer"],
+            scoring=body["scoring"],
+            weights=FieldWeights(**body["weights"]),
+            generation=body["generation"],
+            segments=segments,
+        )
 
 
 def _segment(record: dict[str, Any]) -> SegmentRecord:

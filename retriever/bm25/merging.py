@@ -1,10 +1,10 @@
 """Joining segments, and when to.
 
 The policy: segments are sorted into tiers by how many documents live in them, up to 1,000, 10,000,
-100,000 and so on. Ten neighbours of a tier, with smaller ones between them, are joined into one,
-so that a document is copied about once for each power of ten, a search visits at most nine
-segments a tier, and documents keep their order. A segment of which more than a quarter was
-deleted is written again without them.
+100,000 and so on. Ten neighbours of a tier, with smaller ones between them, are joined into one.
+So a search visits at most nine segments a tier, documents keep their order, and beyond the
+smallest tier, where a merge takes milliseconds, each is copied about once a tier. A segment of
+which more than a quarter was deleted is written again without them.
 """
 
 from __future__ import annotations

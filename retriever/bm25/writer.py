@@ -14,6 +14,7 @@ from retriever.analysis import Analyzer
 from retriever.base import DuplicateIdError, StorageError
 from retriever.bm25.building import write_segment
 from retriever.bm25.deleting import write_deletes
+from retriever.bm25.fields import DocumentEncoder
 from retriever.bm25.manifest import SegmentRecord
 from retriever.bm25.merging import merge_segments, segments_to_merge
 from retriever.bm25.segment import Segment
@@ -53,7 +54,6 @@ class Writer:
     ) -> None:
         self._storage = storage
         self._publish = publish
-        self._encoder = analyzer.encoder()
         self._changing = threading.Lock()
         self._merging = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -64,6 +64,7 @@ class Writer:
         except BaseException:
             self.close()
             raise
+        self._encoder = DocumentEncoder(analyzer, self._snapshot.manifest.weights)
         publish(self._snapshot)
 
     def close(self) -> None:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import zlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retriever.bm25.container import MemorySink
+from retriever.bm25.strings import StringTable, put_strings
+
+any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates included
+
+
+def table(strings: list[str]) -> StringTable:
+    sink = MemorySink()
+    put_strings(sink, "names", strings)
+    return StringTable(sink, "names")
+
+
+@given(st.lists(any_text, unique=True), any_text)
+def test_numbers_and_strings_find_each_other(strings: list[str], other: str) -> None:
+    names = table(strings)
+    assert list(names) == strings
+    assert [names[i] for i in range(len(names))] == strings
+    assert [names.find(string) for string in strings] == list(range(len(strings)))
+    assert names.find(other) == (strings.index(other) if other in strings else -1)
+
+
+def test_equal_hashes_do_no_harm() -> None:
+    assert zlib.crc32(b"plumless") == zlib.crc32(b"buckeroo")
+    names = table(["x", "buckeroo", "plumless"])
+    assert (names.find("plumless"), names.find("buckeroo")) == (2, 1)
+    assert table(["plumless"]).find("buckeroo") == -1
