@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["add_counts", "append", "count", "frontier", "pair", "scatter"]
+__all__ = ["add_counts", "append", "count", "frontier", "pair", "scatter", "spread"]
 
 
 @njit(nogil=True, cache=True)
@@ -145,6 +145,16 @@ def _insert(front: Any, begin: int, end: int, code: Any, tfs: Any, lengths: Any)
             front[first + 1 + j] = front[stop + j]
     front[first] = code
     return end + shift
+
+
+@njit(nogil=True, cache=True)
+def spread(starts: Any, docs: Any, codes: Any, terms: Any, n_docs: int) -> Any:
+    """Return the codes of some terms by document, plus 1; 0 where a term is not: (r * n,)."""
+    columns = np.zeros(len(terms) * n_docs, codes.dtype)
+    for row in range(len(terms)):
+        for i in range(starts[terms[row]], starts[terms[row] + 1]):
+            columns[row * n_docs + docs[i]] = codes[i] + 1
+    return columns
 
 
 @njit(nogil=True, cache=True)

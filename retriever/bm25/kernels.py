@@ -1,16 +1,24 @@
-"""Exact top-k of a query in one segment."""
+"""Exact top-k of a query in one segment.
+
+The compiled part is :mod:`retriever.bm25.pruning`. numba compiles it at its first use in the life
+of an installation, in some seconds, and keeps the result beside the module (or, where that is not
+writable, in the user's cache; ``NUMBA_CACHE_DIR`` names another place): every later process
+loads it. :func:`warm` does it ahead, for both widths of codes.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from retriever.bm25.postings import Postings
+from retriever.bm25.postings import Postings, build_postings, read_only
 
 __all__ = ["Scratch", "top_k", "warm"]
+
+
+_NO_MASK = read_only(np.empty(0, dtype=np.uint8))
 
 
 class Scratch:
@@ -21,10 +29,12 @@ class Scratch:
 
     """
 
-    __slots__ = ("scores",)
+    __slots__ = ("candidates", "scores", "seen")
 
     def __init__(self, n_docs: int) -> None:
         self.scores = np.zeros(n_docs, dtype=np.float32)
+        self.candidates = np.empty(n_docs + 1, dtype=np.uint32)
+        self.seen = np.zeros(n_docs, dtype=np.uint8)
 
 
 def top_k(
@@ -38,10 +48,11 @@ def top_k(
     scratch: Scratch,
     threshold: float = -np.inf,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the best documents and their scores, best first, of equal ones the first first.
+    """Return the best documents and their scores, best first, of equal scores the first document.
 
     A score is the sum, in float32, of ``weights[i] * impacts[code]`` over the terms that the
-    document has, in the order of falling weight (equal weights: as they come in ``terms``).
+    document has, in the order of falling weight (equal weights: as they come in ``terms``): the
+    same to the last bit in whichever segment the document is, and however it was found.
 
     Args:
         postings: the segment.
@@ -57,50 +68,38 @@ def top_k(
         docs (r,) int32, scores (r,) float32.
 
     """
-    if mask is None:
-        mask = _NO_MASK
-    found, docs, scores = _exhaustive(
+    from retriever.bm25.pruning import search
+
+    k = min(k, postings.n_docs)
+    docs, scores = np.empty(k, dtype=np.int32), np.empty(k, dtype=np.float32)
+    found = search(
         postings.starts,
         postings.docs,
         postings.codes,
+        postings.frontier_starts,
+        postings.frontier_codes,
+        postings.column_terms,
+        postings.columns,
+        postings.n_docs,
         impacts,
-        terms,
-        weights,
-        min(k, postings.n_docs),
-        mask,
-        scratch.scores,
+        np.ascontiguousarray(terms, dtype=np.int32),
+        np.ascontiguousarray(weights, dtype=np.float32),
+        _NO_MASK if mask is None else read_only(mask),
         np.float32(threshold),
+        scratch.scores,
+        scratch.candidates,
+        scratch.seen,
+        docs,
+        scores,
     )
     return docs[:found], scores[:found]
 
 
-_NO_MASK = np.empty(0, dtype=np.uint8)
-
-
 def warm() -> None:
-    """Compile every kernel now, into the cache on disk."""
-
-
-@njit(nogil=True, cache=True)
-def _exhaustive(starts, docs, codes, impacts, terms, weights, k, mask, acc, threshold):
-    n = len(acc)
-    seen = np.zeros(n, np.uint8)
-    order = np.argsort(-weights, kind="mergesort")
-    for j in order:
-        w = weights[j]
-        for p in range(starts[terms[j]], starts[terms[j] + 1]):
-            acc[docs[p]] += w * impacts[codes[p]]
-            seen[docs[p]] = 1
-    if len(mask):
-        for d in range(len(mask)):
-            if not mask[d]:
-                seen[d] = 0
-    hits = np.nonzero(seen)[0].astype(np.int32)
-    scores = acc[hits]
-    best = np.argsort(-scores, kind="mergesort")[:k]
-    out_docs, out_scores = hits[best], scores[best]
-    acc[:] = 0
-    found = 0
-    while found < len(best) and out_scores[found] > threshold:
-        found += 1
-    return found, out_docs, out_scores
+    """Compile the search for both widths of codes, into the cache on disk."""
+    narrow = build_postings(np.zeros(1, np.int32), np.array([0, 1], np.int64), 1)
+    codes = ("codes", "frontier_codes", "columns")
+    wide = replace(narrow, **{name: getattr(narrow, name).astype(np.uint32) for name in codes})
+    for postings in (narrow, wide):
+        one = np.ones(1, dtype=np.float32)
+        top_k(postings, np.zeros(1, np.int32), one, one, 1, scratch=Scratch(1))

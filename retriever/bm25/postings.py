@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from retriever.scoring import Scoring
 
-__all__ = ["Postings", "build_postings", "merge_postings"]
+__all__ = ["Postings", "build_postings", "merge_postings", "read_only"]
 
 Codes: TypeAlias = NDArray[np.uint16 | np.uint32]
 
@@ -30,26 +30,31 @@ _DTYPES = {
     "pair_lengths": ("int32",),
     "frontier_starts": ("int64",),
     "frontier_codes": ("uint16", "uint32"),
+    "column_terms": ("int32",),
+    "columns": ("uint16", "uint32"),
     "lengths": ("int32",),
 }
+_COLUMN_SHARE = 8  # a term of one document in 8 has a column: at most 16 bytes a posting more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Postings:
     """The postings of n documents and t terms, p of them, with c distinct pairs (tf, length).
 
-    Every field is one C-contiguous array; a term's id is its row in ``starts``.
+    Every field is one C-contiguous array, made read-only; a term's id is its row in ``starts``.
 
     Attributes:
         starts: (t + 1,) int64: term i has the postings ``starts[i]`` to ``starts[i + 1]``.
         docs: (p,) int32: the documents, ascending within a term.
-        codes: (p,) uint16, or uint32 when c is above 65,536: each posting's row of the pairs.
+        codes: (p,) uint16, or uint32 when c is above 65,535: each posting's row of the pairs.
         pair_tfs: (c,) int32: how often the term stands in the document; most frequent pair first.
         pair_lengths: (c,) int32: the document's number of terms.
         frontier_starts: (t + 1,) int64: the same as ``starts`` for the rows of ``frontier_codes``.
         frontier_codes: (f,) as ``codes``: of each term the pairs that no other of its pairs beats
             with a tf as high and a length as low. The term's highest impact is one of theirs,
             whatever the average length.
+        column_terms: (r,) int32, ascending: the terms of more than an eighth of the documents.
+        columns: (r * n,) as ``codes``: their codes by document, plus 1; 0 where the term is not.
         lengths: (n,) int32: each document's number of terms.
 
     Raises:
@@ -64,9 +69,13 @@ class Postings:
     pair_lengths: NDArray[np.int32]
     frontier_starts: NDArray[np.int64]
     frontier_codes: Codes
+    column_terms: NDArray[np.int32]
+    columns: Codes
     lengths: NDArray[np.int32]
 
     def __post_init__(self) -> None:
+        for name in _DTYPES:
+            object.__setattr__(self, name, read_only(getattr(self, name)))
         for name, dtypes in _DTYPES.items():
             array = getattr(self, name)
             if array.dtype.name not in dtypes or array.ndim != 1 or not array.flags.c_contiguous:
@@ -81,8 +90,10 @@ class Postings:
         ):
             if len(getattr(self, one)) != len(getattr(self, other)):
                 raise ValueError(f"{one} and {other}: expected one length")
-        if self.codes.dtype != self.frontier_codes.dtype:
-            raise ValueError("codes and frontier_codes: expected one dtype")
+        if not self.codes.dtype == self.frontier_codes.dtype == self.columns.dtype:
+            raise ValueError("codes, frontier_codes and columns: expected one dtype")
+        if len(self.columns) != len(self.column_terms) * self.n_docs:
+            raise ValueError("columns: expected a code for each document and term with a column")
 
     @property
     def n_docs(self) -> int:
@@ -141,7 +152,7 @@ def build_postings(
     docs, tfs = inversion.scatter(term_ids, offsets, starts)
     codes, counts, pair_tfs, pair_lengths = inversion.pair(docs, tfs, lengths)
     ranks, pair_tfs, pair_lengths = _most_frequent_first(counts, pair_tfs, pair_lengths)
-    return _with_frontier(starts, docs, ranks[codes], pair_tfs, pair_lengths, lengths)
+    return _complete(starts, docs, ranks[codes], pair_tfs, pair_lengths, lengths)
 
 
 def merge_postings(
@@ -191,7 +202,14 @@ def merge_postings(
         base += int(mask.sum())
     kept = [each.lengths[mask] for each, mask in zip(segments, masks, strict=True)]
     lengths = np.concatenate([*kept, np.empty(0, dtype=np.int32)])
-    return _with_frontier(starts, docs, codes, pair_tfs, pair_lengths, lengths)
+    return _complete(starts, docs, codes, pair_tfs, pair_lengths, lengths)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view that cannot be written to, as mapped files are: one type for the compiler."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _most_frequent_first(
@@ -228,7 +246,7 @@ def _merge_pairs(
     return np.split(ranks[rows], ends[:-1]), tfs, lengths
 
 
-def _with_frontier(
+def _complete(
     starts: NDArray[np.int64],
     docs: NDArray[np.int32],
     codes: Codes,
@@ -239,8 +257,12 @@ def _with_frontier(
     from retriever.bm25 import inversion
 
     fronts, front = inversion.frontier(starts, codes, pair_tfs, pair_lengths)
-    return Postings(starts, docs, codes, pair_tfs, pair_lengths, fronts, front, lengths)
+    frequent = np.flatnonzero(np.diff(starts) * _COLUMN_SHARE > len(lengths)).astype(np.int32)
+    columns = inversion.spread(starts, docs, codes, frequent, len(lengths))
+    return Postings(
+        starts, docs, codes, pair_tfs, pair_lengths, fronts, front, frequent, columns, lengths
+    )
 
 
 def _code_dtype(n_pairs: int) -> type[np.uint16] | type[np.uint32]:
-    return np.uint16 if n_pairs <= 1 << 16 else np.uint32
+    return np.uint16 if n_pairs < 1 << 16 else np.uint32
