@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from retriever.analysis.tables import load_lower
 
-__all__ = ["Step", "chain", "lower", "possessive", "stem", "stop"]
+__all__ = [
+    "Step",
+    "before_apostrophe",
+    "chain",
+    "elision",
+    "lower",
+    "possessive",
+    "stem",
+    "stop",
+    "turkish_lower",
+]
 
 Step: TypeAlias = Callable[[Sequence[str]], list[str]]
 
@@ -45,38 +55,48 @@ def possessive(words: Sequence[str]) -> list[str]:
     return [word[:-2] if word.endswith(_POSSESSIVE) else word for word in words]
 
 
+def turkish_lower(words: Sequence[str]) -> list[str]:
+    """Lower with Turkish's two letters i: I -> ı and İ (also as I with a dot above) -> i."""
+    return lower([word.replace("I\u0307", "i").replace("I", "ı") for word in words])
+
+
+def before_apostrophe(words: Sequence[str]) -> list[str]:
+    """Keep what stands before the first apostrophe: Turkish writes suffixes of names after it."""
+    return [word.replace("\u2019", "'").partition("'")[0] for word in words]
+
+
+def elision(articles: Collection[str]) -> Step:
+    """Return a step that removes these articles where an apostrophe follows them."""
+    removed = frozenset(articles)
+
+    def run(words: Sequence[str]) -> list[str]:
+        return [_without_article(word, removed) for word in words]
+
+    return run
+
+
+def _without_article(word: str, articles: frozenset[str]) -> str:
+    article, apostrophe, rest = word.replace("\u2019", "'").partition("'")
+    return word[-len(rest) :] if apostrophe and rest and article.lower() in articles else word
+
+
 def stop(words: Collection[str]) -> Step:
     """Return a step that drops these words."""
     dropped = frozenset(words)
     return lambda given: ["" if word in dropped else word for word in given]
 
 
-def stem(algorithm: str, *, shortest: int = 0) -> Step:
-    """Return a step that stems by a Snowball algorithm.
-
-    Args:
-        algorithm: its name in PyStemmer.
-        shortest: words with fewer characters stay as they are.
-
-    """
+def stem(algorithm: str) -> Step:
+    """Return a step that stems by a Snowball algorithm, named as PyStemmer does."""
     stemmers = threading.local()  # a stemmer must not be used by two threads at once
 
     def run(words: Sequence[str]) -> list[str]:
         if not hasattr(stemmers, "mine"):
-            stemmers.mine = _stemmer(algorithm)
+            import Stemmer
+
+            # No cache inside: whoever stems in bulk brings each word once.
+            stemmers.mine = Stemmer.Stemmer(algorithm, 0)
         stems: list[str] = stemmers.mine.stemWords(words)
-        if not shortest:
-            return stems
-        return [
-            word if len(word) < shortest else stemmed
-            for word, stemmed in zip(words, stems, strict=True)
-        ]
+        return stems
 
     return run
-
-
-def _stemmer(algorithm: str) -> Any:
-    import Stemmer
-
-    # No cache inside: whoever calls in bulk sees each word once.
-    return Stemmer.Stemmer(algorithm, 0)
