@@ -59,14 +59,18 @@ def build_index(
         RetrieverError: when a document cannot be read or the index cannot be written.
 
     """
+    from retriever.bm25.fields import FieldWeights
     from retriever.bm25.index import BM25Index
     from retriever.scoring import Lucene
 
+    retriever = settings.retriever
     return BM25Index.build(
         documents,
         path,
-        analyzer=settings.retriever.analyzer,
-        scoring=settings.retriever.scoring or Lucene(),
+        analyzer=retriever.analyzer,
+        scoring=retriever.scoring or Lucene(),
+        weights=FieldWeights(retriever.title_weight, retriever.text_weight),
+        threads=retriever.threads,
         overwrite=overwrite,
         progress=progress,
     )

@@ -18,6 +18,7 @@ _SETTINGS = {
     "scoring": "retriever.formula",
     "k1": "retriever.k1",
     "b": "retriever.b",
+    "threads": "retriever.threads",
     "index": "retriever.index",
     "model": "reranker.model",
     "fusion": "fusion.method",

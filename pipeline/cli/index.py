@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipeline.cli.arguments import add_command, add_scoring, read_settings
+from pipeline.cli.arguments import add_command, add_scoring, count, read_settings
 from pipeline.cli.output import note
 from pipeline.cli.progress import progress
 
@@ -47,6 +47,7 @@ def add_parser(commands: Any) -> None:
     _add_reading(parser)
     parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
     add_scoring(parser)
+    parser.add_argument("--threads", type=count, metavar="N", help="for the analysis (1)")
 
 
 def _add_reading(parser: ArgumentParser) -> None:

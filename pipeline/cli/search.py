@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -83,7 +83,7 @@ def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> No
     queries = read_queries(arguments.queries or "-")
     pipeline = build_pipeline(settings, rerank=not arguments.no_rerank)
     rankings = pipeline.stream(list(queries.values()), settings.k, filter=wanted)
-    with _output(arguments.out) as out, progress("searching", "queries", len(queries)) as done:
+    with _output(arguments.out) as out, _progress(out, len(queries)) as done:
         results = zip(queries.items(), rankings, strict=True)
         for number, ((id, query), ranking) in enumerate(results, 1):
             if arguments.json:
@@ -91,6 +91,13 @@ def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> No
             else:
                 write_run(out, {id: entries(ranking)}, arguments.tag)
             done(number)
+
+
+def _progress(out: TextIO, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Draw a bar, unless the results themselves run over the terminal."""
+    if out.isatty():
+        return nullcontext(lambda _: None)
+    return progress("searching", "queries", total)
 
 
 def _to_json(ranking: Ranking, **about: str) -> str:

@@ -18,6 +18,7 @@ from retriever.scoring import Lucene, Scoring, formula
 __all__ = ["FusionSettings", "RerankerSettings", "RetrieverSettings", "Settings"]
 
 Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[int, Field(ge=1, le=100)]
 
 
 class _Section(BaseModel):
@@ -36,6 +37,9 @@ class RetrieverSettings(_Section):
         k1: how slowly repetitions of a term saturate; None is the formula's default, as below.
         b: how much a document's length counts.
         lengths: "lucene-byte" rounds lengths as Lucene does; for the formula lucene only.
+        title_weight: how often a title counts, when an index is built.
+        text_weight: how often a text counts, when an index is built.
+        threads: for the analysis of text, when an index is built.
 
     """
 
@@ -46,6 +50,9 @@ class RetrieverSettings(_Section):
     k1: float | None = None
     b: float | None = None
     lengths: Literal["exact", "lucene-byte"] | None = None
+    title_weight: Weight = 1
+    text_weight: Weight = 1
+    threads: Count = 1
 
     @property
     def scoring(self) -> Scoring | None:

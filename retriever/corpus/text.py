@@ -44,9 +44,8 @@ def read_lines(source: Source) -> Iterator[str]:
             for number, line in enumerate(text, 1):  # noqa: B007
                 yield line
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
-        raise CorpusError(
-            f"{source.name}: cannot be read after line {number}: {_reason(error)}"
-        ) from error
+        where = f" after line {number}" if number else ""
+        raise CorpusError(f"{source.name}: cannot be read{where}: {_reason(error)}") from error
 
 
 def check_encoding(text: str) -> None:

@@ -56,6 +56,14 @@ def test_an_index_as_the_settings_say(tmp_path: Path) -> None:
     assert info["scoring"]["b"] == 0.1
 
 
+def test_a_title_that_counts_more(tmp_path: Path) -> None:
+    documents = [Document("text", "one cat"), Document("title", "one", title="cat")]
+    for weight, best in ((1, "text"), (5, "title")):
+        settings = Settings(retriever={"title_weight": weight, "threads": 2, "b": 0})
+        index = build_index(settings, documents, tmp_path / str(weight))
+        assert index.search(["cat"], 1)[0].ids.tolist() == [best]
+
+
 def test_a_model_that_is_not_there() -> None:
     with pytest.raises(ModelError, match="absent"):
         build_scorer(Settings(reranker={"model": "twopass/absent"}))

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retriever import Document
 from retriever.base import CorpusError, DuplicateIdError
 from retriever.corpus import FieldNames, SkipReport, read_documents
 
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 GOOD = '{"_id": "a", "text": "one"}\n{"_id": "b", "title": "T", "text": "two"}\n'
 TWO = [Document("a", "one"), Document("b", "two", "T")]
 
@@ -104,6 +107,26 @@ class TestEncodings:
     def test_nul_is_a_character(self, tmp_path: Path) -> None:
         path = write(tmp_path / "c.jsonl", lines({"id": "a", "text": "x\0y"}))
         assert next(read_documents(path)).text == "x\0y"
+
+    @given(
+        st.dictionaries(_TEXT.filter(bool), _TEXT, min_size=1),
+        st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+        st.sampled_from(["\n", "\r\n", "\n\n"]),
+        st.booleans(),
+    )
+    def test_whatever_is_written_is_read_back(
+        self,
+        tmp_path_factory: pytest.TempPathFactory,
+        texts: dict[str, str],
+        encoding: str,
+        newline: str,
+        escaped: bool,
+    ) -> None:
+        records = [{"id": id, "text": text} for id, text in texts.items()]
+        content = "".join(json.dumps(each, ensure_ascii=escaped) + newline for each in records)
+        path = write(tmp_path_factory.mktemp("c") / "c.jsonl", content.encode(encoding))
+        expected = [Document(id, text) for id, text in texts.items()]
+        assert list(read_documents(path)) == expected
 
 
 class TestShapes:
