@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,40 +73,28 @@ class BatchRunner:
         """
         logits = np.empty((len(rows), self._engine.labels), dtype=np.float32)
         lengths = rows.lengths
-        for planned in plan(lengths, self.token_budget, max_rows):
-            for batch in self._within_budget(planned, lengths):
-                for part, scores in self._fitting(rows, batch):
-                    logits[part] = scores
-                    done(len(part))
+        waiting = plan(lengths, self.token_budget, max_rows)[::-1]
+        while waiting:
+            batch = waiting.pop()
+            parts = plan(lengths[batch], self.token_budget)
+            if len(parts) > 1:  # the budget has fallen since this was planned
+                waiting += [batch[part] for part in reversed(parts)]
+                continue
+            try:
+                logits[batch] = self._engine.logits(rows.take(batch))
+            except MemoryError as error:
+                self._lower(lengths[batch], error)
+                waiting.append(batch)
+            else:
+                done(len(batch))
         return logits
 
-    def _within_budget(
-        self, batch: NDArray[np.int64], lengths: NDArray[np.int64]
-    ) -> Iterator[NDArray[np.int64]]:
-        """Cut a planned batch again where the budget has fallen since it was planned."""
-        for part in plan(lengths[batch], self.token_budget):
-            yield batch[part]
-
-    def _fitting(
-        self, rows: TokenRows, batch: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Score a batch, in halves where it does not fit."""
-        waiting = [batch]
-        while waiting:
-            part = waiting.pop()
-            try:
-                yield part, self._engine.logits(rows.take(part))
-            except MemoryError as error:
-                waiting += reversed(self._halves(part, rows.lengths, error))
-
-    def _halves(
-        self, part: NDArray[np.int64], lengths: NDArray[np.int64], error: MemoryError
-    ) -> list[NDArray[np.int64]]:
-        longest = int(lengths[part].max())
-        if len(part) == 1:
+    def _lower(self, lengths: NDArray[np.int64], error: MemoryError) -> None:
+        """Halve the budget to below a batch for which there was no room."""
+        longest = int(lengths.max())
+        if len(lengths) == 1:
             raise RerankerError(
                 f"expected room for one pair of {longest} tokens, but the device's memory is full; "
                 "free memory, lower max_length or use another device"
             ) from error
-        self.token_budget = min(self.token_budget, len(part) * longest // 2)
-        return np.array_split(part, 2)
+        self.token_budget = min(self.token_budget, len(lengths) * longest // 2)

@@ -19,6 +19,7 @@ from reranker.progress import progress_bar
 if TYPE_CHECKING:
     import torch
 
+    from reranker.engines.choice import EngineName
     from reranker.engines.torch import Precision
 
 __all__ = ["CrossEncoder", "Logits"]
@@ -63,6 +64,8 @@ class CrossEncoder:
             model's files say, else a sigmoid for one label and nothing for several.
         num_labels: how many labels the model is expected to have; checked, never changed.
         precision: ``"fp32"`` for scores equal to sentence-transformers', or ``"bf16"``, ``"fp16"``.
+        engine: ``"packed"`` (without padding, for models of BERT's kind), ``"torch"`` (any model),
+            or ``"auto"``: the faster of those that take the model.
         max_query_length: cut queries to so many tokens; by default a query that leaves no room for
             a document is an error.
         token_budget: padded tokens a batch at most; by default what suits the device.
@@ -86,6 +89,7 @@ class CrossEncoder:
         activation_fn: _Function | None = None,
         num_labels: int | None = None,
         precision: Precision = "fp32",
+        engine: EngineName = "auto",
         max_query_length: int | None = None,
         token_budget: int | None = None,
         trust_remote_code: bool = False,
@@ -104,6 +108,7 @@ class CrossEncoder:
             activation_fn=activation_fn,
             num_labels=num_labels,
             precision=precision,
+            engine=engine,
             max_query_length=max_query_length,
             trust_remote_code=trust_remote_code,
             revision=revision,
@@ -154,7 +159,9 @@ class CrossEncoder:
             window = slice(start, start + _WINDOW)
             encoded = self._encoder.encode(checked[window], first=start)
             truncated[window] = encoded.truncated
-            values[window] = self._runner.run(encoded.rows, max_rows=batch_size, done=done)
+            done(len(encoded.row_of) - len(encoded.rows))  # pairs that share another's row
+            scored = self._runner.run(encoded.rows, max_rows=batch_size, done=done)
+            values[window] = scored[encoded.row_of]
         _check_finite(values)
         if truncated.any():
             _LOG.info("%d of %d pairs were cut to fit the model", truncated.sum(), len(truncated))

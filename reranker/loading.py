@@ -12,8 +12,9 @@ from reranker.activations import Activation
 from reranker.base import ModelError
 from reranker.encoding import PairEncoder
 from reranker.engines.base import Engine
+from reranker.engines.choice import EngineName, choose_engine
 from reranker.engines.loading import load_classifier, positions
-from reranker.engines.torch import Precision, TorchEngine, choose_device
+from reranker.engines.torch import Precision, choose_device
 from reranker.folder import ModelFolder
 from reranker.sources import locate
 from reranker.tokenizer import ModelTokenizer
@@ -45,6 +46,7 @@ def load_model(
     activation_fn: Callable[[Any], Any] | None = None,
     num_labels: int | None = None,
     precision: Precision = "fp32",
+    engine: EngineName = "auto",
     max_query_length: int | None = None,
     trust_remote_code: bool = False,
     **source: Any,
@@ -59,16 +61,16 @@ def load_model(
     folder = ModelFolder.read(locate(name_or_path, trust_remote_code=trust_remote_code, **source))
     tokenizer = ModelTokenizer.load(folder.path, trust_remote_code=trust_remote_code)
     model = load_classifier(folder, trust_remote_code=trust_remote_code)
-    engine = TorchEngine(model, tokenizer, device=where, precision=precision)
-    if num_labels not in (None, engine.labels):
-        raise ModelError(f"expected a model of {num_labels} labels, found {engine.labels}")
+    runner = choose_engine(model, tokenizer, device=where, precision=precision, name=engine)
+    if num_labels not in (None, runner.labels):
+        raise ModelError(f"expected a model of {num_labels} labels, found {runner.labels}")
     encoder = PairEncoder(
         tokenizer.backend,
         tokenizer.limit(positions(model), folder.max_length, max_length),
         max_query_length=max_query_length,
         cut_left=tokenizer.cuts_left,
     )
-    return LoadedModel(encoder, engine, _activation(activation_fn, folder, engine.labels))
+    return LoadedModel(encoder, runner, _activation(activation_fn, folder, runner.labels))
 
 
 def _activation(

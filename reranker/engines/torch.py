@@ -17,12 +17,20 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Precision", "TorchEngine", "choose_device", "memory_errors", "torch_dtype"]
+__all__ = [
+    "CPU_BUDGET",
+    "GPU_BUDGET",
+    "Precision",
+    "TorchEngine",
+    "choose_device",
+    "memory_errors",
+    "torch_dtype",
+]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
-_CPU_BUDGET = 4096  # beyond this the activations leave the caches and nothing gets faster
-_GPU_BUDGET = 65536
+CPU_BUDGET = 4096  # beyond this the activations leave the caches and nothing gets faster
+GPU_BUDGET = 65536
 
 
 def choose_device(device: str | None) -> torch.device:
@@ -103,7 +111,7 @@ class TorchEngine:
         self._device = device
         config: Any = model.config
         self.labels = int(config.num_labels)
-        self.token_budget = _CPU_BUDGET if device.type == "cpu" else _GPU_BUDGET
+        self.token_budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
         """Return (n, labels) float32: the model's raw output for each row, in order.
