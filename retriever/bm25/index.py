@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -40,11 +40,17 @@ class BM25Index:
     It is made by :meth:`build` and :meth:`open`.
     """
 
-    def __init__(self, storage: Storage, *, scoring: Scoring | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        analyzer: Analyzer | None = None,
+        scoring: Scoring | None = None,
+    ) -> None:
         manifest = storage.manifest()
         self._storage = storage
         self._scoring = scoring or formula(**manifest.scoring)
-        self._analyzer = get_analyzer(manifest.analyzer)
+        self._analyzer = analyzer or get_analyzer(manifest.analyzer)
         self._snapshot = load_snapshot(storage, self._scoring)
         self._writer: Writer | None = None
         self._opening = threading.Lock()
@@ -69,7 +75,8 @@ class BM25Index:
             documents: each id once.
             path: the folder to write; in memory when ``None``. Nothing stands under this name
                 before everything is written.
-            analyzer: text -> terms, by name or as an object.
+            analyzer: text -> terms, by name or as an object. The index stores its name: one of
+                your own must be registered again by whoever opens the index.
             scoring: the formula that searches use unless told otherwise; Elasticsearch's default.
             weights: how often title and text count.
             threads: for the analysis.
@@ -98,8 +105,9 @@ class BM25Index:
         if path is None:
             memory = MemoryStorage(empty)
             memory.commit(empty.next(fill(memory)))
-            return cls(memory)
-        return cls(new_folder(Path(path), empty, fill, overwrite=overwrite))
+            return cls(memory, analyzer=how)
+        folder = new_folder(Path(path), empty, fill, overwrite=overwrite)
+        return cls(folder, analyzer=how)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, scoring: Scoring | None = None) -> Self:
@@ -207,6 +215,10 @@ class BM25Index:
         snapshot = self._snapshot
         return snapshot.document(_number(snapshot, id))
 
+    def documents(self) -> Iterator[Document]:
+        """Yield all documents of the commit that searches see now, oldest first."""
+        return self._snapshot.documents()
+
     def add(
         self, documents: Iterable[Document], *, progress: Callable[[int], None] | None = None
     ) -> int:
@@ -240,6 +252,8 @@ class BM25Index:
             StorageError: when it cannot be written; the index is as it was before.
 
         """
+        if isinstance(ids, str):
+            raise QueryError("ids: expected a list of ids, found one string; put it in []")
         return self._writing().delete(ids)
 
     def merge(self) -> None:
@@ -282,7 +296,11 @@ class BM25Index:
         return len(self._snapshot)
 
     def info(self) -> dict[str, Any]:
-        """Describe the index, in JSON values."""
+        """Describe the index, in JSON values.
+
+        ``documents`` counts the living ones, ``deleted`` those whose place is not yet reclaimed,
+        ``terms`` every occurrence of a term in the living ones, ``bytes`` all files.
+        """
         snapshot, manifest = self._snapshot, self._snapshot.manifest
         return {
             "format": FORMAT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -222,6 +222,13 @@ class Snapshot:
         """Return a whole document."""
         segment, local = self.locate(number)
         return segment.documents.document(local)
+
+    def documents(self) -> Iterator[Document]:
+        """Yield all living documents in the order of their numbers."""
+        for segment in self.segments:
+            for number in range(len(segment)):
+                if segment.alive is None or segment.alive[number]:
+                    yield segment.documents.document(number)
 
     def locate(self, number: int) -> tuple[Segment, int]:
         """Return a document's segment and its number there."""

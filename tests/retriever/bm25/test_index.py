@@ -14,7 +14,8 @@ import ir_measures
 import numpy as np
 import pytest
 
-from retriever.base import DuplicateIdError, QueryError, Retriever
+from retriever.analysis import FunctionAnalyzer
+from retriever.base import AnalysisError, DuplicateIdError, QueryError, Retriever
 from retriever.bm25.index import BM25Index
 from retriever.documents import Document
 from retriever.scoring import Lucene
@@ -162,6 +163,8 @@ def test_what_cannot_be_asked() -> None:
     for k in (0, -1):
         with pytest.raises(QueryError, match="k: expected"):
             index.search(["x"], k)
+    with pytest.raises(QueryError, match="list of ids"):
+        index.delete("a")
     with pytest.raises(KeyError):
         index.get("b")
     assert "a" in index
@@ -171,6 +174,15 @@ def test_what_cannot_be_asked() -> None:
 def test_an_id_twice_is_refused_by_name() -> None:
     with pytest.raises(DuplicateIdError, match="'same'"):
         BM25Index.build([Document("same", "x"), Document("b", "x"), Document("same", "y")])
+
+
+def test_an_analyzer_of_ones_own(tmp_path: Path) -> None:
+    commas = FunctionAnalyzer("test-commas", lambda text: text.split(","))
+    index = BM25Index.build([Document("a", "x y,z")], tmp_path / "i", analyzer=commas)
+    assert len(index.search(["x y"], 1)[0]) == 1
+    assert len(index.search(["x"], 1)[0]) == 0
+    with pytest.raises(AnalysisError, match=r"test-commas.*register"):
+        BM25Index.open(tmp_path / "i")
 
 
 def test_progress_counts_documents() -> None:

@@ -42,6 +42,7 @@ def same(living: BM25Index, documents: dict[str, Document], scoring: Scoring) ->
                 np.testing.assert_array_equal(one.ids, other.ids)
                 np.testing.assert_array_equal(one.scores, other.scores)
                 np.testing.assert_array_equal(one.texts, other.texts)
+    assert list(living.documents()) == list(documents.values())
     for id, document in documents.items():
         assert living.get(id) == document
 
