@@ -124,9 +124,9 @@ class PhraseSearch:
         postings = self._segment.postings
         scores = np.zeros(postings.n_docs, np.float32)
         matching = np.zeros(postings.n_docs, np.bool_)
-        for leaf, weight in sorted(
-            self._weights.items(), key=lambda item: -item[1]
-        ):  # the kernel's
+        # In the kernel's order: the same terms give the same score with a phrase and without.
+        falling = sorted(self._weights.items(), key=lambda item: -item[1])
+        for leaf, weight in falling:
             term = -1 if isinstance(leaf, Phrase) else self._segment.terms.find(leaf)
             if term >= 0:
                 docs = documents(postings, term)
@@ -163,7 +163,7 @@ class PhraseSearch:
 
     def _contributions(self, phrase: Phrase, tf: ArrayLike, docs: ArrayLike) -> NDArray[np.float32]:
         """Return what a phrase adds to (m,) documents in which it occurs (m,) times."""
-        lengths = self._segment.postings.lengths[docs]
+        lengths = self._segment.postings.lengths[np.asarray(docs)]
         impacts = self._scoring.impact(tf, lengths, self._average_length) - self._scoring.baseline
         return self._weights[phrase] * impacts.astype(np.float32)
 
