@@ -14,6 +14,13 @@ from retriever.corpus.text import check_encoding, read_lines
 __all__ = ["parse_object", "read_objects"]
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # NaN and Infinity are refused
+
+
 def read_objects(source: Source, reject: Reject) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield each line's number and object; blank lines are passed over."""
     for number, line in enumerate(map(str.rstrip, read_lines(source)), 1):
@@ -36,7 +43,7 @@ def parse_object(line: str) -> Mapping[str, Any]:
     """
     check_encoding(line)
     try:
-        value = json.loads(line, parse_constant=_refuse_constant)
+        value = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise CorpusError(_explain(line, error)) from error
     except (ValueError, RecursionError) as error:  # numbers of too many digits, deep nesting
@@ -46,10 +53,6 @@ def parse_object(line: str) -> Mapping[str, Any]:
     if "\\u" in line:  # only an escape can smuggle in half a surrogate pair
         check_encoding(json.dumps(value, ensure_ascii=False))
     return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _explain(line: str, error: json.JSONDecodeError) -> str:
