@@ -36,6 +36,7 @@ def parse_measures(names: Sequence[str]) -> dict[str, Measure]:
     for name in names:
         try:
             parsed = ir_measures.parse_measure(name)
+            str(parsed)  # fails for a parameter that the measure does not have
         except (NameError, ValueError, TypeError, KeyError) as error:
             raise EvaluationError(
                 f"unknown measure {name!r} ({error}): expected for example {_EXAMPLES}"
@@ -77,9 +78,11 @@ def measure(
     rows = {parsed: row for row, parsed in enumerate(measures.values())}
     places = {query: place for place, query in enumerate(qrels)}
     values = np.zeros((len(rows), len(places)))
+    # pytrec_eval never returns on relevance below 0
+    judged = {q: {id: max(r, 0) for id, r in judged.items()} for q, judged in qrels.items()}
     run = {query: _by_rank(rankings[query]) for query in qrels if len(rankings.get(query, ()))}
     try:
-        metrics = ir_measures.iter_calc(list(rows), {q: dict(d) for q, d in qrels.items()}, run)
+        metrics = ir_measures.iter_calc(list(rows), judged, run)
         for metric in metrics if run else ():
             values[rows[metric.measure], places[metric.query_id]] = metric.value
     except Exception as error:  # each of its providers fails in ways of its own

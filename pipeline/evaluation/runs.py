@@ -106,7 +106,8 @@ def _parse(place: str, line: str) -> tuple[str, str, np.float32]:
     parts = line.split()
     try:
         query, _, document, _, score, _ = parts
-        number = np.float32(score)
+        with np.errstate(over="ignore"):
+            number = np.float32(score)
     except ValueError as error:
         raise EvaluationError(
             f"{place}: expected query id, Q0, document id, rank, score and tag, found {line!r:.80}"
