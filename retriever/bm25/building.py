@@ -16,7 +16,7 @@ from retriever.bm25.columns import ColumnWriter
 from retriever.bm25.container import ArraySink
 from retriever.bm25.fields import DocumentEncoder
 from retriever.bm25.postings import Postings, build_postings, merge_postings
-from retriever.bm25.segment import put_index
+from retriever.bm25.segment import allocator, put_index
 from retriever.bm25.storage import Storage
 from retriever.bm25.store import DocumentWriter
 from retriever.documents import Document
@@ -137,7 +137,9 @@ class _Builder:
         all_used, numbers = _renumber(terms, len(self._encoder.vocabulary))
         maps = [numbers[part] for part in terms]
         alive = [None] * len(maps)
-        return merge_postings([*parts, postings], maps, alive, len(all_used)), all_used
+        allocate = allocator(self._sink)
+        joined = merge_postings([*parts, postings], maps, alive, len(all_used), allocate)
+        return joined, all_used
 
 
 def _renumber(

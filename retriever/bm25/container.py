@@ -48,6 +48,10 @@ def writing(path: Path) -> Iterator[None]:
 class ArraySink(Protocol):
     """Where the arrays of a segment go: a file, or memory."""
 
+    def __contains__(self, name: object) -> bool:
+        """Say whether an array of this name was begun."""
+        ...
+
     def put(self, name: str, array: NDArray[Any]) -> None:
         """Write a whole array."""
         ...
@@ -115,6 +119,10 @@ class ContainerWriter:
         self._file.seek(len(_MAGIC))  # the magic word is written last
         self._entries: dict[str, _Entry] = {}
         self._last = ""
+        self._reserved: list[np.memmap[Any, Any]] = []
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
 
     def put(self, name: str, array: NDArray[Any]) -> None:
         """Write a whole array."""
@@ -147,7 +155,8 @@ class ContainerWriter:
             _allocate(self._file.fileno(), entry.offset, entry.size)
             self._file.seek(0, os.SEEK_END)
         entry.checksum = -1  # known when it is filled
-        return np.memmap(self._file, dtype, "r+", entry.offset, shape)
+        self._reserved.append(np.memmap(self._file, dtype, "r+", entry.offset, shape))
+        return self._reserved[-1]
 
     def finish(self) -> None:
         """Write the directory, and return when everything is on the disk."""
@@ -165,6 +174,8 @@ class ContainerWriter:
 
     def _finish(self) -> None:
         self._file.flush()
+        for array in self._reserved:
+            array.flush()
         for entry in self._entries.values():
             if entry.checksum < 0:
                 entry.checksum = _checksum(self._file.fileno(), entry)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["add_counts", "append", "count", "frontier", "pair", "scatter", "spread"]
+__all__ = ["add_counts", "append", "count", "count_pairs", "frontier", "pair", "scatter", "spread"]
 
 
 @njit(nogil=True, cache=True)
@@ -155,6 +155,15 @@ def spread(starts: Any, docs: Any, codes: Any, terms: Any, n_docs: int) -> Any:
         for i in range(starts[terms[row]], starts[terms[row] + 1]):
             columns[row * n_docs + docs[i]] = codes[i] + 1
     return columns
+
+
+@njit(nogil=True, cache=True)
+def count_pairs(docs: Any, codes: Any, alive: Any, n_pairs: int) -> Any:
+    """Count the postings of each pair in documents that are alive: (c,) int64."""
+    counts = np.zeros(n_pairs, np.int64)
+    for i in range(len(docs)):
+        counts[codes[i]] += alive[docs[i]]
+    return counts
 
 
 @njit(nogil=True, cache=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from retriever.bm25.columns import ColumnWriter
 from retriever.bm25.postings import merge_postings
-from retriever.bm25.segment import Segment, put_index
+from retriever.bm25.segment import Segment, allocator, put_index
 from retriever.bm25.storage import Storage
 from retriever.bm25.store import DocumentWriter, unpack_metadata
 
@@ -62,6 +62,7 @@ def merge_segments(storage: Storage, name: str, segments: Sequence[Segment]) -> 
             maps,
             [segment.alive for segment in segments],
             len(terms),
+            allocator(sink),
         )
         put_index(sink, postings, terms)
 

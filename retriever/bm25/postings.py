@@ -8,12 +8,12 @@ stays exact. Codes count from the most frequent pair, so that the hot part of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from retriever.scoring import Scoring
 
@@ -160,6 +160,7 @@ def merge_postings(
     term_maps: Sequence[NDArray[np.int32]],
     alive: Sequence[NDArray[np.bool_] | None],
     n_terms: int,
+    allocate: Callable[[str, int, DTypeLike], NDArray[Any]] | None = None,
 ) -> Postings:
     """Join segments to what :func:`build_postings` would give for their remaining documents.
 
@@ -169,6 +170,8 @@ def merge_postings(
             no two the same; a term of which no posting remains may have -1.
         alive: s times (n_i,) bool: which documents remain, or ``None`` when all do.
         n_terms: t of the new segment.
+        allocate: where ``docs`` and ``codes`` are made, by field, length and dtype, such as in a
+            mapped file; in memory when ``None``.
 
     Raises:
         ValueError: when a map or a mask does not fit its segment.
@@ -191,8 +194,9 @@ def merge_postings(
             raise ValueError("term_maps: expected an id for each term with living documents")
     np.cumsum(starts, out=starts)
     ranks, pair_tfs, pair_lengths = _merge_pairs(segments, masks)
-    docs = np.empty(starts[-1], dtype=np.int32)
-    codes = np.empty(starts[-1], dtype=_code_dtype(len(pair_tfs)))
+    allocate = allocate or (lambda _, length, dtype: np.empty(length, dtype))
+    docs = allocate("docs", int(starts[-1]), np.int32)
+    codes = allocate("codes", int(starts[-1]), _code_dtype(len(pair_tfs)))
     cursors = starts[:-1].copy()
     base = 0
     for each, terms, mask, rank in zip(segments, term_maps, masks, ranks, strict=True):
@@ -231,19 +235,20 @@ def _merge_pairs(
     segments: Sequence[Postings], masks: Sequence[NDArray[np.bool_]]
 ) -> tuple[list[Any], NDArray[np.int32], NDArray[np.int32]]:
     """Return each segment's old codes' new codes, and the ordered pairs' tfs and lengths."""
+    from retriever.bm25 import inversion
+
     keys = [np.empty(0, dtype=np.int64)]
     counts = [np.empty(0, dtype=np.int64)]
     for each, mask in zip(segments, masks, strict=True):
         keys.append((each.pair_tfs.astype(np.int64) << 32) | each.pair_lengths)
-        codes = each.codes if mask.all() else each.codes[mask[each.docs]]
-        counts.append(np.bincount(codes, minlength=len(each.pair_tfs)))
+        counts.append(inversion.count_pairs(each.docs, each.codes, mask, len(each.pair_tfs)))
     pairs, rows = np.unique(np.concatenate(keys), return_inverse=True)
     total = np.zeros(len(pairs), dtype=np.int64)
     np.add.at(total, rows, np.concatenate(counts))
     tfs, lengths = (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
     ranks, tfs, lengths = _most_frequent_first(total, tfs, lengths)
     ends = np.cumsum([len(each.pair_tfs) for each in segments])
-    return np.split(ranks[rows], ends[:-1]), tfs, lengths
+    return np.split(ranks[rows], ends[:-1])[: len(segments)], tfs, lengths
 
 
 def _complete(

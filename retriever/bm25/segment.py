@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from retriever.bm25.columns import Columns
 from retriever.bm25.container import ArraySink, Container
@@ -17,7 +17,7 @@ from retriever.bm25.storage import Storage
 from retriever.bm25.store import DocumentStore
 from retriever.bm25.strings import StringTable, put_strings
 
-__all__ = ["Deletions", "Segment", "Totals", "copy_segment", "put_index", "put_totals"]
+__all__ = ["Deletions", "Segment", "Totals", "allocator", "copy_segment", "put_index", "put_totals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,18 @@ def put_totals(sink: ArraySink, totals: Totals) -> None:
 
 
 def put_index(sink: ArraySink, postings: Postings, terms: Iterable[str]) -> None:
-    """Write postings, their totals and the terms that they belong to."""
+    """Write postings, but for what was made in the sink, their totals and their terms."""
     for field in fields(Postings):
-        sink.put(f"postings.{field.name}", getattr(postings, field.name))
+        name = f"postings.{field.name}"
+        if name not in sink:
+            sink.put(name, getattr(postings, field.name))
     put_totals(sink, Totals.of(postings.lengths))
     put_strings(sink, "terms", terms)
+
+
+def allocator(sink: ArraySink) -> Callable[[str, int, DTypeLike], NDArray[Any]]:
+    """Return what makes the arrays of postings in the sink, for ``merge_postings``."""
+    return lambda field, length, dtype: sink.reserve(f"postings.{field}", (length,), dtype)
 
 
 def _totals(arrays: Mapping[str, NDArray[Any]]) -> Totals:

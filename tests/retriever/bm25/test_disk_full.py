@@ -26,6 +26,8 @@ class Disk:
         self.room: float = float("inf")
         opened, fsync, replaced = Path.open, os.fsync, Path.replace
         monkeypatch.setattr(os, "fsync", self.refusing(fsync))
+        if hasattr(os, "posix_fallocate"):
+            monkeypatch.setattr(os, "posix_fallocate", self.refusing(os.posix_fallocate))
         monkeypatch.setattr(Path, "replace", self.refusing(replaced))
         monkeypatch.setattr(
             Path, "open", lambda path, mode="r", *a, **k: self.open(opened, path, mode, *a, **k)
