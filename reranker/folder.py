@@ -48,10 +48,8 @@ class ModelFolder:
                 f"expected a model's folder with a config.json, found none in {str(path)!r}"
             )
         _check_weights(path)
-        own = _json(path / "config_sentence_transformers.json") or {}
-        modules = _json(path / "modules.json") or []
-        _check_modules(path, modules, own)
-        layout = _json(path / "sentence_bert_config.json") if modules else None
+        own = _own_settings(path)
+        layout = _json(path / "sentence_bert_config.json") if own else None
         return cls(path, config, _activation(config, own), (layout or {}).get("max_seq_length"))
 
 
@@ -77,10 +75,21 @@ def _check_weights(path: Path) -> None:
     raise ModelError(f"expected {_WEIGHTS[0]} in {str(path)!r}, found no weights")
 
 
-def _check_modules(path: Path, modules: list[Any], own: Mapping[str, Any]) -> None:
-    """Refuse what would be scored otherwise than its makers meant."""
+def _own_settings(path: Path) -> Mapping[str, Any]:
+    """Return what sentence-transformers has written of a cross-encoder, empty where it has not.
+
+    It heeds its own files only beside a list of modules, and only where they say cross-encoder.
+
+    Raises:
+        ModelError: when they ask for what would be scored here otherwise than its makers meant.
+
+    """
+    modules = _json(path / "modules.json")
+    own: Mapping[str, Any] = _json(path / "config_sentence_transformers.json") or {}
+    if not modules or own.get("model_type") != "CrossEncoder":
+        return {}
     kinds = [str(module.get("type")) for module in modules]
-    if modules and (len(modules) != 1 or modules[0].get("path")):
+    if len(modules) != 1 or modules[0].get("path"):
         raise ModelError(
             f"expected one transformer with a classification head in {str(path)!r}, "
             f"found a chain of modules: {', '.join(kinds)}"
@@ -91,6 +100,7 @@ def _check_modules(path: Path, modules: list[Any], own: Mapping[str, Any]) -> No
             f"expected a model that reads pairs as they are, found in {str(path)!r} the default "
             f"prompt {prompt!r}; prompts are not applied here"
         )
+    return own
 
 
 def _activation(config: Mapping[str, Any], own: Mapping[str, Any]) -> str | None:

@@ -61,6 +61,7 @@ def load_model(
     folder = ModelFolder.read(locate(name_or_path, trust_remote_code=trust_remote_code, **source))
     tokenizer = ModelTokenizer.load(folder.path, trust_remote_code=trust_remote_code)
     model = load_classifier(folder, trust_remote_code=trust_remote_code)
+    _check_vocabulary(model, tokenizer)
     runner = choose_engine(model, tokenizer, device=where, precision=precision, name=engine)
     if num_labels not in (None, runner.labels):
         raise ModelError(f"expected a model of {num_labels} labels, found {runner.labels}")
@@ -71,6 +72,16 @@ def load_model(
         cut_left=tokenizer.cuts_left,
     )
     return LoadedModel(encoder, runner, _activation(activation_fn, folder, runner.labels))
+
+
+def _check_vocabulary(model: Any, tokenizer: ModelTokenizer) -> None:
+    """Refuse a tokeniser of another model, whose tokens this one has no place for."""
+    known = model.get_input_embeddings().num_embeddings
+    if tokenizer.backend.get_vocab_size() > known:
+        raise ModelError(
+            f"expected a tokenizer of at most the model's {known} tokens, "
+            f"found one of {tokenizer.backend.get_vocab_size()}: it belongs to another model"
+        )
 
 
 def _activation(

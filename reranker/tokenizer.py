@@ -12,6 +12,7 @@ from reranker.base import ModelError
 
 __all__ = ["ModelTokenizer"]
 
+_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 _UNSET = 10**9  # transformers writes an astronomical number where no length is known
 
 
@@ -46,6 +47,9 @@ class ModelTokenizer:
         """
         from transformers import AutoTokenizer
 
+        if not any(file for name in _FILES for file in path.glob(name)):
+            # transformers would make up a tokeniser that knows no words
+            raise ModelError(f"expected a tokenizer ({_FILES[0]}) in {str(path)!r}, found none")
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(
                 str(path), local_files_only=True, trust_remote_code=trust_remote_code

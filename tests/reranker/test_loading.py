@@ -60,20 +60,20 @@ def save_weights(folder: Path, weights: Any) -> None:
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
 
 
+CROSS_ENCODER = {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity"}
+
+
 @pytest.mark.parametrize(
-    ("changes", "path"),
+    "changes",
     [
-        (
-            {"config_sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}},
-            0,
-        ),
-        ({"config": {"sentence_transformers": {"activation_fn": "torch.nn.Identity"}}}, 0),
-        ({"config": {"sbert_ce_default_activation_function": "torch.nn.Tanh"}}, 0),
-        ({}, 0),
+        {"config_sentence_transformers": CROSS_ENCODER},  # not heeded: no modules.json beside it
+        {"config": {"sentence_transformers": {"activation_fn": "torch.nn.Identity"}}},
+        {"config": {"sbert_ce_default_activation_function": "torch.nn.Tanh"}},
+        {},
     ],
 )
 @pytest.mark.parametrize("labels", [1, 3])
-def test_takes_the_activation_that_the_files_name(copy, changes, path, labels):
+def test_takes_the_activation_that_the_files_name(copy, changes, labels):
     from sentence_transformers import CrossEncoder as Original
 
     folder = copy("bert", labels, **changes)
@@ -151,6 +151,13 @@ def test_a_missing_tokenizer_is_refused(copy):
     assert "expected a tokenizer" in refused(folder)
 
 
+def test_the_tokenizer_of_another_model_is_refused(copy, tiny):
+    folder = copy()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny("roberta") / name, folder / name)
+    assert "it belongs to another model" in refused(folder)
+
+
 def test_a_tokenizer_without_padding_is_refused(copy):
     folder = copy("modernbert")
     config = json.loads((folder / "tokenizer_config.json").read_text())
@@ -194,7 +201,8 @@ def test_weights_that_are_no_numbers_are_named(copy, value):
 
 def test_a_chain_of_modules_and_a_prompt_are_refused(copy):
     prompts = {"default_prompt_name": "query", "prompts": {"query": "query: "}}
-    folder = copy(config_sentence_transformers=prompts)
+    folder = copy(config_sentence_transformers=prompts | {"model_type": "CrossEncoder"})
+    (folder / "modules.json").write_text('[{"idx": 0, "path": "", "type": "a.B"}]')
     assert "the default prompt 'query: '" in refused(folder)
     modules = [{"idx": i, "path": path, "type": "a.B"} for i, path in enumerate(["", "1_Dense"])]
     (folder / "modules.json").write_text(json.dumps(modules))
