@@ -107,7 +107,8 @@ def _update(
     from pipeline.errors import SettingsError
     from retriever.bm25.index import BM25Index
 
-    if arguments.analyzer or arguments.scoring or arguments.k1 or arguments.b:
+    given = (arguments.analyzer, arguments.scoring, arguments.k1, arguments.b)
+    if any(value is not None for value in given):
         raise SettingsError("--update keeps an index's analyzer and formula: leave those out")
     with BM25Index.open(arguments.out) as index:
         index.update(documents, progress=done)

@@ -82,9 +82,15 @@ def test_update_adds_and_replaces(run: Run, index: Path, tmp_path: Path) -> None
     done = run("index", path, "--out", index, "--update")
     assert done.err.startswith(f"{index}: 5 documents")
     assert BM25Index.open(index).get("cat").text == "A changed cat."
-    refused = run("index", path, "--out", index, "--update", "--analyzer", "standard")
-    assert refused.status == 2
-    assert "leave those out" in refused.err
+
+
+@pytest.mark.parametrize("given", [("--analyzer", "standard"), ("--k1", "0")])
+def test_an_update_changes_no_formula(
+    run: Run, index: Path, corpus: Path, given: tuple[str, str]
+) -> None:
+    done = run("index", corpus, "--out", index, "--update", *given)
+    assert done.status == 2
+    assert "leave those out" in done.err
 
 
 def test_delete(run: Run, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,15 @@ def test_k_depth_and_settings(run: Run, index: Path, model: Path) -> None:
     assert [hit["retrieval_rank"] for hit in ranking["hits"]] == [1, 2, 3]
 
 
+def test_the_index_from_the_environment_and_k_from_a_file(
+    run: Run, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWOPASS_RETRIEVER__INDEX", str(index))
+    (tmp_path / "mine.toml").write_text("k = 2\n")
+    done = run("search", "--config", "mine.toml", "--no-rerank", "--json", "cat")
+    assert len(json.loads(done.out)["hits"]) == 2
+
+
 def test_a_filter(run: Run, index: Path) -> None:
     wanted = json.dumps({"range": {"year": {"gte": 2005}}})
     [ranking] = search(run, index, "--no-rerank", "--filter", wanted, "cat")
