@@ -15,6 +15,10 @@
     │   ├── CorruptIndexError  damaged: a checksum or a size does not fit
     │   └── LockedError        another writer has it
     └── BackendError           a search server that did not do as asked
+        ├── UnreachableError          no answer, or too busy to give one
+        ├── UnauthorizedError         it wants to know who asks, or forbids it
+        ├── RemoteIndexMissingError   no index of that name there
+        └── RefusedError              it does not take the request
 """
 
 from __future__ import annotations
@@ -37,10 +41,14 @@ __all__ = [
     "LockedError",
     "NotAnIndexError",
     "QueryError",
+    "RefusedError",
+    "RemoteIndexMissingError",
     "Retriever",
     "RetrieverError",
     "ScoringError",
     "StorageError",
+    "UnauthorizedError",
+    "UnreachableError",
 ]
 
 
@@ -113,3 +121,19 @@ class LockedError(StorageError):
 
 class BackendError(RetrieverError):
     """A search server that could not be reached or did not do as asked."""
+
+
+class UnreachableError(BackendError):
+    """A server that gives no answer, or is too busy to."""
+
+
+class UnauthorizedError(BackendError):
+    """A server that wants to know who asks, or forbids what was asked."""
+
+
+class RemoteIndexMissingError(BackendError):
+    """A server without an index of that name."""
+
+
+class RefusedError(BackendError):
+    """A server that does not take the request."""

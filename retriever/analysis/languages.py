@@ -35,11 +35,25 @@ from retriever.analysis.filters import (
 from retriever.analysis.porter import porter
 from retriever.analysis.words import WordAnalyzer
 
-__all__ = ["LANGUAGES", "stop_words"]
+__all__ = ["FRENCH_ARTICLES", "ITALIAN_ARTICLES", "LANGUAGES", "stop_words"]
 
 # Articles and the like that French and Italian write before an apostrophe.
-_FRENCH = ("l", "m", "t", "qu", "n", "s", "j", "d", "c", "jusqu", "quoiqu", "lorsqu", "puisqu")
-_ITALIAN = (
+FRENCH_ARTICLES = (
+    "l",
+    "m",
+    "t",
+    "qu",
+    "n",
+    "s",
+    "j",
+    "d",
+    "c",
+    "jusqu",
+    "quoiqu",
+    "lorsqu",
+    "puisqu",
+)
+ITALIAN_ARTICLES = (
     *("c", "l", "all", "dall", "dell", "nell", "sull", "coll", "pell", "gl", "agl", "dagl"),
     *("degl", "negl", "sugl", "un", "m", "t", "s", "v", "d"),
 )
@@ -79,8 +93,8 @@ def _turkish() -> Analyzer:
 
 LANGUAGES: dict[str, Callable[[], Analyzer]] = {
     "english": _english,
-    "french": partial(_analyzer, "french", elision(_FRENCH), lower),
-    "italian": partial(_analyzer, "italian", elision(_ITALIAN), lower),
+    "french": partial(_analyzer, "french", elision(FRENCH_ARTICLES), lower),
+    "italian": partial(_analyzer, "italian", elision(ITALIAN_ARTICLES), lower),
     "turkish": _turkish,
     **{language: partial(_analyzer, language) for language in _PLAIN},
 }

@@ -1,0 +1,123 @@
+"""Moving an index: to Elasticsearch's bulk format, into a server, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+from retriever.base import ScoringError
+from retriever.documents import Document
+from retriever.scoring import Lucene, Scoring, formula
+
+if TYPE_CHECKING:
+    from retriever.bm25.index import BM25Index
+    from retriever.elastic import Connection, LoadReport
+
+__all__ = ["export_bulk", "export_settings", "export_to_server", "import_from_server"]
+
+
+def export_bulk(documents: Iterable[Document], stream: IO[str], *, index: str | None = None) -> int:
+    """Write documents in the format of ``_bulk``: two lines of JSON each.
+
+    Args:
+        documents: what to write; ``BM25Index.documents()`` yields an index's.
+        stream: where to, as UTF-8.
+        index: the index's name, to be said in each line; left to the request when ``None``.
+
+    Returns:
+        How many documents were written.
+
+    """
+    from retriever.elastic.mapping import source_of
+
+    count = 0
+    for document in documents:
+        where = {} if index is None else {"_index": index}
+        for line in ({"create": where | {"_id": document.id}}, source_of(document)):
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        count += 1
+    return count
+
+
+def export_settings(index: BM25Index, *, shards: int = 1, replicas: int = 0) -> dict[str, Any]:
+    """Return the body that creates an index on a server with this one's analyser and BM25.
+
+    Raises:
+        AnalysisError: when the server has no such analyser.
+        ScoringError: when the index's formula is not the server's.
+
+    """
+    from retriever.elastic.mapping import index_body, server_analyzer
+
+    analysis = server_analyzer(index.analyzer)
+    return index_body(analysis, _lucene(index), shards=shards, replicas=replicas)
+
+
+def export_to_server(
+    index: BM25Index,
+    connection: Connection,
+    name: str,
+    *,
+    analysis: Mapping[str, Any] | None = None,
+    scoring: Lucene | None = None,
+    shards: int = 1,
+    replicas: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> LoadReport:
+    """Create an index on a server and load all documents of this one.
+
+    With one shard it gives the scores of ``Lucene(k1, b, lengths="lucene-byte")``.
+
+    Args:
+        index: what to move.
+        connection: the server.
+        name: of the index there, new.
+        analysis: settings to use instead of those that mean the same as the index's analyser.
+        scoring: k1 and b to use instead of the index's.
+        shards: each scores by its own statistics.
+        replicas: further copies.
+        progress: called now and then with the number of documents done.
+
+    Raises:
+        AnalysisError: when the server has no such analyser.
+        ScoringError: when the index's formula is not the server's.
+        IndexExistsError: when there is an index of that name.
+        BackendError: when the server cannot be reached or refuses.
+
+    """
+    from retriever.elastic import load_documents
+    from retriever.elastic.mapping import server_analyzer
+
+    return load_documents(
+        connection,
+        name,
+        index.documents(),
+        analysis=server_analyzer(index.analyzer) if analysis is None else analysis,
+        scoring=_lucene(index) if scoring is None else scoring,
+        shards=shards,
+        replicas=replicas,
+        progress=progress,
+    )
+
+
+def import_from_server(connection: Connection, name: str) -> Iterator[Document]:
+    """Yield all documents of a server's index, to be indexed here: ``BM25Index.build(...)``.
+
+    Raises:
+        BackendError: when the server cannot be reached, has no such index or refuses.
+
+    """
+    from retriever.elastic import read_documents
+
+    return read_documents(connection, name)
+
+
+def _lucene(index: BM25Index) -> Lucene:
+    scoring: Scoring = formula(**index.info()["scoring"])
+    if not isinstance(scoring, Lucene):
+        raise ScoringError(
+            f"a server scores by 'lucene', the index by {scoring.name!r}; "
+            "pass scoring=Lucene(...) to choose k1 and b there"
+        )
+    return scoring
