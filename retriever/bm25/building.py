@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retriever.bm25.columns import ColumnWriter
-from retriever.bm25.container import ArraySink
 from retriever.bm25.fields import DocumentEncoder
 from retriever.bm25.postings import Postings, build_postings, merge_postings
 from retriever.bm25.segment import allocator, put_index
+from retriever.bm25.sinks import ArraySink
 from retriever.bm25.storage import Storage
 from retriever.bm25.store import DocumentWriter
 from retriever.documents import Document

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.bm25.container import ArraySink
+from retriever.bm25.sinks import ArraySink
 from retriever.bm25.strings import StringTable, put_strings
 from retriever.filters import Value
 from retriever.matching import field_values

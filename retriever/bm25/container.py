@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from retriever.base import CorruptIndexError, StorageError
 
-__all__ = ["ArraySink", "Container", "ContainerWriter", "MemorySink", "writing"]
+__all__ = ["Container", "ContainerWriter", "writing"]
 
 _MAGIC = b"2PASS\x00\x00\x01"
 _FOOTER = struct.Struct("<QI8s")  # the directory's length and CRC-32, the magic word
@@ -43,53 +43,6 @@ def writing(path: Path) -> Iterator[None]:
             f"{path}: could not be written: {error.strerror or error}; the index is as it was "
             "before; make room or check the permissions, then try again"
         ) from error
-
-
-class ArraySink(Protocol):
-    """Where the arrays of a segment go: a file, or memory."""
-
-    def __contains__(self, name: object) -> bool:
-        """Say whether an array of this name was begun."""
-        ...
-
-    def put(self, name: str, array: NDArray[Any]) -> None:
-        """Write a whole array."""
-        ...
-
-    def append(self, name: str, data: bytes | bytearray) -> None:
-        """Write more bytes of one uint8 array; appends to different names do not interleave."""
-        ...
-
-    def reserve(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Make room for an array and return it, to be filled before the sink is closed."""
-        ...
-
-
-class MemorySink(dict[str, NDArray[Any]]):
-    """Arrays that stay in memory."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._parts: dict[str, list[bytes | bytearray]] = {}
-
-    def put(self, name: str, array: NDArray[Any]) -> None:
-        """Keep an array."""
-        self[name] = array
-
-    def append(self, name: str, data: bytes | bytearray) -> None:
-        """Keep more bytes of one array."""
-        self._parts.setdefault(name, []).append(data)
-
-    def reserve(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Make an array to be filled."""
-        self[name] = np.empty(shape, dtype)
-        return self[name]
-
-    def finish(self) -> None:
-        """Join what was appended."""
-        for name, parts in self._parts.items():
-            self[name] = np.frombuffer(b"".join(parts), np.uint8)
-        self._parts.clear()
 
 
 @dataclass(slots=True)

@@ -19,10 +19,11 @@ from retriever.bm25.explain import Explanation, explain
 from retriever.bm25.fields import DocumentEncoder, FieldWeights
 from retriever.bm25.folders import new_folder
 from retriever.bm25.manifest import FORMAT, Manifest, SegmentRecord
+from retriever.bm25.memory import MemoryStorage
 from retriever.bm25.requests import SearchRequest, answer, leaves_of
 from retriever.bm25.segment import copy_segment
 from retriever.bm25.snapshot import Snapshot, load_snapshot
-from retriever.bm25.storage import FolderStorage, MemoryStorage, Storage
+from retriever.bm25.storage import FolderStorage, Storage
 from retriever.bm25.writer import Writer
 from retriever.documents import Document
 from retriever.filters import Filter

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retriever.bm25.columns import ColumnWriter
+from retriever.bm25.manifest import SegmentRecord
 from retriever.bm25.postings import merge_postings
 from retriever.bm25.segment import Segment, allocator, put_index
 from retriever.bm25.storage import Storage
 from retriever.bm25.store import DocumentWriter, unpack_metadata
 
-__all__ = ["merge_segments", "segments_to_merge"]
+__all__ = ["deleted_meanwhile", "merge_segments", "replaced", "segments_to_merge"]
 
 _NEIGHBOURS = 10
 _SMALLEST = 1000
@@ -65,6 +66,30 @@ def merge_segments(storage: Storage, name: str, segments: Sequence[Segment]) -> 
             allocator(sink),
         )
         put_index(sink, postings, terms)
+
+
+def replaced(
+    segments: Sequence[Segment], sources: Sequence[Segment], merged: SegmentRecord
+) -> list[SegmentRecord]:
+    """Return the segments with the merged one in the place of its sources."""
+    files = {source.record.file for source in sources}
+    records = [segment.record for segment in segments]
+    first = next(i for i, record in enumerate(records) if record.file in files)
+    records[first] = merged
+    return [record for record in records if record.file not in files]
+
+
+def deleted_meanwhile(before: Sequence[Segment], after: Sequence[Segment | None]) -> list[int]:
+    """Return which documents of the merged segment were deleted since the merge began."""
+    gone = []
+    for old, new in zip(before, after, strict=True):
+        lived = np.ones(len(old), np.bool_) if old.alive is None else old.alive
+        if new is None:  # none of its documents is left
+            lives = np.zeros(len(old), np.bool_)
+        else:
+            lives = lived if new.alive is None else new.alive
+        gone.append(~lives[lived])
+    return np.flatnonzero(np.concatenate(gone)).tolist()
 
 
 def _copy_documents(segment: Segment, documents: DocumentWriter, columns: ColumnWriter) -> None:

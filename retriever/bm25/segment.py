@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from retriever.bm25.columns import Columns
-from retriever.bm25.container import ArraySink, Container
+from retriever.bm25.container import Container
 from retriever.bm25.manifest import FileRecord, SegmentRecord
 from retriever.bm25.postings import Postings
+from retriever.bm25.sinks import ArraySink
 from retriever.bm25.storage import Storage
 from retriever.bm25.store import DocumentStore
 from retriever.bm25.strings import StringTable, put_strings

@@ -1,4 +1,4 @@
-"""Where an index's files are: a folder, or memory.
+"""Where an index's files are.
 
 A commit in a folder is one rename: the files that are new are on the disk before the manifest
 that names them replaces the old one. Whatever happens in between, the old manifest and all its
@@ -14,18 +14,18 @@ import re
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from retriever.base import CorruptIndexError, NotAnIndexError, StorageError
-from retriever.bm25.container import ArraySink, Container, ContainerWriter, MemorySink, writing
+from retriever.bm25.container import Container, ContainerWriter, writing
 from retriever.bm25.lock import WriterLock
 from retriever.bm25.manifest import FileRecord, Manifest
+from retriever.bm25.sinks import ArraySink
 
-__all__ = ["FolderStorage", "MemoryStorage", "Storage"]
+__all__ = ["FolderStorage", "Storage", "sync_folder"]
 
 _MANIFEST = "manifest.json"
 _OURS = re.compile(r"(segment|deletes|run)-(\d+)|manifest\.json\.new")
@@ -69,58 +69,6 @@ class Storage(Protocol):
     def lock(self) -> WriterLock | None:
         """Become the only writer, where several could be."""
         ...
-
-
-class MemoryStorage:
-    """An index that lives as long as its process."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-        self._files: dict[str, MemorySink] = {}
-        self._names = count(1)
-
-    def manifest(self) -> Manifest:
-        """Return the newest commit."""
-        return self._manifest
-
-    def read(self, record: FileRecord) -> Mapping[str, NDArray[Any]]:
-        """Return the arrays of a file."""
-        return self._files[record.name]
-
-    def new_name(self, kind: str) -> str:
-        """Return a name that no file has."""
-        return f"{kind}-{next(self._names):06}"
-
-    @contextmanager
-    def write(self, name: str) -> Iterator[ArraySink]:
-        """Keep what is written in the block."""
-        sink = MemorySink()
-        yield sink
-        sink.finish()
-        self._files[name] = sink
-
-    def record(self, name: str) -> FileRecord:
-        """Return what a manifest says of a file."""
-        return FileRecord(name, sum(array.nbytes for array in self._files[name].values()), 0)
-
-    def commit(self, manifest: Manifest) -> None:
-        """Make this the newest commit."""
-        for name in self._manifest.names() - manifest.names():
-            del self._files[name]
-        self._manifest = manifest
-
-    def remove(self, name: str) -> None:
-        """Remove a file."""
-        del self._files[name]
-
-    def sweep(self, keep: Collection[str]) -> None:
-        """Remove all files but these."""
-        for name in self._files.keys() - set(keep):
-            del self._files[name]
-
-    def lock(self) -> WriterLock | None:
-        """Return nothing: nobody else can write here."""
-        return None
 
 
 class FolderStorage:

@@ -20,7 +20,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from retriever.base import CorpusError, CorruptIndexError, DuplicateIdError
-from retriever.bm25.container import ArraySink
+from retriever.bm25.sinks import ArraySink
 from retriever.bm25.strings import StringTable, decode, encode, put_strings
 from retriever.documents import Document
 

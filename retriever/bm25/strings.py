@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.bm25.container import ArraySink
+from retriever.bm25.sinks import ArraySink
 
 __all__ = ["StringTable", "decode", "encode", "put_strings"]
 

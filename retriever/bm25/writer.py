@@ -8,15 +8,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
-
 from retriever.analysis import Analyzer
 from retriever.base import DuplicateIdError, StorageError
 from retriever.bm25.building import write_segment
 from retriever.bm25.deleting import write_deletes
 from retriever.bm25.fields import DocumentEncoder
 from retriever.bm25.manifest import SegmentRecord
-from retriever.bm25.merging import merge_segments, segments_to_merge
+from retriever.bm25.merging import (
+    deleted_meanwhile,
+    merge_segments,
+    replaced,
+    segments_to_merge,
+)
 from retriever.bm25.segment import Segment
 from retriever.bm25.snapshot import Snapshot, load_snapshot
 from retriever.bm25.storage import Storage
@@ -205,33 +208,10 @@ class Writer:
         with self._change():
             self._target = ""
             now = {segment.record.file: segment for segment in self._snapshot.segments}
-            gone = _deleted_meanwhile(sources, [now.get(s.record.file) for s in sources])
+            gone = deleted_meanwhile(sources, [now.get(s.record.file) for s in sources])
             merged = self._open(name)
             if len(gone) == len(merged):
                 self._storage.remove(name)
                 return
             record = self._delete(merged, gone) if gone else merged.record
-            self._commit(_replaced(self._snapshot.segments, sources, record))
-
-
-def _replaced(
-    segments: Sequence[Segment], sources: Sequence[Segment], merged: SegmentRecord
-) -> list[SegmentRecord]:
-    files = {source.record.file for source in sources}
-    records = [segment.record for segment in segments]
-    first = next(i for i, record in enumerate(records) if record.file in files)
-    records[first] = merged
-    return [record for record in records if record.file not in files]
-
-
-def _deleted_meanwhile(before: Sequence[Segment], after: Sequence[Segment | None]) -> list[int]:
-    """Return which documents of the merged segment were deleted since the merge began."""
-    gone = []
-    for old, new in zip(before, after, strict=True):
-        lived = np.ones(len(old), np.bool_) if old.alive is None else old.alive
-        if new is None:  # none of its documents is left
-            lives = np.zeros(len(old), np.bool_)
-        else:
-            lives = lived if new.alive is None else new.alive
-        gone.append(~lives[lived])
-    return np.flatnonzero(np.concatenate(gone)).tolist()
+            self._commit(replaced(self._snapshot.segments, sources, record))

@@ -5,7 +5,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retriever.bm25.container import MemorySink
+from retriever.bm25.sinks import MemorySink
 from retriever.bm25.strings import StringTable, put_strings
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates included
