@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
     from pipeline.fusion import Fusion
     from pipeline.search import SearchPipeline
-    from pipeline.settings import Settings
+    from pipeline.settings import RetrieverSettings, Settings
     from reranker import PairScorer
     from retriever import Retriever
     from retriever.bm25.index import BM25Index
     from retriever.documents import Document
+    from retriever.elastic.connection import Connection, Engine
 
 __all__ = [
     "assemble",
+    "build_connection",
     "build_fusion",
     "build_index",
     "build_pipeline",
@@ -31,18 +33,85 @@ def build_retriever(settings: Settings) -> Retriever:
     """Open the first stage.
 
     Raises:
-        SettingsError: when no index is named.
+        SettingsError: when no index is named, or no server for one that is on a server.
         RetrieverError: when it cannot be opened.
 
     """
-    from retriever.bm25.index import BM25Index
-
-    if settings.retriever.index is None:
+    retriever = settings.retriever
+    if retriever.index is None:
         raise SettingsError(
             "retriever.index: expected the folder of an index, found none; name it with --index, "
             "TWOPASS_RETRIEVER__INDEX or in twopass.toml, or build one with 'twopass index'"
         )
-    return BM25Index.open(settings.retriever.index, scoring=settings.retriever.scoring)
+    match retriever.kind:
+        case "bm25":
+            return _bm25(retriever, retriever.index)
+        case "rank-bm25":
+            return _rank_bm25(retriever, retriever.index)
+        case engine:
+            return _elastic(retriever, retriever.index, engine)
+
+
+def _bm25(retriever: RetrieverSettings, index: str) -> Retriever:
+    from retriever.bm25.index import BM25Index
+
+    return BM25Index.open(index, scoring=retriever.scoring)
+
+
+def _rank_bm25(retriever: RetrieverSettings, index: str) -> Retriever:
+    from retriever.bm25.index import BM25Index
+    from retriever.rank_bm25 import RankBM25Retriever
+
+    stored = BM25Index.open(index)
+    return RankBM25Retriever(
+        stored.documents(),
+        variant=cast("Any", retriever.formula or "okapi"),  # it checks the name
+        analyzer=stored.analyzer.terms,
+        **retriever.parameters,
+    )
+
+
+def _elastic(retriever: RetrieverSettings, index: str, engine: Engine) -> Retriever:
+    from retriever.elastic import ElasticsearchRetriever
+
+    return ElasticsearchRetriever(
+        _url(retriever), index, engine=engine, **_client_options(retriever, engine)
+    )
+
+
+def build_connection(settings: Settings, engine: Engine) -> Connection:
+    """Connect to the server that the settings name; nothing is sent yet.
+
+    Raises:
+        SettingsError: when no server is named.
+        RetrieverError: when its client is not installed or does not take an option.
+
+    """
+    from retriever.elastic import connect
+
+    retriever = settings.retriever
+    return connect(_url(retriever), engine=engine, **_client_options(retriever, engine))
+
+
+def _url(retriever: RetrieverSettings) -> str:
+    if retriever.url is None:
+        raise SettingsError(
+            "retriever.url: expected a server's address, as http://localhost:9200, found none"
+        )
+    return retriever.url
+
+
+def _client_options(retriever: RetrieverSettings, engine: Engine) -> dict[str, Any]:
+    """Name what the settings say as the official clients do."""
+    options: dict[str, Any] = {}
+    if retriever.api_key is not None:
+        options["api_key"] = retriever.api_key.get_secret_value()
+    if retriever.username is not None and retriever.password is not None:
+        name = "basic_auth" if engine == "elasticsearch" else "http_auth"
+        options[name] = (retriever.username, retriever.password.get_secret_value())
+    if retriever.ca_certs is not None:
+        options["ca_certs"] = str(retriever.ca_certs)
+    return options
 
 
 def build_index(

@@ -13,12 +13,12 @@ from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pipeline.cli import delete, demo, evaluate, index, info, search
-from pipeline.cli.output import echo, note, prepare_output
+from pipeline.cli import delete, demo, evaluate, export, index, info, search
+from pipeline.cli.output import configure_logging, echo, note, prepare_output
 
 __all__ = ["main"]
 
-_COMMANDS = (index, search, evaluate, info, delete, demo)
+_COMMANDS = (index, search, evaluate, info, delete, export, demo)
 
 _EPILOG = """\
 examples:
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     arguments = _parser().parse_args(argv)
     prepare_output()
+    configure_logging(arguments.debug)
     try:
         arguments.run(arguments)
         sys.stdout.flush()

@@ -20,6 +20,7 @@ _SETTINGS = {
     "b": "retriever.b",
     "threads": "retriever.threads",
     "index": "retriever.index",
+    "server": "retriever.url",
     "model": "reranker.model",
     "fusion": "fusion.method",
     "depth": "depth",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
-__all__ = ["echo", "note", "prepare_output"]
+__all__ = ["configure_logging", "echo", "note", "output", "prepare_output"]
+
+_OURS = ("pipeline", "reranker", "retriever")
 
 
 def echo(line: str, file: TextIO | None = None) -> None:
@@ -19,9 +24,33 @@ def note(line: str) -> None:
     print(line, file=sys.stderr)  # noqa: T201
 
 
+@contextmanager
+def output(path: str | None) -> Iterator[TextIO]:
+    """Open the file that a result goes to; None is standard output."""
+    if path is None:
+        yield sys.stdout
+        return
+    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+        yield file
+
+
 def prepare_output() -> None:
     """Make every character printable: a pipe gets UTF-8, a terminal escapes what it lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def configure_logging(debug: bool) -> None:
+    """Show the warnings of our own packages in one line each; all messages for debugging.
+
+    Libraries log what they also raise, which would say it twice.
+    """
+    import logging
+
+    handler = logging.StreamHandler()
+    if not debug:
+        handler.addFilter(lambda record: record.name.split(".")[0] in _OURS)
+    level = logging.INFO if debug else logging.WARNING
+    logging.basicConfig(format="twopass: %(message)s", level=level, handlers=[handler])

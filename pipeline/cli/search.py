@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipeline.cli.arguments import FUSION_HELP, add_command, add_ranking, count, read_settings
-from pipeline.cli.output import echo, note
+from pipeline.cli.output import echo, note, output
 from pipeline.cli.progress import progress
 from pipeline.cli.table import print_ranking
 
@@ -83,7 +81,7 @@ def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> No
     queries = read_queries(arguments.queries or "-")
     pipeline = build_pipeline(settings, rerank=not arguments.no_rerank)
     rankings = pipeline.stream(list(queries.values()), settings.k, filter=wanted)
-    with _output(arguments.out) as out, _progress(out, len(queries)) as done:
+    with output(arguments.out) as out, _progress(out, len(queries)) as done:
         results = zip(queries.items(), rankings, strict=True)
         for number, ((id, query), ranking) in enumerate(results, 1):
             if arguments.json:
@@ -110,15 +108,6 @@ def _to_json(ranking: Ranking, **about: str) -> str:
         "hits": ranking.to_dicts(),
     }
     return json.dumps(record, ensure_ascii=False)
-
-
-@contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
-    if path is None:
-        yield sys.stdout
-        return
-    with Path(path).open("w", encoding="utf-8") as out:
-        yield out
 
 
 def _filter(text: str | None) -> Filter | None:

@@ -15,6 +15,8 @@ from pipeline.settings.values import Settings
 
 __all__ = ["load_settings"]
 
+_SECRETS = {"api_key", "password"}
+
 
 def load_settings(
     arguments: Mapping[str, Any] | None = None, *, config: str | Path | None = None
@@ -65,4 +67,5 @@ def _problem(detail: Any, sources: list[Source]) -> str:
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     if detail["type"] == "value_error":  # our own, of a whole section: it names what was found
         return f"{' and '.join(where) or name}: {message}"
-    return f"{where[0] if where else name}: {message}, found {detail['input']!r:.80}"
+    found = "" if _SECRETS & set(detail["loc"]) else f", found {detail['input']!r:.80}"
+    return f"{where[0] if where else name}: {message}{found}"

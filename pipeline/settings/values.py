@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import FusionError
@@ -29,8 +29,14 @@ class RetrieverSettings(_Section):
     """The first stage.
 
     Attributes:
-        kind: "bm25", the in-process index.
-        index: its folder.
+        kind: "bm25", the in-process index; "rank-bm25", the same documents scored by that
+            library; or a server, "elasticsearch" or "opensearch".
+        index: the index's folder, or its name on the server.
+        url: the server's address.
+        api_key: for Elasticsearch, where it asks for one.
+        username: for a server that asks for one; with ``password``.
+        password: the user's.
+        ca_certs: file of certificates by which the server is to be trusted.
         analyzer: how text becomes terms, when an index is built; an index knows its own.
         formula: the BM25 formula: lucene, okapi, l or plus. Where neither it nor a parameter is
             set, an index is built with lucene and searched as it was built.
@@ -43,8 +49,13 @@ class RetrieverSettings(_Section):
 
     """
 
-    kind: Literal["bm25"] = "bm25"
-    index: Path | None = None
+    kind: Literal["bm25", "rank-bm25", "elasticsearch", "opensearch"] = "bm25"
+    index: str | None = None
+    url: str | None = None
+    api_key: SecretStr | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_certs: Path | None = None
     analyzer: str = "english"
     formula: str | None = None
     k1: float | None = None
@@ -55,13 +66,17 @@ class RetrieverSettings(_Section):
     threads: Count = 1
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """The formula's parameters that are set."""
+        given = {"k1": self.k1, "b": self.b, "lengths": self.lengths}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
     def scoring(self) -> Scoring | None:
         """The formula with its parameters; None where nothing is said of it."""
-        given = {"k1": self.k1, "b": self.b, "lengths": self.lengths}
-        parameters = {name: value for name, value in given.items() if value is not None}
-        if self.formula is None and not parameters:
+        if self.formula is None and not self.parameters:
             return None
-        return formula(self.formula or Lucene.name, **parameters)
+        return formula(self.formula or Lucene.name, **self.parameters)
 
     @model_validator(mode="after")
     def _check_scoring(self) -> Self:

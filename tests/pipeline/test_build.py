@@ -10,10 +10,10 @@ from pipeline.build import build_fusion, build_index, build_pipeline, build_retr
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
 from reranker.base import ModelError
-from retriever.base import NotAnIndexError
+from retriever.base import NotAnIndexError, ScoringError, UnreachableError
 from retriever.bm25.index import BM25Index
 from retriever.documents import Document
-from retriever.scoring import Lucene, Okapi
+from retriever.scoring import BM25Plus, Lucene, Okapi
 
 DOCUMENTS = [Document("a", "one cat"), Document("b", "two cats and a dog"), Document("c", "a dog")]
 
@@ -25,18 +25,38 @@ def index(tmp_path: Path) -> Path:
 
 
 def test_the_index_that_is_named(index: Path) -> None:
-    retriever = build_retriever(Settings(retriever={"index": index}))
+    retriever = build_retriever(Settings(retriever={"index": str(index)}))
     assert isinstance(retriever, BM25Index)
     expected = BM25Index.open(index).search(["cat"], 3)[0]
     np.testing.assert_array_equal(retriever.search(["cat"], 3)[0].scores, expected.scores)
 
 
 def test_another_formula(index: Path) -> None:
-    settings = Settings(retriever={"index": index, "formula": "okapi"})
+    settings = Settings(retriever={"index": str(index), "formula": "okapi"})
     expected = BM25Index.open(index, scoring=Okapi()).search(["cat"], 3)[0]
     np.testing.assert_array_equal(
         build_retriever(settings).search(["cat"], 3)[0].scores, expected.scores
     )
+
+
+def test_the_library_on_the_same_documents(index: Path) -> None:
+    chosen = {"kind": "rank-bm25", "index": str(index), "formula": "plus", "k1": 1.0}
+    hits = build_retriever(Settings(retriever=chosen)).search(["cat"], 3)[0]
+    expected = BM25Index.open(index, scoring=BM25Plus(k1=1.0)).search(["cat"], 3)[0]
+    assert hits.ids.tolist() == expected.ids.tolist()
+    np.testing.assert_allclose(hits.scores, expected.scores, rtol=1e-5)
+    with pytest.raises(ScoringError, match="lucene"):
+        build_retriever(Settings(retriever={**chosen, "formula": "lucene"}))
+
+
+@pytest.mark.parametrize("kind", ["elasticsearch", "opensearch"])
+def test_a_server_is_asked_at_the_first_search(kind: str) -> None:
+    where = {"kind": kind, "index": "i", "username": "u", "password": "p"}
+    with pytest.raises(SettingsError, match=r"retriever\.url: .* http://localhost:9200"):
+        build_retriever(Settings(retriever=where))
+    retriever = build_retriever(Settings(retriever={**where, "url": "http://127.0.0.1:9"}))
+    with pytest.raises(UnreachableError):
+        retriever.search(["cat"], 1)
 
 
 def test_no_index_is_named() -> None:
@@ -46,7 +66,7 @@ def test_no_index_is_named() -> None:
 
 def test_an_index_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NotAnIndexError):
-        build_pipeline(Settings(retriever={"index": tmp_path / "absent"}))
+        build_pipeline(Settings(retriever={"index": str(tmp_path / "absent")}))
 
 
 def test_an_index_as_the_settings_say(tmp_path: Path) -> None:
@@ -76,6 +96,6 @@ def test_the_fusion_with_its_parameters() -> None:
 
 
 def test_the_first_stage_alone(index: Path) -> None:
-    ranking = build_pipeline(Settings(retriever={"index": index}), rerank=False).search("cat")
+    ranking = build_pipeline(Settings(retriever={"index": str(index)}), rerank=False).search("cat")
     assert ranking.ids.tolist() == ["a", "b"]
     assert ranking.status.outcome == "skipped"

@@ -40,7 +40,7 @@ def test_arguments_over_environment_over_file(monkeypatch: pytest.MonkeyPatch) -
     assert (settings.depth, settings.k) == (1, 2)
     assert settings.retriever.k1 == 1.0
     assert settings.retriever.b == 0.2
-    assert settings.retriever.index == Path("argument")
+    assert settings.retriever.index == "argument"
     assert settings.retriever.analyzer == "english"
 
 
@@ -141,6 +141,14 @@ def test_what_arguments_may_not_say() -> None:
         load_settings({"k": 0})
     with pytest.raises(SettingsError, match="depth is both a value and a section"):
         load_settings({"depth": 5, "depth.x": 6})
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = load_settings({"retriever.password": "hunter2"})
+    assert "hunter2" not in repr(settings)
+    with pytest.raises(SettingsError, match=r"argument retriever\.password: ") as caught:
+        load_settings({"retriever.password": 123456})
+    assert "123456" not in str(caught.value)
 
 
 def test_every_problem_is_named_with_its_source(monkeypatch: pytest.MonkeyPatch) -> None:

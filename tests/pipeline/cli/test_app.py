@@ -38,7 +38,9 @@ class TestHelp:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert done.stdout.splitlines()[-1] == "heavy:"
 
-    @pytest.mark.parametrize("command", ["index", "search", "evaluate", "info", "delete", "demo"])
+    @pytest.mark.parametrize(
+        "command", ["index", "search", "evaluate", "info", "delete", "export", "import", "demo"]
+    )
     def test_every_command_teaches_by_example(self, run: Run, command: str) -> None:
         done = run(command, "--help")
         assert done.status == 0
@@ -109,6 +111,12 @@ class TestProcess:
         done = subprocess.run(command, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert "mat" in done.stdout
+
+    def test_a_library_that_logs_what_it_raises(self, index: Path) -> None:
+        command = [TWOPASS, "export", "--index", index, "--server", "http://127.0.0.1:9"]
+        done = subprocess.run([*command, "--name", "n"], capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "did not answer" in done.stderr
 
     def test_an_interrupted_index_leaves_nothing(self, tmp_path: Path) -> None:
         command = [TWOPASS, "index", "-", "--out", "half", "--debug"]
