@@ -77,6 +77,7 @@ class CrossEncoder:
 
     Raises:
         ModelError: when the model cannot be had, or is no cross-encoder.
+        InputError: when the budget is no positive number.
 
     """
 
@@ -98,6 +99,7 @@ class CrossEncoder:
         cache_folder: str | PathLike[str] | None = None,
         local_files_only: bool = False,
     ) -> None:
+        _check_positive("token_budget", token_budget)
         from reranker.batches import BatchRunner
         from reranker.loading import load_model
 

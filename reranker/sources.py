@@ -89,6 +89,7 @@ def _from_hub(
             cache_dir=None if cache_folder is None else Path(cache_folder),
             local_files_only=local_files_only,
             allow_patterns=[*_FILES, "*.py"] if code else _FILES,
+            ignore_patterns=["*/*"],  # other formats and checkpoints lie in subfolders
             etag_timeout=_TIMEOUT,
         )
     except (OSError, ValueError) as error:

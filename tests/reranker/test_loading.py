@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reranker.base import ModelError
+from reranker.base import InputError, ModelError
 from reranker.cross_encoder import CrossEncoder
 from reranker.sources import locate
 
@@ -237,6 +237,8 @@ def test_wrong_options_are_refused(tiny):
     assert "max_length of at most 64, found 65" in refused(folder, max_length=65)
     assert "expected a precision" in refused(folder, precision="int3")
     assert "expected a model that ships" in refused("twopass/absent")
+    with pytest.raises(InputError, match="expected token_budget of at least 1, found 0"):
+        CrossEncoder(folder, token_budget=0)
     with pytest.raises(ModelError, match="expected a device that torch can use here"):
         CrossEncoder(folder, device="warp")
 
