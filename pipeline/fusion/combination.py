@@ -78,7 +78,8 @@ def comb_gmnz(
 def dbsf(columns: Columns) -> NDArray[np.float32]:
     """Fuse by distribution: sum of scores scaled from mean - 3 sd .. mean + 3 sd to 0 .. 1.
 
-    Source: Mazzeschi 2023; Qdrant's and Haystack's DBSF. A missing score adds nothing.
+    Source: Mazzeschi 2023, "Distribution-Based Score Fusion"; as in Qdrant, a missing score adds
+    nothing. The normaliser "three-sigma" says in what Qdrant differs.
     """
     return _combine(columns, three_sigma, np.nansum)
 

@@ -109,8 +109,8 @@ def z_score(scores: Column) -> Column:
 def three_sigma(scores: Column) -> Column:
     """``(s - (mean - 3 sd)) / (6 sd)`` cut to [0, 1]; a constant column becomes 0.5.
 
-    Source: distribution-based score fusion (Mazzeschi 2023), as in Qdrant and Haystack.
-    Qdrant gives a lone hit 0.5 as well; Haystack gives a constant column 0.
+    Source: distribution-based score fusion (Mazzeschi 2023), sd of the population. Qdrant takes
+    the sample's (n - 1) and does not cut; a constant column becomes 0.5 there as well.
     """
     return np.clip(z_score(scores) / 6 + 0.5, 0.0, 1.0)
 
