@@ -1,0 +1,139 @@
+"""What the BM25 benchmark runs on: documents and queries as term ids, saved for every engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Corpus", "data_folder", "real", "zipf"]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents and queries over terms 0 to n_terms - 1.
+
+    Attributes:
+        name: what it is called in the tables.
+        terms: (o,) int32, the documents' terms one after another.
+        offsets: (n + 1,) int64, document i has ``terms[offsets[i]:offsets[i + 1]]``.
+        n_terms: how many distinct terms there are at most.
+        queries: (x,) int32, the queries' terms.
+        query_offsets: (q + 1,) int64, as ``offsets``.
+
+    """
+
+    name: str
+    terms: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    n_terms: int
+    queries: NDArray[np.int32]
+    query_offsets: NDArray[np.int64]
+
+    @property
+    def n_docs(self) -> int:
+        """How many documents."""
+        return len(self.offsets) - 1
+
+    def save(self, path: Path) -> None:
+        """Write an npz file."""
+        np.savez(path, **self.__dict__)
+
+    @classmethod
+    def load(cls, path: Path) -> Corpus:
+        """Read what ``save`` wrote."""
+        with np.load(path) as arrays:
+            return cls(
+                str(arrays["name"]),
+                arrays["terms"],
+                arrays["offsets"],
+                int(arrays["n_terms"]),
+                arrays["queries"],
+                arrays["query_offsets"],
+            )
+
+    def documents(self) -> Iterator[list[int]]:
+        """Yield each document's terms."""
+        for i in range(self.n_docs):
+            yield self.terms[self.offsets[i] : self.offsets[i + 1]].tolist()
+
+    def texts(self) -> Iterator[str]:
+        """Documents as words that a tokenizer at white space gives back."""
+        words = [f"t{i}" for i in range(self.n_terms)]
+        for terms in self.documents():
+            yield " ".join([words[i] for i in terms])
+
+    def query_terms(self) -> list[list[int]]:
+        """Return each query's terms."""
+        ends = self.query_offsets
+        return [self.queries[ends[i] : ends[i + 1]].tolist() for i in range(len(ends) - 1)]
+
+
+def zipf(n_docs: int, *, n_queries: int = 1000, seed: int = 0) -> Corpus:
+    """Draw documents whose words follow the Zipf-Mandelbrot law, and queries out of them.
+
+    A word of rank r has a probability proportional to 1 / (r + 2.7), of 200,000 words. Lengths
+    are log-normal with a mean near 50. A query is six distinct words of one random document:
+    there is no stop list, so that one of its words stands in every fourth document or more.
+    """
+    rng = np.random.default_rng(seed)
+    n_terms = 200_000
+    cumulated = np.cumsum(1 / (np.arange(1, n_terms + 1) + 2.7))
+    lengths = np.maximum(rng.lognormal(np.log(50) - 0.125, 0.5, n_docs), 1).astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    terms = np.empty(offsets[-1], np.int32)
+    for start in range(0, len(terms), 1 << 24):
+        part = terms[start : start + (1 << 24)]
+        part[:] = np.searchsorted(cumulated, rng.random(len(part)) * cumulated[-1])
+    queries: list[NDArray[np.int32]] = []
+    while len(queries) < n_queries:
+        doc = rng.integers(n_docs)
+        words = np.unique(terms[offsets[doc] : offsets[doc + 1]])
+        if len(words) >= 6:
+            queries.append(rng.choice(words, 6, replace=False))
+    return Corpus(f"Zipf, {n_docs:,} documents", terms, offsets, n_terms, *_flat(queries))
+
+
+def real(name: str, *, max_queries: int = 1000) -> Corpus:
+    """Read a collection in BEIR's layout and analyse it as English."""
+    from retriever.analysis import get_analyzer
+
+    texts, queries = texts_of(name)
+    analyze = get_analyzer("english").terms
+    numbers: dict[str, int] = {}
+
+    def ids(text: str) -> list[int]:
+        return [numbers.setdefault(term, len(numbers)) for term in analyze(text)]
+
+    terms, offsets = _flat(map(ids, texts))
+    asked = [found for found in map(ids, queries) if found][:max_queries]
+    return Corpus(f"{name}, {len(texts):,} documents", terms, offsets, len(numbers), *_flat(asked))
+
+
+def texts_of(name: str) -> tuple[list[str], list[str]]:
+    """Return a collection's documents and its test (of squad: development) queries as text."""
+    from retriever.corpus import read_documents, read_qrels, read_queries
+
+    folder = data_folder() / name
+    split = "dev" if name == "squad" else "test"
+    judged = set(read_qrels(folder, split))
+    return (
+        [document.contents for document in read_documents(folder)],
+        [text for id, text in read_queries(folder).items() if id in judged],
+    )
+
+
+def data_folder() -> Path:
+    """Return where the collections stand: ``TWOPASS_DATA``, or beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("TWOPASS_DATA", beside))
+
+
+def _flat(rows: Iterable[Iterable[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    arrays = [np.asarray(row, np.int32) for row in rows]
+    offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
+    return np.concatenate([*arrays, np.empty(0, np.int32)]), offsets
