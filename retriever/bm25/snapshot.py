@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshot", "TermStatistics", "load_snapshot"]
 
+_REMEMBERED_TERMS = 1 << 16
+
 
 @dataclass(frozen=True, slots=True)
 class TermStatistics:
@@ -63,6 +65,7 @@ class Snapshot:
         self.totals = sum((segment.totals for segment in self.segments), Totals())
         self._bases = list(accumulate(map(len, self.segments), initial=0))
         self._local = threading.local()
+        self._statistics: dict[str, TermStatistics] = {}
 
     def __len__(self) -> int:
         return self.totals.documents
@@ -92,6 +95,14 @@ class Snapshot:
 
     def term_statistics(self, term: str) -> TermStatistics:
         """Return what is known of an analysed term."""
+        known = self._statistics.get(term)
+        if known is None:
+            if len(self._statistics) >= _REMEMBERED_TERMS:
+                self._statistics.clear()
+            known = self._statistics[term] = self._look_up(term)
+        return known
+
+    def _look_up(self, term: str) -> TermStatistics:
         numbers = tuple(segment.terms.find(term) for segment in self.segments)
         found = zip(self.segments, numbers, strict=True)
         return TermStatistics(sum(seg.df(i) for seg, i in found if i >= 0), numbers)
@@ -150,6 +161,9 @@ class Snapshot:
             numbers (r,) int64, scores (r,) float32, best first, of equal ones the oldest.
 
         """
+        if len(self.segments) == 1:
+            found, scores = search(0, -np.inf)
+            return found.astype(np.int64), scores
         numbers, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         for i, base in enumerate(self._bases[:-1]):
             found, more = search(i, float(scores[k - 1]) if len(scores) >= k else -np.inf)
