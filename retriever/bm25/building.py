@@ -7,6 +7,7 @@ that they may take, then inverted and written as a run; the runs are joined at t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
 import numpy as np
@@ -36,6 +37,7 @@ def write_segment(
     documents: Iterable[Document],
     encoder: DocumentEncoder,
     *,
+    threads: int = 1,
     run_terms: int = RUN_TERMS,
     progress: Callable[[int], None] | None = None,
 ) -> str:
@@ -45,13 +47,14 @@ def write_segment(
         storage: where it goes.
         documents: each id once.
         encoder: what turns them into terms.
+        threads: with more than one, texts are written while they are analysed.
         run_terms: how many term ids are held in memory.
         progress: called with the number of documents done so far.
 
     """
     name = storage.new_name("segment")
-    with storage.write(name) as sink:
-        builder = _Builder(storage, sink, encoder, run_terms)
+    with ThreadPoolExecutor(1) as pool, storage.write(name) as sink:
+        builder = _Builder(storage, sink, encoder, run_terms, pool if threads > 1 else None)
         for batch in _batches(documents):
             builder.add(batch)
             if progress is not None:
@@ -75,7 +78,12 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 class _Builder:
     def __init__(
-        self, storage: Storage, sink: ArraySink, encoder: DocumentEncoder, limit: int
+        self,
+        storage: Storage,
+        sink: ArraySink,
+        encoder: DocumentEncoder,
+        limit: int,
+        pool: ThreadPoolExecutor | None,
     ) -> None:
         self.documents = DocumentWriter(sink)
         self._columns = ColumnWriter()
@@ -83,17 +91,19 @@ class _Builder:
         self._sink = sink
         self._encoder = encoder
         self._limit = limit
+        self._pool = pool
         self._ids: list[NDArray[np.int32]] = []
         self._lengths: list[NDArray[np.int64]] = []
         self._held = 0
         self._runs: list[str] = []
 
     def add(self, batch: Sequence[Document]) -> None:
+        encoding = self._pool and self._pool.submit(self._encoder.encode, batch)
         for document in batch:
             if document.metadata:
                 self._columns.add(len(self.documents), document.metadata)
             self.documents.add(document)
-        ids, offsets = self._encoder.encode(batch)
+        ids, offsets = encoding.result() if encoding else self._encoder.encode(batch)
         self._ids.append(ids)
         self._lengths.append(np.diff(offsets))
         self._held += len(ids)

@@ -99,7 +99,12 @@ class BM25Index:
 
         def fill(storage: Storage) -> tuple[SegmentRecord, ...]:
             name = write_segment(
-                storage, documents, encoder, run_terms=run_terms, progress=progress
+                storage,
+                documents,
+                encoder,
+                threads=threads,
+                run_terms=run_terms,
+                progress=progress,
             )
             return (SegmentRecord(storage.record(name)),)
 

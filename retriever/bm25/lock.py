@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,15 +38,13 @@ class WriterLock:
                 f"{folder}: expected no other writer, but {self._describe()} is writing; "
                 "close that writer or wait for it to end, then try again"
             ) from error
-        self._holder.write_text(
-            json.dumps(
-                {
-                    "process": os.getpid(),
-                    "host": socket.gethostname(),
-                    "since": datetime.now(UTC).isoformat(timespec="seconds"),
-                }
-            )
-        )
+        holder = {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        with suppress(OSError):  # on a full disk; the lock does not depend on it
+            self._holder.write_text(json.dumps(holder))
 
     def release(self) -> None:
         """Give the right back."""

@@ -27,8 +27,8 @@ from retriever.documents import Document
 __all__ = ["DocumentStore", "DocumentWriter", "unpack_metadata"]
 
 _HEAD = struct.Struct("<II")  # bytes of the title, and of title and text as one
-_SAMPLE_BYTES = 4 << 20
-_SAMPLE_LEAST = 1000  # documents; fewer do not pay for a dictionary
+_SAMPLE_BYTES = 1 << 20
+_SAMPLE_LEAST = 300  # documents; fewer do not pay for a dictionary
 _DICTIONARY_BYTES = 32 << 10
 _LEVEL = 3
 _BUFFER_BYTES = 1 << 20
@@ -114,13 +114,14 @@ def _train(samples: Sequence[bytes]) -> zstandard.ZstdCompressionDict | None:
 
 def _pack(document: Document) -> bytes:
     contents = encode(document.contents)
+    title = len(encode(document.title)) if document.title else 0
     try:
         metadata = json.dumps(dict(document.metadata)).encode() if document.metadata else b""
     except (TypeError, ValueError) as error:
         raise CorpusError(
             f"document {document.id!r}: expected metadata of JSON values, found {error}"
         ) from error
-    return _HEAD.pack(len(encode(document.title)), len(contents)) + contents + metadata
+    return _HEAD.pack(title, len(contents)) + contents + metadata
 
 
 def _contents(frame: bytes) -> str:

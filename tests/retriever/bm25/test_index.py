@@ -106,7 +106,9 @@ def test_runs_that_do_not_fit_into_memory_are_joined(
     documents = zipf_documents(500, 4)
     one = BM25Index.build(documents, analyzer="whitespace")
     monkeypatch.setattr("retriever.bm25.building._BATCH_DOCUMENTS", 10)
-    many = BM25Index.build(documents, tmp_path / "i", analyzer="whitespace", run_terms=300)
+    many = BM25Index.build(
+        documents, tmp_path / "i", analyzer="whitespace", run_terms=300, threads=2
+    )
     for ours, theirs in zip(many.search(["w1 w9"], 500), one.search(["w1 w9"], 500), strict=True):
         np.testing.assert_array_equal(ours.ids, theirs.ids)
         np.testing.assert_array_equal(ours.scores, theirs.scores)
