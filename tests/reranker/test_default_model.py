@@ -1,0 +1,43 @@
+"""The model that ships, beside the original on real texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reranker.cross_encoder import CrossEncoder
+from reranker.sources import locate
+
+QUERY = "what are the symptoms of iron deficiency"
+DOCUMENTS = [
+    "Iron deficiency causes tiredness, pale skin and shortness of breath.",
+    "Paris is the capital of France.",
+    "Iron is a chemical element with the symbol Fe. " * 60,
+    "",
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> CrossEncoder:
+    return CrossEncoder(device="cpu")
+
+
+def test_scores_what_the_original_scores(model):
+    import torch
+    from sentence_transformers import CrossEncoder as Original
+
+    original = Original(
+        str(locate("twopass/default")), device="cpu", model_kwargs={"dtype": torch.float32}
+    )
+    pairs = [(QUERY, document) for document in DOCUMENTS]
+    np.testing.assert_allclose(model.predict(pairs), original.predict(pairs), atol=2e-5)
+
+
+def test_tells_the_answer_from_the_rest(model):
+    assert model.rank(QUERY, DOCUMENTS)[0]["corpus_id"] == 0
+
+
+def test_bf16_keeps_the_order(model):
+    half = CrossEncoder(device="cpu", precision="bf16")
+    ranked = [[e["corpus_id"] for e in m.rank(QUERY, DOCUMENTS)] for m in (model, half)]
+    assert ranked[0] == ranked[1]
