@@ -57,11 +57,11 @@ def answer(snapshot: Snapshot, analyzer: Analyzer, request: SearchRequest) -> Hi
         numbers, scores = snapshot.search(leaves.terms, request.k, request.filter)
     else:
         numbers, scores = search_clauses(snapshot, analyzer, leaves, request.k, request.filter)
-    found = numbers.tolist()
+    places = [snapshot.locate(number) for number in numbers.tolist()]
     return Hits.of(
-        [snapshot.id(number) for number in found],
+        [segment.documents.ids[local] for segment, local in places],
         scores,
-        [snapshot.contents(number) for number in found],
+        [segment.documents.contents(local) for segment, local in places],
     )
 
 
