@@ -10,6 +10,8 @@ from retriever.filters import And, Equal, Exists, Filter, In, Not, Or, Range
 
 __all__ = ["parse_filter"]
 
+_DEEPEST = 50
+
 
 def parse_filter(spec: Any, place: str = "filter") -> Filter:
     """Read a filter from JSON values.
@@ -29,6 +31,8 @@ def parse_filter(spec: Any, place: str = "filter") -> Filter:
         QueryError: naming the place inside ``spec`` that cannot be understood.
 
     """
+    if place.count(".") > _DEEPEST:
+        raise QueryError(f"{place:.40}...: expected filters at most {_DEEPEST} deep")
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise QueryError(
             f"{place}: expected an object with one key of {', '.join(_PARSERS)}; found {spec!r:.80}"

@@ -119,6 +119,17 @@ def test_what_cannot_be_understood_is_named(spec: Any, message: str) -> None:
         parse_filter(spec)
 
 
+def test_depth_is_limited() -> None:
+    spec: dict[str, Any] = {"exists": {"field": "a"}}
+    for _ in range(40):
+        spec = {"not": spec}
+    assert matches(parse_filter(spec), {"a": 1})
+    for _ in range(10_000):
+        spec = {"not": spec}
+    with pytest.raises(QueryError, match="50 deep"):
+        parse_filter(spec)
+
+
 def test_values_are_checked() -> None:
     with pytest.raises(QueryError, match="tuple"):
         In("a", ["x"])  # type: ignore[arg-type]
