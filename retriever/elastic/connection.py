@@ -67,16 +67,13 @@ def connect(url: str, *, engine: Engine = "elasticsearch", **options: Any) -> Co
         BackendError: when the client is not installed, or does not take an option or the URL.
 
     """
-    kinds = {"elasticsearch": _Elasticsearch, "opensearch": _OpenSearch}
-    if engine not in kinds:
-        raise BackendError(f"engine: expected one of {', '.join(kinds)}, found {engine!r}")
+    if engine not in _CLIENTS:
+        raise BackendError(f"engine: expected one of {', '.join(_CLIENTS)}, found {engine!r}")
+    made, package = _CLIENTS[engine]
     try:
-        return kinds[engine](url, options)
+        return made(url, options)
     except ImportError as error:
-        package = {"elasticsearch": "elasticsearch>=8.15,<10", "opensearch": "opensearch-py"}
-        raise BackendError(
-            f"{engine}: install its client: pip install '{package[engine]}'"
-        ) from error
+        raise BackendError(f"{engine}: install its client: pip install '{package}'") from error
     except (TypeError, ValueError) as error:
         raise BackendError(f"{engine} at {url}: {error}") from error
 

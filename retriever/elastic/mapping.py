@@ -64,8 +64,10 @@ def index_body(
     metadata are kept whole and numbers as doubles, for filters.
     """
     text = {"type": "text", "copy_to": "contents"}
-    # The first value decides a field's kind: as an integer it would cut the fractions of others.
-    kinds = {"string": {"type": "keyword", "ignore_above": 8191}, "long": {"type": "double"}}
+    # The first value decides a field's kind, on each shard by itself: so all numbers are of one.
+    number = {"type": "double"}
+    whole = {"type": "keyword", "ignore_above": 8191}
+    kinds = {"string": whole, "long": number, "double": number}
     return {
         "settings": {
             "number_of_shards": shards,
