@@ -50,17 +50,18 @@ def new_folder(path: Path, empty: Manifest, fill: Fill, *, overwrite: bool) -> F
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
         building.mkdir()
-    try:
         lock = WriterLock(building)  # until it has its name: by this others know it is not dead
+    try:
         storage = FolderStorage(building)
         storage.commit(empty.next(fill(storage)))
         with writing(path):
             building.rename(path)
             sync_folder(path.parent)
-        lock.release()
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
+    finally:
+        lock.release()
     return FolderStorage(path)
 
 
