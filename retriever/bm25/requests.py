@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from retriever.analysis import Analyzer
 from retriever.base import QueryError
 from retriever.bm25.clauses import search_clauses
@@ -27,7 +29,7 @@ class SearchRequest:
         syntax: how the text is read; see ``retriever.query``.
 
     Raises:
-        QueryError: when the query is no string, or k no number of at least 1.
+        QueryError: when a value is not of its kind or range.
 
     """
 
@@ -41,8 +43,13 @@ class SearchRequest:
             raise QueryError(
                 f"query: expected a string, found {type(self.query).__name__} {self.query!r:.80}"
             )
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
+        if isinstance(self.k, bool) or not isinstance(self.k, (int, np.integer)) or self.k < 1:
             raise QueryError(f"k: expected a whole number of at least 1, found {self.k!r:.80}")
+        if self.filter is not None and not isinstance(self.filter, Filter):
+            raise QueryError(
+                f"filter: expected one of retriever.filters, found {type(self.filter).__name__} "
+                f"{self.filter!r:.80}"
+            )
 
 
 def answer(snapshot: Snapshot, analyzer: Analyzer, request: SearchRequest) -> Hits:

@@ -192,6 +192,16 @@ def test_an_unusable_k_is_refused(k: object) -> None:
         SearchRequest("a", k)  # type: ignore[arg-type]
 
 
+def test_integers_of_numpy_are_numbers() -> None:
+    (hits,) = build(["a", "a"]).search(["a"], np.int64(1))  # type: ignore[arg-type]
+    assert len(hits) == 1
+
+
+def test_what_is_no_filter_is_refused() -> None:
+    with pytest.raises(QueryError, match=r"filter: expected one of retriever\.filters, found dict"):
+        build(["a"]).search(["a"], 1, filter={"even": True})  # type: ignore[arg-type]
+
+
 def test_a_query_that_is_no_string_is_refused() -> None:
     with pytest.raises(QueryError, match="query: expected a string, found NoneType"):
         build(["a"]).search([None], 1)  # type: ignore[list-item]
