@@ -56,8 +56,8 @@ class Scoring(ABC):
     b: float
 
     def __post_init__(self) -> None:
-        _check_not_negative("k1", self.k1)
-        _check_not_negative("b", self.b)
+        _check_parameter("k1", self.k1)
+        _check_parameter("b", self.b)
         if self.b > 1:
             raise ScoringError(f"b: expected a number from 0 to 1, found {self.b!r}")
 
@@ -204,7 +204,7 @@ class Okapi(Scoring):
 
     def __post_init__(self) -> None:
         Scoring.__post_init__(self)
-        _check_not_negative("epsilon", self.epsilon)
+        _check_parameter("epsilon", self.epsilon)
 
     def idf(self, df: ArrayLike, n_docs: int, *, floor: float | None = None) -> Floats:
         """Return the weights of terms; see :class:`Scoring` for the arguments."""
@@ -248,7 +248,7 @@ class BM25L(Scoring):
 
     def __post_init__(self) -> None:
         Scoring.__post_init__(self)
-        _check_not_negative("delta", self.delta)
+        _check_parameter("delta", self.delta)
 
     def idf(self, df: ArrayLike, n_docs: int, *, floor: float | None = None) -> Floats:
         """Return the weights of terms, never negative."""
@@ -285,7 +285,7 @@ class BM25Plus(Scoring):
 
     def __post_init__(self) -> None:
         Scoring.__post_init__(self)
-        _check_not_negative("delta", self.delta)
+        _check_parameter("delta", self.delta)
 
     @property
     def baseline(self) -> float:
@@ -300,6 +300,8 @@ class BM25Plus(Scoring):
     def _impact(self, tf: Floats, norm: Floats) -> Floats:
         return self.delta + (self.k1 + 1) * _saturation(tf, self.k1 * norm)
 
+
+_LARGEST = 1000  # far beyond use, and far from where float32 scores would underflow to 0
 
 FORMULAS: dict[str, type[Scoring]] = {each.name: each for each in (Lucene, Okapi, BM25L, BM25Plus)}
 
@@ -358,8 +360,8 @@ def _okapi_idf(df: ArrayLike, n_docs: int) -> Floats:
     return np.asarray(np.log(n_docs - df + 0.5) - np.log(df + 0.5))
 
 
-def _check_not_negative(name: str, value: float) -> None:
+def _check_parameter(name: str, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
         raise ScoringError(f"{name}: expected a number, found {value!r}")
-    if value < 0:
-        raise ScoringError(f"{name}: expected a number of at least 0, found {value!r}")
+    if not 0 <= value <= _LARGEST:
+        raise ScoringError(f"{name}: expected a number from 0 to {_LARGEST}, found {value!r}")

@@ -90,6 +90,8 @@ def test_byte_lengths_take_every_value_of_a_byte():
         ("lucene", {"delta": 1}, "delta"),
         ("lucene", {"k1": -1}, "k1: expected a number of at least 0, found -1"),
         ("lucene", {"k1": float("nan")}, "k1"),
+        ("lucene", {"k1": 1e45}, "k1"),
+        ("plus", {"delta": 1e20}, "delta"),
         ("lucene", {"k1": "1.2"}, "k1"),
         ("okapi", {"b": 1.5}, "from 0 to 1, found 1.5"),
         ("okapi", {"epsilon": -0.1}, "epsilon"),
