@@ -11,7 +11,8 @@ from retriever.analysis.tables import load_tables
 
 __all__ = ["MAX_LENGTH", "Tokenizer", "load_tokenizer", "next_token", "without_surrogates"]
 
-# Lucene's limit in UTF-16 code units: a longer token is cut there and goes on as the next one.
+# Lucene's limit in UTF-16 code units: a longer token is cut there and goes on as the next one. Its
+# whitespace and letter tokenizers let a character that takes two units reach one beyond.
 MAX_LENGTH = 255
 
 _SURROGATES = re.compile("[\ud800-\udfff]")

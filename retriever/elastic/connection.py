@@ -54,14 +54,17 @@ class Connection(Protocol):
         ...
 
 
-def connect(url: str, *, engine: Engine = "elasticsearch", **options: Any) -> Connection:
+def connect(
+    url: str, *, engine: Engine = "elasticsearch", timeout: float = 30, **options: Any
+) -> Connection:
     """Connect to a server; nothing is sent before the first request.
 
     Args:
         url: ``http://host:port`` or ``https://...``.
         engine: which of the two it is.
+        timeout: in seconds, of one request.
         options: of the official client: ``basic_auth`` (``http_auth`` for OpenSearch),
-            ``api_key``, ``ca_certs``, ``request_timeout`` and so on.
+            ``api_key``, ``ca_certs`` and so on.
 
     Raises:
         BackendError: when the client is not installed, or does not take an option or the URL.
@@ -71,7 +74,7 @@ def connect(url: str, *, engine: Engine = "elasticsearch", **options: Any) -> Co
         raise BackendError(f"engine: expected one of {', '.join(_CLIENTS)}, found {engine!r}")
     made, package = _CLIENTS[engine]
     try:
-        return made(url, options)
+        return made(url, timeout, options)
     except ImportError as error:
         raise BackendError(f"{engine}: install its client: pip install '{package}'") from error
     except (TypeError, ValueError) as error:
@@ -86,10 +89,10 @@ def part(name: str) -> str:
 class _Elasticsearch:
     engine: Engine = "elasticsearch"
 
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, url: str, timeout: float, options: Mapping[str, Any]) -> None:
         from elasticsearch import Elasticsearch
 
-        self._client = Elasticsearch(url, **options)
+        self._client = Elasticsearch(url, request_timeout=timeout, **options)
 
     def request(self, method: str, path: str, body: Any = None, **params: str) -> Any:
         lines = isinstance(body, list)
@@ -121,10 +124,10 @@ class _Elasticsearch:
 class _OpenSearch:
     engine: Engine = "opensearch"
 
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, url: str, timeout: float, options: Mapping[str, Any]) -> None:
         from opensearchpy import OpenSearch
 
-        self._client = OpenSearch(url, **options)
+        self._client = OpenSearch(url, timeout=timeout, **options)
 
     def request(self, method: str, path: str, body: Any = None, **params: str) -> Any:
         with translated(path):
@@ -150,7 +153,7 @@ class _OpenSearch:
         self._client.close()
 
 
-_CLIENTS: dict[str, tuple[Callable[[str, Mapping[str, Any]], Connection], str]] = {
+_CLIENTS: dict[str, tuple[Callable[[str, float, Mapping[str, Any]], Connection], str]] = {
     "elasticsearch": (_Elasticsearch, "elasticsearch>=8.15,<10"),
     "opensearch": (_OpenSearch, "opensearch-py"),
 }

@@ -15,6 +15,7 @@ from retriever.hits import Hits
 __all__ = ["ElasticsearchRetriever"]
 
 _WINDOW = 10_000
+_BATCH = 50
 
 
 class ElasticsearchRetriever:
@@ -44,7 +45,7 @@ class ElasticsearchRetriever:
         self._field = field
 
     def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
-        """Return the best ``k`` documents of each query, in one request: see ``Retriever``.
+        """Return the best ``k`` documents of each query: see ``Retriever``.
 
         Raises:
             QueryError: when ``k`` is not from 1 to 10,000.
@@ -55,12 +56,15 @@ class ElasticsearchRetriever:
             raise QueryError("queries: expected a list of texts, found one string; put it in []")
         if not 1 <= k <= _WINDOW:
             raise QueryError(f"k: expected a number from 1 to {_WINDOW:,}, found {k}")
-        if not queries:
-            return []
-        lines = [line for query in queries for line in ({}, self._body(query, k, filter))]
+        bodies = [self._body(query, k, filter) for query in queries]
+        batches = (bodies[start : start + _BATCH] for start in range(0, len(bodies), _BATCH))
+        return [self._hits(answer) for batch in batches for answer in self._answers(batch)]
+
+    def _answers(self, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        lines = [line for body in bodies for line in ({}, body)]
         path = f"/{part(self._index)}/_msearch"
-        answers = self._connection.request("POST", path, lines)["responses"]
-        return [self._hits(answer) for answer in answers]
+        answers: list[dict[str, Any]] = self._connection.request("POST", path, lines)["responses"]
+        return answers
 
     def close(self) -> None:
         """Give up the connections."""
