@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from retriever.analysis import available_analyzers, get_analyzer, register_analyzer
     from retriever.base import Retriever, RetrieverError
+    from retriever.bm25.fields import FieldWeights
     from retriever.bm25.index import BM25Index
     from retriever.bm25.requests import SearchRequest
     from retriever.corpus import read_documents, read_qrels, read_queries
@@ -28,6 +29,7 @@ _HOME = {
     "BM25Plus": "retriever.scoring",
     "Document": "retriever.documents",
     "ElasticsearchRetriever": "retriever.elastic",
+    "FieldWeights": "retriever.bm25.fields",
     "Filter": "retriever.filters",
     "Hits": "retriever.hits",
     "Lucene": "retriever.scoring",
@@ -51,6 +53,7 @@ __all__ = [
     "BM25Plus",
     "Document",
     "ElasticsearchRetriever",
+    "FieldWeights",
     "Filter",
     "Hits",
     "Lucene",
