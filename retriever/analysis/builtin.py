@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from retriever.analysis.analyzer import Analyzer, FunctionAnalyzer
+from retriever.analysis.cjk import CJKAnalyzer
 from retriever.analysis.filters import lower
 from retriever.analysis.languages import LANGUAGES
 from retriever.analysis.words import WordAnalyzer
@@ -21,5 +22,6 @@ BUILTIN: dict[str, Callable[[], Analyzer]] = {
     "simple": lambda: WordAnalyzer("simple", "letter", [lower]),
     "whitespace": lambda: WordAnalyzer("whitespace", "whitespace"),
     "keyword": _keyword,
+    "cjk": CJKAnalyzer,
     **LANGUAGES,
 }

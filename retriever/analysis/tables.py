@@ -9,7 +9,10 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tables", "load_lower", "load_tables"]
+__all__ = ["HAN", "HANGUL", "HIRAGANA", "KATAKANA", "Tables", "load_lower", "load_tables"]
+
+# Kinds of token that the standard tokenizer tells apart, as the rules' order numbers them.
+HANGUL, KATAKANA, HAN, HIRAGANA = 3, 4, 7, 8
 
 _CODES = 0x110000
 

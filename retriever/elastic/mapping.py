@@ -15,7 +15,7 @@ __all__ = ["document_of", "index_body", "server_analyzer", "source_of"]
 
 # These mean the same there.
 _SAME = (
-    *("standard", "whitespace", "simple", "keyword", "english"),
+    *("standard", "whitespace", "simple", "keyword", "english", "cjk"),
     *("danish", "dutch", "finnish", "hungarian", "norwegian", "romanian", "russian", "swedish"),
     "turkish",
 )

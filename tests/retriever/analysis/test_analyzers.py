@@ -32,6 +32,7 @@ from retriever.base import AnalysisError
         ("whitespace", "Don't STOP\u00a0me now", ["Don't", "STOP\u00a0me", "now"]),
         ("simple", "R2-D2 isn't", ["r", "d", "isn", "t"]),
         ("keyword", "All of it.", ["All of it."]),
+        ("cjk", "日本語 ガギ ｶﾞｷﾞ 人 ＡＢc the", ["日本", "本語", "ガギ", "ガギ", "人", "abc"]),
         ("german", "Die Häuser und die Bäume", ["haus", "baum"]),
         ("turkish", "IŞIK İstanbul'da", ["ışık", "istanbul"]),
         ("french", "l’équipe qu'ils", ["équip"]),
@@ -51,7 +52,8 @@ def test_tokens_stand_where_they_say(name: str) -> None:
     assert [token.term for token in tokens] == analyzer.terms(text)
     assert [token.position for token in tokens] == sorted({token.position for token in tokens})
     for before, after in pairwise(tokens):
-        assert before.start < before.end <= after.start
+        assert before.start < after.start
+        assert before.start < before.end <= after.end
 
 
 def test_stop_words_leave_holes() -> None:

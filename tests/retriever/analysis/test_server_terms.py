@@ -149,7 +149,7 @@ def test_torture_elasticsearch(analyzer: str, elasticsearch_url: str) -> None:
             assert found == expected
 
 
-@pytest.mark.parametrize("analyzer", ["standard", "english", "whitespace", "simple"])
+@pytest.mark.parametrize("analyzer", ["standard", "english", "whitespace", "simple", "cjk"])
 def test_torture_opensearch(analyzer: str, opensearch_url: str) -> None:
     for text in TORTURE:
         (expected,) = judged(opensearch_url, {"analyzer": analyzer}, [text])
