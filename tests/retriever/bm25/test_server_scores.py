@@ -1,0 +1,73 @@
+"""The judges of the scores: a real Elasticsearch and a real OpenSearch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from retriever.bm25.index import BM25Index
+from retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
+from retriever.elastic import ElasticsearchRetriever, connect
+from retriever.export import export_to_server
+from retriever.hits import Hits
+from retriever.scoring import Lucene
+
+pytestmark = pytest.mark.server
+
+DEPTH = 100
+K1, B = 0.9, 0.4
+ENGINES = {"elasticsearch": "standard", "opensearch": "english"}
+
+
+@pytest.mark.parametrize("name", ["scifact", "nfcorpus"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_top_hundred_of_every_query(
+    engine: str, name: str, data: Callable[[str], Path], request: pytest.FixtureRequest
+) -> None:
+    folder = data(name)
+    queries = judged_queries(folder)
+    index = BM25Index.build(
+        read_documents(folder), analyzer=ENGINES[engine], scoring=Lucene(K1, B, "lucene-byte")
+    )
+    url = request.getfixturevalue(f"{engine}_url")
+    remote = searched_there(index, url, engine, queries)
+    # Elasticsearch keeps the factor k1 + 1, which Lucene and OpenSearch have given up.
+    factor = 1 + K1 if engine == "elasticsearch" else 1
+    for query, here, there in zip(queries, index.search(queries, DEPTH), remote, strict=True):
+        assert_same(query, here, there, factor)
+
+
+def judged_queries(folder: Path) -> list[str]:
+    """The queries that the test split judges."""
+    beir = BeirFolder(folder)
+    judged = read_qrels(beir.qrels("test"))
+    return [text for id, text in read_queries(beir.queries).items() if id in judged]
+
+
+def searched_there(index: BM25Index, url: str, engine: str, queries: Sequence[str]) -> list[Hits]:
+    connection = connect(url, engine=engine, timeout=60)  # type: ignore[arg-type]
+    name = f"test-{uuid4().hex}"
+    remote = ElasticsearchRetriever(url, name, engine=engine, timeout=60)  # type: ignore[arg-type]
+    try:
+        assert export_to_server(index, connection, name).failed == 0
+        return remote.search(queries, DEPTH)
+    finally:
+        connection.request("DELETE", f"/{name}", ignore_unavailable="true")
+        connection.close()
+        remote.close()
+
+
+def assert_same(query: str, here: Hits, there: Hits, factor: float) -> None:
+    scores = here.scores * factor
+    np.testing.assert_allclose(scores, there.scores, rtol=0, atol=1e-4, err_msg=query)
+    ours = dict(zip(here.ids, scores, strict=True))
+    theirs = dict(zip(there.ids, there.scores, strict=True))
+    last = min(scores[-1], there.scores[-1]) if len(here) else 0.0
+    for id in ours.keys() ^ theirs.keys():  # only documents that tie with the last may differ
+        assert abs(ours.get(id, theirs.get(id)) - last) <= 1e-4, query
+    for id in ours.keys() & theirs.keys():
+        assert abs(ours[id] - theirs[id]) <= 1e-4, (query, id)
