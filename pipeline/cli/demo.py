@@ -19,13 +19,13 @@ __all__ = ["add_parser", "run"]
 
 _EXAMPLES = """\
   twopass demo
-  twopass demo "what causes asthma?"
-  twopass demo --no-rerank "what causes asthma?"      BM25 alone, to compare
+  twopass demo "how is restless legs treated?"
+  twopass demo --no-rerank            BM25 alone, to compare
 """
 
 _QUESTIONS = (
-    "why do my hands shake when I am at rest?",
-    "how can I keep my bones strong as I grow old?",
+    "can you catch shingles from another person?",
+    "can stress cause a heart attack?",
 )
 
 _ABOUT = """\
@@ -35,7 +35,7 @@ They show how the search works and are no medical advice.
 
 _NEXT = """\
 Next: twopass demo "a question of your own"
-      twopass search --index {index} --json "asthma"
+      twopass search --index {index} --json "stroke"
       twopass evaluate --data {data} --split test --index {index}
       twopass index YOUR-CORPUS --out my-index"""
 
