@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from retriever.base import CorpusError
 
-__all__ = ["Document"]
+__all__ = ["Document", "checked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +49,18 @@ class Document:
     def contents(self) -> str:
         """Title and text as one: what BM25 indexes by default and what a reranker reads."""
         return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+def checked(documents: Iterable[Document]) -> Iterator[Document]:
+    """Pass documents on, and nothing else.
+
+    Raises:
+        CorpusError: when one is something else.
+
+    """
+    for document in documents:
+        if not isinstance(document, Document):
+            raise CorpusError(
+                f"expected a Document, found {type(document).__name__} {document!r:.80}"
+            )
+        yield document

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from retriever.analysis import get_analyzer
 from retriever.base import DuplicateIdError, QueryError, ScoringError
 from retriever.bm25.masks import check_fields
-from retriever.documents import Document
+from retriever.documents import Document, checked
 from retriever.filters import Filter
 from retriever.hits import Hits
 from retriever.matching import field_values, matches
@@ -94,7 +94,7 @@ class RankBM25Retriever:
 
 def _check_unique(documents: Iterable[Document]) -> None:
     seen = set()
-    for document in documents:
+    for document in checked(documents):
         if document.id in seen:
             raise DuplicateIdError(f"expected each id once, found {document.id!r} twice")
         seen.add(document.id)

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from retriever.base import CorruptIndexError
 from retriever.bm25.fields import DocumentEncoder
 from retriever.bm25.segment import Segment, Totals, put_totals
 from retriever.bm25.storage import Storage
@@ -31,6 +32,9 @@ def write_deletes(
         segment: as it is before.
         numbers: (d,) living documents of it.
         encoder: as it made the segment.
+
+    Raises:
+        CorruptIndexError: when a document's terms are not those that the segment was made of.
 
     """
     alive = np.ones(len(segment), np.bool_) if segment.alive is None else segment.alive.copy()
@@ -60,6 +64,16 @@ def _terms(
         vocabulary = encoder.vocabulary
         for id in np.unique(ids).tolist():
             if id not in known:
-                known[id] = segment.terms.find(vocabulary[id])
+                known[id] = _number(segment, vocabulary[id])
         for begin, end in pairwise(offsets.tolist()):
             yield np.array([known[id] for id in set(ids[begin:end].tolist())], np.int64)
+
+
+def _number(segment: Segment, term: str) -> int:
+    number = segment.terms.find(term)
+    if number < 0:
+        raise CorruptIndexError(
+            f"a stored document gives the term {term!r}, which its segment lacks: the analyser is "
+            "not the one that built it; register that one again, or build the index again"
+        )
+    return number

@@ -254,12 +254,17 @@ class BM25Index:
         """Delete documents by id in one commit, and return how many of them there were.
 
         Raises:
+            QueryError: when the ids are not strings.
             LockedError: when there is another writer.
             StorageError: when it cannot be written; the index is as it was before.
 
         """
         if isinstance(ids, str):
             raise QueryError("ids: expected a list of ids, found one string; put it in []")
+        ids = list(ids)
+        for id in ids:
+            if not isinstance(id, str):
+                raise QueryError(f"ids: expected strings, found {type(id).__name__} {id!r:.80}")
         return self._writing().delete(ids)
 
     def merge(self) -> None:

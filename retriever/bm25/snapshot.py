@@ -275,13 +275,17 @@ def load_snapshot(storage: Storage, scoring: Scoring, previous: Snapshot | None 
         manifest = storage.manifest()
         try:
             return Snapshot(manifest, _open(storage, manifest, previous), scoring)
-        except FileNotFoundError as error:
-            # A writer may have replaced this commit, and removed its files, in the meantime.
-            if storage.manifest() == manifest:
-                raise CorruptIndexError(
-                    f"{error.filename}: expected a file of the index, but it is missing; "
-                    "restore the folder from a copy or build the index again"
-                ) from error
+        except (FileNotFoundError, CorruptIndexError) as error:
+            # A writer may have replaced this commit, and removed its files, in the meantime; even
+            # a file's name may have come back with another's contents.
+            if storage.manifest() != manifest:
+                continue
+            if isinstance(error, CorruptIndexError):
+                raise
+            raise CorruptIndexError(
+                f"{error.filename}: expected a file of the index, but it is missing; "
+                "restore the folder from a copy or build the index again"
+            ) from error
 
 
 def _open(storage: Storage, manifest: Manifest, previous: Snapshot | None) -> list[Segment]:

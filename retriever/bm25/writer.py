@@ -23,7 +23,7 @@ from retriever.bm25.merging import (
 from retriever.bm25.segment import Segment
 from retriever.bm25.snapshot import Snapshot, load_snapshot
 from retriever.bm25.storage import Storage
-from retriever.documents import Document
+from retriever.documents import Document, checked
 from retriever.scoring import Scoring
 
 __all__ = ["Writer"]
@@ -143,7 +143,7 @@ class Writer:
         self, documents: Iterable[Document], gone: list[int], replace: bool
     ) -> Iterator[Document]:
         """Pass documents on, noting the numbers of those that they replace."""
-        for document in documents:
+        for document in checked(documents):
             number = self._snapshot.find(document.id)
             if number >= 0:
                 if not replace:
