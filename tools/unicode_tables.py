@@ -35,6 +35,8 @@ ONCE_PICTOGRAPH = (
     r"\U0001F848-\U0001F84F\U0001F85A-\U0001F85F\U0001F888-\U0001F88F\U0001F8AE-\U0001F8FF"
     r"\U0001F90C-\U0001F93A\U0001F93C-\U0001F945\U0001F947-\U0001FFFD"
 )
+# What Java's Character.isWhitespace leaves.
+NO_WHITESPACE = r"[^\p{Zl}\p{Zp}\t-\r\x1C-\x1F[\p{Zs}--[\xA0\u2007\u202F]]]"
 PROPERTIES = {
     "aletter": rf"[\p{{WB=ALetter}}--[{NO_LETTER}]]",
     "hebrew": r"\p{WB=Hebrew_Letter}",
@@ -94,11 +96,13 @@ class Automaton:
     empty: list[list[int]] = field(default_factory=list)
 
     def state(self) -> int:
+        """Add a state; return its number."""
         self.edges.append([])
         self.empty.append([])
         return len(self.edges) - 1
 
     def closure(self, states: Iterable[int]) -> frozenset[int]:
+        """Return the states that these reach without reading anything."""
         todo = list(states)
         seen = set(todo)
         while todo:
@@ -114,6 +118,8 @@ Rule = Callable[[Automaton, int], int]
 
 
 def one(symbols: frozenset[int]) -> Rule:
+    """One character of these classes."""
+
     def build(automaton: Automaton, start: int) -> int:
         end = automaton.state()
         automaton.edges[start].append((symbols, end))
@@ -123,6 +129,8 @@ def one(symbols: frozenset[int]) -> Rule:
 
 
 def sequence(*rules: Rule) -> Rule:
+    """Each rule after the one before."""
+
     def build(automaton: Automaton, start: int) -> int:
         for rule in rules:
             start = rule(automaton, start)
@@ -132,6 +140,8 @@ def sequence(*rules: Rule) -> Rule:
 
 
 def either(*rules: Rule) -> Rule:
+    """Any one of the rules."""
+
     def build(automaton: Automaton, start: int) -> int:
         end = automaton.state()
         for rule in rules:
@@ -161,6 +171,7 @@ def some(rule: Rule) -> Rule:
 
 
 def maybe(rule: Rule) -> Rule:
+    """Nought or one."""
     return either(rule, sequence())
 
 
@@ -293,27 +304,22 @@ def pack(index: np.ndarray) -> np.ndarray:
     return np.stack([first, index[first]], axis=1).astype(np.int32)
 
 
-def main() -> None:
+def arrays() -> dict[str, np.ndarray]:
+    """Return everything that is stored, by name."""
     index, sets = classes(PROPERTIES)
-    table, kinds = determine(standard(sets), int(index.max()) + 1)
-    arrays = {
-        "standard_runs": pack(index.astype(np.int16)),
-        "standard_table": table,
-        "standard_kinds": kinds,
-    }
-    for name, pattern in {
-        "letter": r"\p{L}",
-        "whitespace": r"[^\p{Zl}\p{Zp}\t-\r\x1C-\x1F[\p{Zs}--[\xA0\u2007\u202F]]]",
-    }.items():
-        index, table, kinds = runs(pattern)
-        arrays |= {
-            f"{name}_runs": pack(index.astype(np.int16)),
-            f"{name}_table": table,
-            f"{name}_kinds": kinds,
-        }
-    arrays["lower"] = lower_case()
-    np.savez_compressed(TARGET, **arrays)
-    print({k: v.shape for k, v in arrays.items()}, TARGET.stat().st_size)
+    compiled = {"standard": (index, *determine(standard(sets), int(index.max()) + 1))}
+    compiled |= {"letter": runs(r"\p{L}"), "whitespace": runs(NO_WHITESPACE)}
+    stored = {"lower": lower_case(), "made_with": np.array([regex.__version__])}
+    for name, (index, table, kinds) in compiled.items():
+        stored[f"{name}_runs"] = pack(index.astype(np.int16))
+        stored[f"{name}_table"] = table
+        stored[f"{name}_kinds"] = kinds
+    return stored
+
+
+def main() -> None:
+    """Write the file."""
+    np.savez_compressed(TARGET, **arrays())
 
 
 if __name__ == "__main__":
