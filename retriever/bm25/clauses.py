@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,13 +13,16 @@ from retriever.bm25.leaves import Leaf, Leaves, terms_of
 from retriever.bm25.phrase_search import PhraseSearch
 from retriever.bm25.segment import Segment
 from retriever.bm25.snapshot import Snapshot
-from retriever.filters import Filter
 
 __all__ = ["leaf_idfs", "search_clauses"]
 
 
 def search_clauses(
-    snapshot: Snapshot, analyzer: Analyzer, leaves: Leaves, k: int, filter: Filter | None = None
+    snapshot: Snapshot,
+    analyzer: Analyzer,
+    leaves: Leaves,
+    k: int,
+    masks: Sequence[NDArray[np.bool_] | None],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the best documents' numbers and scores, best first, of equal ones the oldest.
 
@@ -30,32 +35,25 @@ def search_clauses(
         analyzer: the index's.
         leaves: the query.
         k: how many documents at most; at least 1.
-        filter: only documents that match it are considered.
+        masks: what ``Snapshot.masks`` gave: which documents are considered.
 
     Returns:
         numbers (r,) int64, scores (r,) float32.
 
-    Raises:
-        QueryError: when the filter names a field that no document has.
-
     """
-    snapshot.check(filter)
+    allowed = [
+        _allowed(segment, leaves, mask)
+        for segment, mask in zip(snapshot.segments, masks, strict=True)
+    ]
+    if not leaves.phrases:
+        return snapshot.search([leaves.terms], k, allowed)[0]
     idfs = leaf_idfs(snapshot, leaves)
     weights = {leaf: np.float32(idfs[leaf] * boost) for leaf, boost in leaves.weights.items()}
 
     def search(i: int, threshold: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        segment = snapshot.segments[i]
-        allowed = _allowed(segment, leaves, snapshot.allowed(i, filter))
-        if leaves.phrases:
-            scoring, average = snapshot.scoring, snapshot.average_length
-            phrases = PhraseSearch(segment, analyzer, scoring, average, leaves, weights)
-            return phrases.top_k(k, snapshot.impacts[i], allowed, threshold)
-        terms = [segment.terms.find(term) for term in leaves.terms]
-        here = np.array(terms, np.int32) >= 0
-        values = np.array(list(weights.values()), np.float32)
-        return snapshot.top_k(
-            i, np.array(terms, np.int32)[here], values[here], k, allowed, threshold
-        )
+        segment, average = snapshot.segments[i], snapshot.average_length
+        phrases = PhraseSearch(segment, analyzer, snapshot.scoring, average, leaves, weights)
+        return phrases.top_k(k, snapshot.impacts[i], allowed[i], threshold)
 
     numbers, scores = snapshot.collect(k, search)
     return numbers, scores + np.float32(sum(weights.values()) * snapshot.scoring.baseline)
@@ -63,13 +61,11 @@ def search_clauses(
 
 def leaf_idfs(snapshot: Snapshot, leaves: Leaves) -> dict[Leaf, float]:
     """Return the idf of each leaf that scores; 0 where a term of it is in no document."""
-    terms = {term: None for leaf in leaves.weights for term in terms_of(leaf)}
-    statistics = {term: snapshot.term_statistics(term) for term in terms}
-    known = {term: found for term, found in statistics.items() if found.df}
-    idfs = dict(zip(known, snapshot.idf(list(known.values())).tolist(), strict=True))
+    terms = {term for leaf in leaves.weights for term in terms_of(leaf)}
+    known = snapshot.lexicon.statistics(terms)
     return {
-        leaf: sum(idfs[term] for term in terms_of(leaf))
-        if known.keys() >= {*terms_of(leaf)}
+        leaf: sum(known[term].idf for term in terms_of(leaf))
+        if all(known[term].df for term in terms_of(leaf))
         else 0.0
         for leaf in leaves.weights
     }

@@ -113,7 +113,7 @@ def explain(snapshot: Snapshot, analyzer: Analyzer, leaves: Leaves, number: int)
     def explain_leaf(leaf: Leaf, boost: float) -> LeafExplanation:
         tf, idf = tfs[leaf], idfs[leaf]
         impact = float(scoring.impact(tf, length, average)[0]) if tf else scoring.baseline
-        df = snapshot.term_statistics(leaf).df if isinstance(leaf, str) else None
+        df = snapshot.lexicon.statistics([leaf])[leaf].df if isinstance(leaf, str) else None
         return LeafExplanation(str(leaf), boost, df, idf, tf, impact, boost * idf * impact)
 
     found = tuple(explain_leaf(leaf, boost) for leaf, boost in leaves.weights.items())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
 
@@ -170,11 +168,7 @@ class BM25Index:
 
     def msearch(self, requests: Sequence[SearchRequest], *, threads: int = 1) -> list[Hits]:
         """Answer searches that differ in more than their text, all from the same commit."""
-        search = partial(answer, self._snapshot, self._analyzer)
-        if threads <= 1 or len(requests) <= 1:
-            return [search(request) for request in requests]
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(search, requests))
+        return answer(self._snapshot, self._analyzer, requests, threads)
 
     def explain(self, query: str, id: str, *, syntax: Syntax = "plain") -> Explanation:
         """Explain a document's score for a query: every term's statistics and contribution.

@@ -13,7 +13,8 @@ window of documents (as Lucene's and PISA's range-based variants do document at 
    are dropped, and the term is added to the others: by a look into its column (a frequent term has
    its codes by document), by a pass over its postings in the window, or, where these are many more
    than the candidates, by galloping from one to the next.
-5. What is left enters the heap of the best k; its worst raises the floor for the next window.
+5. What is left enters the heap of the best k; its worst raises the floor for the next window, and
+   for the next segment, in which the heap goes on.
 
 A score is thus always summed in the same order, whichever way its parts were found: pruned and
 exhaustive search agree to the last bit. Floors and bounds are kept apart by ``slack``, more than
@@ -28,9 +29,20 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from retriever.bm25.heap import push, sort
+from retriever.bm25.accumulators import (
+    add,
+    add_column,
+    add_to_candidates,
+    collect,
+    exhaust,
+    first_from,
+    gallop,
+    keep_above,
+    keep_allowed,
+)
+from retriever.bm25.heap import sort
 
-__all__ = ["search"]
+__all__ = ["finish", "search"]
 
 _WINDOW = 8192  # documents at least, so that a window's accumulators fit the innermost caches
 _WINDOW_POSTINGS = 16384  # essential ones in a window, about: a floor for each few thousand
@@ -51,39 +63,63 @@ def search(
     columns: Any,
     n_docs: int,
     impacts: Any,
-    terms: Any,
-    weights: Any,
+    query_terms: Any,
+    query_weights: Any,
+    query_offsets: Any,
     mask: Any,
-    threshold: Any,
+    base: int,
     scores: Any,
     candidates: Any,
     seen: Any,
     top_docs: Any,
     top_scores: Any,
-) -> int:
-    """Fill ``top_docs`` and ``top_scores`` (k,) with the best, best first; return how many.
+    sizes: Any,
+) -> None:
+    """Search for many queries, one after another; the heap of each goes on from what it holds.
 
-    For the arguments see :func:`retriever.bm25.kernels.top_k`; ``scores`` and ``seen`` are all
+    For the arguments see :func:`retriever.bm25.kernels.search`; ``scores`` and ``seen`` are all
     zeros before and after.
     """
     docs = docs.view(np.uint32)  # an unsigned index needs no check for being negative
-    order = np.argsort(-weights, kind="mergesort")
-    terms, weights = terms[order], weights[order]
-    begins, ends = starts[terms], starts[terms + 1]
-    if len(terms) and not weights[-1] > 0:
-        size = _exhaust(
-            docs, codes, begins, ends, impacts, weights, mask, threshold,
-            scores, candidates, seen, top_docs, top_scores,
-        )  # fmt: skip
-    else:
+    for q in range(len(query_offsets) - 1):
+        terms, weights = _heaviest_first(
+            query_terms[query_offsets[q] : query_offsets[q + 1]],
+            query_weights[query_offsets[q] : query_offsets[q + 1]],
+        )
+        if len(terms) == 0:
+            continue
+        begins, ends = starts[terms], starts[terms + 1]
+        if not weights[-1] > 0:
+            sizes[q] = exhaust(
+                docs, codes, begins, ends, impacts, weights, mask, base,
+                scores, candidates, seen, top_docs[q], top_scores[q], sizes[q],
+            )  # fmt: skip
+            continue
         rest = _bounds(terms, weights, frontier_starts, frontier_codes, impacts)
         at_columns = _find_columns(column_terms, terms, n_docs)
-        size = _prune(
+        sizes[q] = _prune(
             docs, codes, begins, ends, columns, at_columns, n_docs, impacts, weights, rest,
-            mask, threshold, scores, candidates, top_docs, top_scores,
+            mask, base, scores, candidates, top_docs[q], top_scores[q], sizes[q],
         )  # fmt: skip
-    sort(top_docs, top_scores, size)
-    return size
+
+
+@njit(nogil=True, cache=True)
+def finish(top_docs: Any, top_scores: Any, sizes: Any) -> None:
+    """Turn each query's heap into a list, best first."""
+    for q in range(len(sizes)):
+        sort(top_docs[q], top_scores[q], sizes[q])
+
+
+@njit(nogil=True, cache=True)
+def _heaviest_first(terms: Any, weights: Any) -> Any:
+    """Order a query's terms by falling weight, without those that the segment does not have."""
+    order = np.argsort(-weights, kind="mergesort")
+    n = 0
+    for i in order:
+        if terms[i] >= 0:
+            order[n] = i
+            n += 1
+    return terms[order[:n]], weights[order[:n]]
 
 
 @njit(nogil=True, cache=True)
@@ -99,11 +135,12 @@ def _prune(
     weights: Any,
     rest: Any,
     mask: Any,
-    threshold: Any,
+    base: int,
     scores: Any,
     candidates: Any,
     top_docs: Any,
     top_scores: Any,
+    size: int,
 ) -> int:
     """Go through the windows; return the heap's size. ``begins`` moves on with them."""
     slack = 1 - (len(weights) + 4) * _ULPS
@@ -111,9 +148,10 @@ def _prune(
         docs, codes, begins, ends, impacts, weights, mask, n_docs,
         scores, candidates, len(top_docs), rest[0],
     )  # fmt: skip
-    floor = max(floor, np.float64(threshold)) * slack
+    if size == len(top_docs):
+        floor = max(floor, np.float64(top_scores[0]))
+    floor *= slack
     essential = len(weights)
-    size = 0
     low = 0
     while low < n_docs:
         while essential and rest[essential - 1] <= floor:
@@ -121,15 +159,15 @@ def _prune(
         high = _window_end(begins, ends, essential, low, n_docs)
         n = 0
         for i in range(essential):
-            end = ends[i] if high == n_docs else _first_from(docs, begins[i], ends[i], high)
-            n = _add(docs, codes, impacts, weights[i], begins[i], end, scores, candidates, n)
+            end = ends[i] if high == n_docs else first_from(docs, begins[i], ends[i], high)
+            n = add(docs, codes, impacts, weights[i], begins[i], end, scores, candidates, n)
             begins[i] = end
-        n = _keep_allowed(scores, candidates, n, mask)
+        n = keep_allowed(scores, candidates, n, mask)
         n = _complete(
             docs, codes, begins, ends, columns, at_columns, impacts, weights, rest,
-            essential, floor * slack, low, high, scores, candidates, n,
+            essential, floor * slack, low, high, n_docs, scores, candidates, n,
         )  # fmt: skip
-        size = _collect(scores, candidates, n, threshold, top_docs, top_scores, size)
+        size = collect(scores, candidates, n, base, top_docs, top_scores, size)
         if size == len(top_docs):
             floor = max(floor, top_scores[0] * slack)
         low = high
@@ -151,25 +189,26 @@ def _complete(
     floor: float,
     low: int,
     high: int,
+    n_docs: int,
     scores: Any,
     candidates: Any,
     n: int,
 ) -> int:
     """Add the other terms to a window's candidates; return how many of these are left."""
     for i in range(essential, len(weights)):
-        n = _keep_above(scores, candidates, n, np.float32(floor - rest[i]))
+        n = keep_above(scores, candidates, n, np.float32(floor - rest[i]))
         if n == 0:
             break
         if at_columns[i] >= 0:
-            _add_column(columns, at_columns[i], impacts, weights[i], scores, candidates, n)
+            add_column(columns, at_columns[i], impacts, weights[i], scores, candidates, n)
             continue
-        begin = _first_from(docs, begins[i], ends[i], low)
-        end = ends[i] if high == len(scores) else _first_from(docs, begin, ends[i], high)
+        begin = first_from(docs, begins[i], ends[i], low)
+        end = ends[i] if high == n_docs else first_from(docs, begin, ends[i], high)
         begins[i] = end
         if end - begin <= _GALLOP * n:
-            _add_to_candidates(docs, codes, impacts, weights[i], begin, end, scores)
+            add_to_candidates(docs, codes, impacts, weights[i], begin, end, scores)
         else:
-            _gallop(docs, codes, impacts, weights[i], begin, end, scores, candidates, n)
+            gallop(docs, codes, impacts, weights[i], begin, end, scores, candidates, n)
     return n
 
 
@@ -223,8 +262,8 @@ def _first_floor(
         return 0.0
     n = 0
     for i in range(rare):
-        n = _add(docs, codes, impacts, weights[i], begins[i], ends[i], scores, candidates, n)
-    n = _keep_allowed(scores, candidates, n, mask)
+        n = add(docs, codes, impacts, weights[i], begins[i], ends[i], scores, candidates, n)
+    n = keep_allowed(scores, candidates, n, mask)
     counts = np.zeros(_BINS, np.int64)
     scale = (_BINS - 1) / highest
     for x in range(n):
@@ -249,182 +288,3 @@ def _window_end(begins: Any, ends: Any, essential: int, low: int, n_docs: int) -
         return n_docs
     documents = (n_docs - low) * _WINDOW_POSTINGS // left
     return min(low + max(documents, _WINDOW), n_docs)
-
-
-@njit(nogil=True, cache=True)
-def _add(
-    docs: Any,
-    codes: Any,
-    impacts: Any,
-    weight: Any,
-    begin: int,
-    end: int,
-    scores: Any,
-    candidates: Any,
-    n: int,
-) -> int:
-    """Add postings to the scores, new documents to the n candidates; return their new number."""
-    size = np.uint64(n)
-    for p in range(np.uint64(begin), np.uint64(end)):
-        doc = docs[p]
-        score = scores[doc]
-        candidates[size] = doc
-        size += np.uint64(score == 0)
-        scores[doc] = score + weight * impacts[codes[p]]
-    return int(size)
-
-
-@njit(nogil=True, cache=True)
-def _add_to_candidates(
-    docs: Any, codes: Any, impacts: Any, weight: Any, begin: int, end: int, scores: Any
-) -> None:
-    """Add postings to the scores that are not 0: all others' have been set to 0."""
-    for p in range(np.uint64(begin), np.uint64(end)):
-        doc = docs[p]
-        score = scores[doc]
-        scores[doc] = score + weight * impacts[codes[p]] * np.float32(score > 0)
-
-
-@njit(nogil=True, cache=True)
-def _add_column(
-    columns: Any, at: int, impacts: Any, weight: Any, scores: Any, candidates: Any, n: int
-) -> None:
-    """Add a frequent term to the candidates' scores, by document."""
-    column = columns[at:]
-    for x in range(np.uint64(n)):
-        doc = candidates[x]
-        code = column[doc]
-        there = code > 0
-        impact = impacts[code - there] * np.float32(there)
-        scores[doc] += weight * impact
-
-
-@njit(nogil=True, cache=True)
-def _gallop(
-    docs: Any,
-    codes: Any,
-    impacts: Any,
-    weight: Any,
-    begin: int,
-    end: int,
-    scores: Any,
-    candidates: Any,
-    n: int,
-) -> None:
-    """Add to the candidates' scores; these come in a few ascending runs, one for each term."""
-    at = begin
-    last = np.uint32(0)
-    for x in range(n):
-        doc = candidates[x]
-        if doc < last:
-            at = begin
-        last = doc
-        at = _first_from(docs, at, end, doc)
-        if at < end and docs[at] == doc:
-            scores[doc] += weight * impacts[codes[at]]
-
-
-@njit(nogil=True, cache=True)
-def _first_from(docs: Any, begin: int, end: int, doc: Any) -> int:
-    """Return the first place from ``begin`` on whose document is ``doc`` or later, else ``end``."""
-    if begin >= end or docs[begin] >= doc:
-        return begin
-    step = 1
-    low = begin
-    while low + step < end and docs[low + step] < doc:
-        low += step
-        step *= 2
-    high = min(low + step, end)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if docs[middle] < doc:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-@njit(nogil=True, cache=True)
-def _keep_above(scores: Any, candidates: Any, n: int, bar: Any) -> int:
-    """Drop the candidates that have not more than ``bar``; return how many are left."""
-    left = np.uint64(0)
-    for x in range(np.uint64(n)):
-        doc = candidates[x]
-        score = scores[doc]
-        above = score > bar
-        candidates[left] = doc
-        left += np.uint64(above)
-        scores[doc] = score * np.float32(above)
-    return int(left)
-
-
-@njit(nogil=True, cache=True)
-def _keep_allowed(scores: Any, candidates: Any, n: int, mask: Any) -> int:
-    """Drop the candidates whose mask is 0; return how many are left. Without a mask, all."""
-    if len(mask) == 0:
-        return n
-    left = np.uint64(0)
-    for x in range(np.uint64(n)):
-        doc = candidates[x]
-        allowed = mask[doc] != 0
-        candidates[left] = doc
-        left += np.uint64(allowed)
-        scores[doc] *= np.float32(allowed)
-    return int(left)
-
-
-@njit(nogil=True, cache=True)
-def _collect(
-    scores: Any,
-    candidates: Any,
-    n: int,
-    threshold: Any,
-    top_docs: Any,
-    top_scores: Any,
-    size: int,
-) -> int:
-    """Move the candidates into the heap, their scores back to 0; return the heap's size."""
-    for x in range(np.uint64(n)):
-        doc = candidates[x]
-        score = scores[doc]
-        scores[doc] = 0
-        if score > threshold and (size < len(top_docs) or score >= top_scores[0]):
-            size = push(top_docs, top_scores, size, doc, score)
-    return size
-
-
-@njit(nogil=True, cache=True)
-def _exhaust(
-    docs: Any,
-    codes: Any,
-    begins: Any,
-    ends: Any,
-    impacts: Any,
-    weights: Any,
-    mask: Any,
-    threshold: Any,
-    scores: Any,
-    candidates: Any,
-    seen: Any,
-    top_docs: Any,
-    top_scores: Any,
-) -> int:
-    """Score every document: a weight of 0 or less allows no bounds. Return the heap's size."""
-    n = 0
-    for i in range(len(begins)):
-        for p in range(begins[i], ends[i]):
-            doc = docs[p]
-            if not seen[doc]:
-                seen[doc] = 1
-                candidates[n] = doc
-                n += 1
-            scores[doc] += weights[i] * impacts[codes[p]]
-    size = 0
-    for x in range(n):
-        doc = candidates[x]
-        score = scores[doc]
-        scores[doc] = 0
-        seen[doc] = 0
-        if score > threshold and (len(mask) == 0 or mask[doc]):
-            size = push(top_docs, top_scores, size, doc, score)
-    return size

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retriever.analysis import Analyzer
 from retriever.base import QueryError
@@ -16,6 +20,9 @@ from retriever.hits import Hits
 from retriever.query import Syntax, parse
 
 __all__ = ["SearchRequest", "answer", "leaves_of"]
+
+_BATCH = 64  # requests that are answered together: enough for a call's cost to vanish
+_BATCH_CELLS = 1 << 20  # of k times those: 12 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +59,53 @@ class SearchRequest:
             )
 
 
-def answer(snapshot: Snapshot, analyzer: Analyzer, request: SearchRequest) -> Hits:
-    """Search a snapshot.
+def answer(
+    snapshot: Snapshot, analyzer: Analyzer, requests: Sequence[SearchRequest], threads: int = 1
+) -> list[Hits]:
+    """Search a snapshot: similar requests that follow one another are answered together.
 
     Raises:
-        QueryError: when the query or the filter cannot be understood.
+        QueryError: when a query or a filter cannot be understood.
 
     """
-    leaves = leaves_of(request.query, request.syntax, analyzer)
-    if leaves.plain:
-        numbers, scores = snapshot.search(leaves.terms, request.k, request.filter)
-    else:
-        numbers, scores = search_clauses(snapshot, analyzer, leaves, request.k, request.filter)
-    places = [snapshot.locate(number) for number in numbers.tolist()]
-    return Hits.of(
-        [segment.documents.ids[local] for segment, local in places],
-        scores,
-        [segment.documents.contents(local) for segment, local in places],
-    )
+    share = -(-len(requests) // max(1, threads))
+    batches = list(_batches(requests, share))
+    masks = {id(batch[0].filter): snapshot.masks(batch[0].filter) for batch in batches}
+
+    def run(batch: Sequence[SearchRequest]) -> list[Hits]:
+        return _answer(snapshot, analyzer, batch, masks[id(batch[0].filter)])
+
+    if threads <= 1 or len(batches) <= 1:
+        return list(chain.from_iterable(map(run, batches)))
+    with ThreadPoolExecutor(min(threads, len(batches))) as pool:
+        return list(chain.from_iterable(pool.map(run, batches)))
+
+
+def _batches(requests: Sequence[SearchRequest], share: int) -> Iterator[Sequence[SearchRequest]]:
+    """Part requests where k or the filter changes, and further, for threads and for memory."""
+    for (k, _), group in groupby(requests, key=lambda each: (each.k, id(each.filter))):
+        alike = list(group)
+        size = min(share, _BATCH, max(1, _BATCH_CELLS // k))
+        for start in range(0, len(alike), size):
+            yield alike[start : start + size]
+
+
+def _answer(
+    snapshot: Snapshot,
+    analyzer: Analyzer,
+    batch: Sequence[SearchRequest],
+    masks: Sequence[NDArray[np.bool_] | None],
+) -> list[Hits]:
+    """Answer requests of one k and one filter."""
+    k = batch[0].k
+    leaves = [leaves_of(request.query, request.syntax, analyzer) for request in batch]
+    found = iter(snapshot.search([each.terms for each in leaves if each.plain], k, masks))
+    return [
+        snapshot.hits(
+            *(next(found) if each.plain else search_clauses(snapshot, analyzer, each, k, masks))
+        )
+        for each in leaves
+    ]
 
 
 def leaves_of(query: str, syntax: Syntax, analyzer: Analyzer) -> Leaves:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -14,34 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retriever.base import CorruptIndexError
+from retriever.bm25.batch import Batch
+from retriever.bm25.lexicon import Lexicon
 from retriever.bm25.manifest import Manifest
 from retriever.bm25.masks import check_fields, filter_mask
 from retriever.bm25.segment import Segment, Totals
 from retriever.bm25.storage import Storage
 from retriever.documents import Document
 from retriever.filters import Filter
+from retriever.hits import Hits
 from retriever.scoring import Lucene, Scoring
 
 if TYPE_CHECKING:
     from retriever.bm25.kernels import Scratch
 
-__all__ = ["Snapshot", "TermStatistics", "load_snapshot"]
-
-_REMEMBERED_TERMS = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class TermStatistics:
-    """What a collection knows of one term.
-
-    Attributes:
-        df: in how many documents it stands.
-        numbers: (s,) its number in each segment, -1 where it is not.
-
-    """
-
-    df: int
-    numbers: tuple[int, ...]
+__all__ = ["Snapshot", "load_snapshot"]
 
 
 class Snapshot:
@@ -64,8 +50,7 @@ class Snapshot:
         self.scoring = scoring
         self.totals = sum((segment.totals for segment in self.segments), Totals())
         self._bases = list(accumulate(map(len, self.segments), initial=0))
-        self._local = threading.local()
-        self._statistics: dict[str, TermStatistics] = {}
+        self._scratches: list[Scratch] = []
 
     def __len__(self) -> int:
         return self.totals.documents
@@ -93,62 +78,64 @@ class Snapshot:
             segment.postings.impacts(self.scoring, self.average_length) for segment in self.segments
         ]
 
-    def term_statistics(self, term: str) -> TermStatistics:
-        """Return what is known of an analysed term."""
-        known = self._statistics.get(term)
-        if known is None:
-            if len(self._statistics) >= _REMEMBERED_TERMS:
-                self._statistics.clear()
-            known = self._statistics[term] = self._look_up(term)
-        return known
-
-    def _look_up(self, term: str) -> TermStatistics:
-        numbers = tuple(segment.terms.find(term) for segment in self.segments)
-        found = zip(self.segments, numbers, strict=True)
-        return TermStatistics(sum(seg.df(i) for seg, i in found if i >= 0), numbers)
-
-    def idf(self, statistics: Sequence[TermStatistics]) -> NDArray[np.float64]:
-        """Return the weights of (t,) terms that stand in at least one document each."""
-        dfs = [each.df for each in statistics]
-        return self.scoring.idf(dfs, self.n_docs, floor=self._idf_floor)
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """What is known of the terms."""
+        return Lexicon(self.segments, self.scoring, self.n_docs)
 
     def search(
-        self, terms: Mapping[str, float], k: int, filter: Filter | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the best documents' numbers and scores, best first, of equal ones the oldest.
+        self,
+        queries: Sequence[Mapping[str, float]],
+        k: int,
+        masks: Sequence[NDArray[np.bool_] | None] | None = None,
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Return each query's best documents and scores, best first, of equal ones the oldest.
 
         Args:
-            terms: analysed terms, with how much each counts (how often it stands in the query).
-            k: how many documents at most; at least 1.
-            filter: only documents that match it are considered.
+            queries: (q,) analysed terms, with how much each counts (how often it stands there).
+            k: how many documents at most, a query; at least 1.
+            masks: what :meth:`masks` gave; ``None`` for all living documents.
 
         Returns:
-            numbers (r,) int64, scores (r,) float32.
+            q times numbers (r,) int64, scores (r,) float32.
+
+        """
+        from retriever.bm25.kernels import Best, search
+
+        batch = Batch.of(queries, self.lexicon)
+        best = Best(len(queries), min(k, self._bases[-1]))
+        masks = [segment.alive for segment in self.segments] if masks is None else masks
+        with self._scratch() as scratch:
+            for i, (segment, mask) in enumerate(zip(self.segments, masks, strict=True)):
+                search(
+                    segment.postings,
+                    batch.numbers[i],
+                    batch.weights,
+                    batch.offsets,
+                    self.impacts[i],
+                    best,
+                    mask=None if mask is None else mask.view(np.uint8),
+                    base=self._bases[i],
+                    scratch=scratch,
+                )
+        found = list(best.ranked())
+        if self.scoring.baseline:
+            for (_, scores), weight in zip(found, batch.totals(), strict=True):
+                scores += np.float32(weight * self.scoring.baseline)
+        return found
+
+    def masks(self, filter: Filter | None) -> list[NDArray[np.bool_] | None]:
+        """Return which documents of each segment live and match: (n,) bool, ``None`` for all.
 
         Raises:
             QueryError: when the filter names a field that no document has.
 
         """
         self.check(filter)
-        known = [(self.term_statistics(term), count) for term, count in terms.items()]
-        known = [(statistics, count) for statistics, count in known if statistics.df]
-        if not known:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        weights = self.idf([each for each, _ in known]) * [count for _, count in known]
-        rows = np.array([each.numbers for each, _ in known], np.int32)
-
-        def search(i: int, threshold: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-            here = rows[:, i] >= 0
-            terms, mask = rows[here, i], self.allowed(i, filter)
-            return self.top_k(i, terms, weights[here].astype(np.float32), k, mask, threshold)
-
-        numbers, scores = self.collect(k, search)
-        return numbers, scores + np.float32(weights.sum() * self.scoring.baseline)
+        return [self._mask(segment, filter) for segment in self.segments]
 
     def collect(
-        self,
-        k: int,
-        search: Callable[[int, float], tuple[NDArray[np.int32], NDArray[np.float32]]],
+        self, k: int, search: Callable[[int, float], tuple[NDArray[np.int32], NDArray[np.float32]]]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Join the best documents of all segments.
 
@@ -161,9 +148,6 @@ class Snapshot:
             numbers (r,) int64, scores (r,) float32, best first, of equal ones the oldest.
 
         """
-        if len(self.segments) == 1:
-            found, scores = search(0, -np.inf)
-            return found.astype(np.int64), scores
         numbers, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         for i, base in enumerate(self._bases[:-1]):
             found, more = search(i, float(scores[k - 1]) if len(scores) >= k else -np.inf)
@@ -183,36 +167,11 @@ class Snapshot:
         if filter is not None and len(self):
             check_fields(filter, self.fields)
 
-    def allowed(self, i: int, filter: Filter | None) -> NDArray[np.bool_] | None:
-        """Return which documents of a segment live and match: (n,) bool, ``None`` for all."""
-        segment = self.segments[i]
+    def _mask(self, segment: Segment, filter: Filter | None) -> NDArray[np.bool_] | None:
         if filter is None:
             return segment.alive
         matching = filter_mask(filter, segment.columns, len(segment))
         return matching if segment.alive is None else matching & segment.alive
-
-    def top_k(
-        self,
-        i: int,
-        terms: NDArray[np.int32],
-        weights: NDArray[np.float32],
-        k: int,
-        mask: NDArray[np.bool_] | None,
-        threshold: float,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Search one segment by its own term numbers: see ``kernels.top_k``."""
-        from retriever.bm25.kernels import top_k
-
-        return top_k(
-            self.segments[i].postings,
-            terms,
-            weights,
-            self.impacts[i],
-            k,
-            mask=None if mask is None else mask.view(np.uint8),
-            scratch=self._scratch(),
-            threshold=threshold,
-        )
 
     def find(self, id: str) -> int:
         """Return the number of the document with this id, or -1 where there is none."""
@@ -232,6 +191,15 @@ class Snapshot:
         segment, local = self.locate(number)
         return segment.documents.contents(local)
 
+    def hits(self, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> Hits:
+        """Fetch the ids and texts of documents that a search found."""
+        places = [self.locate(number) for number in numbers.tolist()]
+        return Hits.of(
+            [segment.documents.ids[local] for segment, local in places],
+            scores,
+            [segment.documents.contents(local) for segment, local in places],
+        )
+
     def document(self, number: int) -> Document:
         """Return a whole document."""
         segment, local = self.locate(number)
@@ -249,24 +217,17 @@ class Snapshot:
         i = bisect_right(self._bases, number) - 1
         return self.segments[i], number - self._bases[i]
 
-    def _scratch(self) -> Scratch:
+    @contextmanager
+    def _scratch(self) -> Iterator[Scratch]:
+        """Lend what a search writes to: as many are kept as searched at a time."""
         from retriever.bm25.kernels import Scratch
 
-        if not hasattr(self._local, "scratch"):
-            self._local.scratch = Scratch(max(map(len, self.segments)))
-        scratch: Scratch = self._local.scratch
-        return scratch
-
-    @cached_property
-    def _idf_floor(self) -> float | None:
-        dfs: dict[str, int] = {}
-        if self.scoring.floor(np.ones(1), 1) is None:  # a formula without one reads no df
-            return None
-        for segment in self.segments:
-            for term, df in zip(segment.terms, segment.dfs().tolist(), strict=True):
-                dfs[term] = dfs.get(term, 0) + df
-        living = np.array([df for df in dfs.values() if df], np.int64)
-        return self.scoring.floor(living, self.n_docs)
+        try:
+            scratch = self._scratches.pop()
+        except IndexError:
+            scratch = Scratch(max(map(len, self.segments), default=0))
+        yield scratch
+        self._scratches.append(scratch)  # not after an error, which may leave it half used
 
 
 def load_snapshot(storage: Storage, scoring: Scoring, previous: Snapshot | None = None) -> Snapshot:

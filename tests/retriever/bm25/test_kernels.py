@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retriever.bm25 import pruning
-from retriever.bm25.kernels import Scratch, top_k, warm
+from retriever.bm25.kernels import Best, Scratch, search, warm
 from retriever.bm25.postings import build_postings
 from retriever.scoring import BM25L, BM25Plus, Lucene, Okapi
 
@@ -43,10 +43,20 @@ class Collection:
         return terms, (self.idf[terms] * counts).astype(np.float32)
 
     def search(self, terms, k, **options):
-        options.setdefault("scratch", Scratch(len(self.docs)))
-        return top_k(self.postings, *self.query(terms), self.impacts, k, **options)
+        return self.search_many([terms], k, **options)[0]
 
-    def brute(self, terms, k, mask=None, threshold=-np.inf):
+    def search_many(self, queries, k, scratch=None, **options):
+        rows = [self.query(terms) for terms in queries]
+        terms, weights = (np.concatenate(column) for column in zip(*rows, strict=True))
+        offsets = np.cumsum([0, *(len(each) for each, _ in rows)])
+        best = Best(len(rows), min(k, len(self.docs)))
+        scratch = scratch or Scratch(len(self.docs))
+        search(
+            self.postings, terms, weights, offsets, self.impacts, best, scratch=scratch, **options
+        )
+        return list(best.ranked())
+
+    def brute(self, terms, k, mask=None):
         """Score every document by its own terms, in float32 and in the documented order."""
         terms, weights = self.query(terms)
         scores = np.full(len(self.docs), -np.inf, np.float32)
@@ -65,16 +75,16 @@ class Collection:
                 if terms[i] in words:
                     impact = self.impacts[code[words.count(terms[i]), len(words)]]
                     total = np.float32(total or 0) + weights[i] * impact
-            if total is not None and total > threshold:
+            if total is not None:
                 scores[doc] = total
         best = [i for i in np.argsort(-scores, kind="stable") if scores[i] > -np.inf][:k]
-        return np.array(best, np.int32), scores[best]
+        return np.array(best, np.int64), scores[best]
 
 
 def assert_equal(found, expected):
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])  # to the last bit
-    assert found[0].dtype == np.int32
+    assert found[0].dtype == np.int64
     assert found[1].dtype == np.float32
 
 
@@ -93,9 +103,30 @@ def test_the_best_k_are_those_of_brute_force(collection, terms, k, data):
     n = len(collection.docs)
     mask = data.draw(st.none() | st.lists(st.booleans(), min_size=n, max_size=n))
     mask = None if mask is None else np.array(mask, np.uint8)
-    threshold = data.draw(st.sampled_from([-np.inf, 0.0, 0.5, 2.0]))
-    found = collection.search(terms, k, mask=mask, threshold=threshold)
-    assert_equal(found, collection.brute(terms, k, mask, threshold))
+    assert_equal(collection.search(terms, k, mask=mask), collection.brute(terms, k, mask))
+
+
+@given(collections, st.lists(st.lists(word, max_size=8), min_size=1, max_size=5), st.integers(1, 9))
+def test_many_queries_are_answered_as_one_by_one(collection, queries, k):
+    found = collection.search_many(queries, k)
+    for terms, each in zip(queries, found, strict=True):
+        assert_equal(each, collection.search(terms, k))
+
+
+@given(collections, st.lists(word, max_size=8), st.integers(1, 50), st.data())
+def test_a_search_goes_on_from_segment_to_segment(whole, terms, k, data):
+    cut = data.draw(st.integers(0, len(whole.docs)))
+    best = Best(1, k)
+    sought, (terms, weights) = terms, whole.query(terms)
+    for start, docs in ((0, whole.docs[:cut]), (cut, whole.docs[cut:])):
+        part = Collection(docs, N_TERMS, whole.scoring)
+        numbers = np.where(part.postings.df[terms] > 0, terms, -1).astype(np.int32)
+        average = max(1e-9, whole.postings.lengths.mean())
+        impacts = part.postings.impacts(whole.scoring, average)
+        offsets = np.array([0, len(terms)])
+        scratch = Scratch(len(docs))
+        search(part.postings, numbers, weights, offsets, impacts, best, base=start, scratch=scratch)
+    assert_equal(next(best.ranked()), whole.brute(sought, k))
 
 
 def zipf(n_docs, n_terms=3000, mean=30, seed=0, scoring=Lucene()):  # noqa: B008
@@ -107,7 +138,7 @@ def zipf(n_docs, n_terms=3000, mean=30, seed=0, scoring=Lucene()):  # noqa: B008
     return Collection(np.split(flat, np.cumsum(lengths)[:-1]), n_terms, scoring), rng
 
 
-def fast_brute(collection, terms, k, mask=None, threshold=-np.inf):
+def fast_brute(collection, terms, k, mask=None):
     """The same as ``Collection.brute`` in whole columns of a small dense matrix."""
     terms, weights = collection.query(terms)
     postings, n = collection.postings, len(collection.docs)
@@ -116,8 +147,8 @@ def fast_brute(collection, terms, k, mask=None, threshold=-np.inf):
         here = slice(postings.starts[terms[i]], postings.starts[terms[i] + 1])
         scores[postings.docs[here]] += weights[i] * collection.impacts[postings.codes[here]]
         seen[postings.docs[here]] = True
-    allowed = seen & (scores > threshold) & (True if mask is None else mask.astype(bool))
-    docs = np.flatnonzero(allowed).astype(np.int32)
+    allowed = seen & (True if mask is None else mask.astype(bool))
+    docs = np.flatnonzero(allowed)
     best = docs[np.argsort(-scores[docs], kind="stable")[:k]]
     return best, scores[best]
 
@@ -145,10 +176,6 @@ def test_pruning_changes_no_bit_in_many_windows(wide, monkeypatch):
         mask = None if share == 1 else (rng.random(len(collection.docs)) < share).astype(np.uint8)
         expected = fast_brute(collection, terms, k, mask)
         assert_equal(collection.search(terms, k, mask=mask, scratch=scratch), expected)
-        if len(expected[1]):
-            threshold = float(expected[1][len(expected[1]) // 2])
-            found = collection.search(terms, k, mask=mask, scratch=scratch, threshold=threshold)
-            assert_equal(found, fast_brute(collection, terms, k, mask, threshold))
     assert not scratch.scores.any()
     assert not scratch.seen.any()
 

@@ -1,0 +1,209 @@
+"""The accumulators of one segment's scores: what is added, dropped and collected; compiled.
+
+``scores`` (n,) float32 has a document's sum so far, 0 where nothing was added; ``candidates``
+(n + 1,) uint32 begins with the documents of which a sum is kept. Loops that run over every
+posting are written without branches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from retriever.bm25.heap import push
+
+__all__ = [
+    "add",
+    "add_column",
+    "add_to_candidates",
+    "collect",
+    "exhaust",
+    "first_from",
+    "gallop",
+    "keep_above",
+    "keep_allowed",
+]
+
+
+@njit(nogil=True, cache=True)
+def add(
+    docs: Any,
+    codes: Any,
+    impacts: Any,
+    weight: Any,
+    begin: int,
+    end: int,
+    scores: Any,
+    candidates: Any,
+    n: int,
+) -> int:
+    """Add postings to the scores, new documents to the n candidates; return their new number."""
+    size = np.uint64(n)
+    for p in range(np.uint64(begin), np.uint64(end)):
+        doc = docs[p]
+        score = scores[doc]
+        candidates[size] = doc
+        size += np.uint64(score == 0)
+        scores[doc] = score + weight * impacts[codes[p]]
+    return int(size)
+
+
+@njit(nogil=True, cache=True)
+def add_to_candidates(
+    docs: Any, codes: Any, impacts: Any, weight: Any, begin: int, end: int, scores: Any
+) -> None:
+    """Add postings to the scores that are not 0: all others' have been set to 0."""
+    for p in range(np.uint64(begin), np.uint64(end)):
+        doc = docs[p]
+        score = scores[doc]
+        scores[doc] = score + weight * impacts[codes[p]] * np.float32(score > 0)
+
+
+@njit(nogil=True, cache=True)
+def add_column(
+    columns: Any, at: int, impacts: Any, weight: Any, scores: Any, candidates: Any, n: int
+) -> None:
+    """Add a frequent term to the candidates' scores, by document."""
+    column = columns[at:]
+    for x in range(np.uint64(n)):
+        doc = candidates[x]
+        code = column[doc]
+        there = code > 0
+        impact = impacts[code - there] * np.float32(there)
+        scores[doc] += weight * impact
+
+
+@njit(nogil=True, cache=True)
+def gallop(
+    docs: Any,
+    codes: Any,
+    impacts: Any,
+    weight: Any,
+    begin: int,
+    end: int,
+    scores: Any,
+    candidates: Any,
+    n: int,
+) -> None:
+    """Add to the candidates' scores; these come in a few ascending runs, one for each term."""
+    at = begin
+    last = np.uint32(0)
+    for x in range(n):
+        doc = candidates[x]
+        if doc < last:
+            at = begin
+        last = doc
+        at = first_from(docs, at, end, doc)
+        if at < end and docs[at] == doc:
+            scores[doc] += weight * impacts[codes[at]]
+
+
+@njit(nogil=True, cache=True)
+def first_from(docs: Any, begin: int, end: int, doc: Any) -> int:
+    """Return the first place from ``begin`` on whose document is ``doc`` or later, else ``end``."""
+    if begin >= end or docs[begin] >= doc:
+        return begin
+    step = 1
+    low = begin
+    while low + step < end and docs[low + step] < doc:
+        low += step
+        step *= 2
+    high = min(low + step, end)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if docs[middle] < doc:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+@njit(nogil=True, cache=True)
+def keep_above(scores: Any, candidates: Any, n: int, bar: Any) -> int:
+    """Drop the candidates that have not more than ``bar``; return how many are left."""
+    left = np.uint64(0)
+    for x in range(np.uint64(n)):
+        doc = candidates[x]
+        score = scores[doc]
+        above = score > bar
+        candidates[left] = doc
+        left += np.uint64(above)
+        scores[doc] = score * np.float32(above)
+    return int(left)
+
+
+@njit(nogil=True, cache=True)
+def keep_allowed(scores: Any, candidates: Any, n: int, mask: Any) -> int:
+    """Drop the candidates whose mask is 0; return how many are left. Without a mask, all."""
+    if len(mask) == 0:
+        return n
+    left = np.uint64(0)
+    for x in range(np.uint64(n)):
+        doc = candidates[x]
+        allowed = mask[doc] != 0
+        candidates[left] = doc
+        left += np.uint64(allowed)
+        scores[doc] *= np.float32(allowed)
+    return int(left)
+
+
+@njit(nogil=True, cache=True)
+def collect(
+    scores: Any,
+    candidates: Any,
+    n: int,
+    base: int,
+    top_docs: Any,
+    top_scores: Any,
+    size: int,
+) -> int:
+    """Move the candidates into the heap, their scores back to 0; return the heap's size.
+
+    ``base`` is added to their numbers.
+    """
+    for x in range(np.uint64(n)):
+        doc = candidates[x]
+        score = scores[doc]
+        scores[doc] = 0
+        if size < len(top_docs) or score >= top_scores[0]:
+            size = push(top_docs, top_scores, size, base + np.int64(doc), score)
+    return size
+
+
+@njit(nogil=True, cache=True)
+def exhaust(
+    docs: Any,
+    codes: Any,
+    begins: Any,
+    ends: Any,
+    impacts: Any,
+    weights: Any,
+    mask: Any,
+    base: int,
+    scores: Any,
+    candidates: Any,
+    seen: Any,
+    top_docs: Any,
+    top_scores: Any,
+    size: int,
+) -> int:
+    """Score every document: a weight of 0 or less allows no bounds. Return the heap's size."""
+    n = 0
+    for i in range(len(begins)):
+        for p in range(begins[i], ends[i]):
+            doc = docs[p]
+            if not seen[doc]:
+                seen[doc] = 1
+                candidates[n] = doc
+                n += 1
+            scores[doc] += weights[i] * impacts[codes[p]]
+    for x in range(n):
+        doc = candidates[x]
+        score = scores[doc]
+        scores[doc] = 0
+        seen[doc] = 0
+        if len(mask) == 0 or mask[doc]:
+            size = push(top_docs, top_scores, size, base + np.int64(doc), score)
+    return size

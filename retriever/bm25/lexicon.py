@@ -1,0 +1,94 @@
+"""What a collection knows of its terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from retriever.bm25.segment import Segment
+from retriever.scoring import Scoring
+
+__all__ = ["Lexicon", "TermStatistics"]
+
+_REMEMBERED = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class TermStatistics:
+    """What a collection knows of one term.
+
+    Attributes:
+        df: in how many living documents it stands.
+        idf: its weight; 0 where it stands in none.
+        numbers: (s,) its number in each segment, -1 where it is not.
+
+    """
+
+    df: int
+    idf: float
+    numbers: tuple[int, ...]
+
+
+class Lexicon:
+    """The terms of some segments; each is looked up once and then remembered.
+
+    Args:
+        segments: (s,) of one commit.
+        scoring: the formula.
+        n_docs: N of the formula.
+
+    """
+
+    def __init__(self, segments: Sequence[Segment], scoring: Scoring, n_docs: int) -> None:
+        self._segments = segments
+        self._scoring = scoring
+        self._n_docs = n_docs
+        self._known: dict[str, TermStatistics] = {}
+
+    def statistics(self, terms: Iterable[str]) -> dict[str, TermStatistics]:
+        """Return what is known of analysed terms."""
+        known = self._known
+        found = {term: known.get(term) for term in terms}
+        new = [term for term, statistics in found.items() if statistics is None]
+        if new:
+            learnt = self._look_up(new)
+            found.update(learnt)
+            if len(known) + len(learnt) > _REMEMBERED:
+                self._known = known = {}  # another thread may still read the old one
+            known.update(learnt)
+        return found  # type: ignore[return-value]
+
+    @property
+    def n_segments(self) -> int:
+        """How many segments: s."""
+        return len(self._segments)
+
+    def _look_up(self, terms: Sequence[str]) -> dict[str, TermStatistics]:
+        numbers = [tuple(segment.terms.find(term) for segment in self._segments) for term in terms]
+        dfs = np.array([self._df(each) for each in numbers], np.int64)
+        idfs = np.zeros(len(dfs))
+        there = dfs > 0
+        idfs[there] = self._scoring.idf(dfs[there], self._n_docs, floor=self._floor)
+        columns = zip(dfs.tolist(), idfs.tolist(), numbers, strict=True)
+        return {
+            term: TermStatistics(*statistics)
+            for term, statistics in zip(terms, columns, strict=True)
+        }
+
+    def _df(self, numbers: tuple[int, ...]) -> int:
+        found = zip(self._segments, numbers, strict=True)
+        return sum(segment.df(number) for segment, number in found if number >= 0)
+
+    @cached_property
+    def _floor(self) -> float | None:
+        if self._scoring.floor(np.ones(1), 1) is None:  # a formula without one reads no df
+            return None
+        dfs: dict[str, int] = {}
+        for segment in self._segments:
+            for term, df in zip(segment.terms, segment.dfs().tolist(), strict=True):
+                dfs[term] = dfs.get(term, 0) + df
+        living = np.array([df for df in dfs.values() if df], np.int64)
+        return self._scoring.floor(living, self._n_docs)
