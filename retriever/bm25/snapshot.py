@@ -193,12 +193,12 @@ class Snapshot:
 
     def hits(self, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> Hits:
         """Fetch the ids and texts of documents that a search found."""
-        places = [self.locate(number) for number in numbers.tolist()]
-        return Hits.of(
-            [segment.documents.ids[local] for segment, local in places],
-            scores,
-            [segment.documents.contents(local) for segment, local in places],
-        )
+        parts = np.searchsorted(self._bases, numbers, side="right") - 1
+        local = (numbers - np.array(self._bases)[parts]).tolist()
+        stores = [self.segments[part].documents for part in parts.tolist()]
+        ids = [store.ids[i] for store, i in zip(stores, local, strict=True)]
+        texts = [store.contents(i) for store, i in zip(stores, local, strict=True)]
+        return Hits.of(ids, scores, texts)
 
     def document(self, number: int) -> Document:
         """Return a whole document."""

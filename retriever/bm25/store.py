@@ -180,10 +180,12 @@ class DocumentStore:
 
     def _decompressor(self) -> zstandard.ZstdDecompressor:
         # One for each thread: a decompressor is not to be shared.
-        if not hasattr(self._local, "decompressor"):
+        try:
+            decompressor: zstandard.ZstdDecompressor = self._local.decompressor
+        except AttributeError:
             trained = None
             if len(self._dictionary):
                 trained = zstandard.ZstdCompressionDict(self._dictionary.tobytes())
-            self._local.decompressor = zstandard.ZstdDecompressor(dict_data=trained)
-        decompressor: zstandard.ZstdDecompressor = self._local.decompressor
+            decompressor = zstandard.ZstdDecompressor(dict_data=trained)
+            self._local.decompressor = decompressor
         return decompressor

@@ -57,7 +57,8 @@ class StringTable:
         return len(self._order)
 
     def __getitem__(self, number: int) -> str:
-        return decode(self._bytes(number))
+        data = self._data[self._offsets[number] : self._offsets[number + 1]]
+        return str(data, "utf-8", "surrogatepass")  # as ``decode``, without a copy before it
 
     def __iter__(self) -> Iterator[str]:
         data = self._data.tobytes()
