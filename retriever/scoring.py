@@ -130,10 +130,11 @@ class Scoring(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Lucene(Scoring):
-    """BM25 as Lucene 8 and newer score it, and so Elasticsearch and OpenSearch.
+    """BM25 as Lucene 8 and newer score it, and so OpenSearch and, times ``k1 + 1``, Elasticsearch.
 
     Robertson & Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009), with an
-    idf that is never negative and without the constant factor ``k1 + 1`` (LUCENE-8563)::
+    idf that is never negative and without the constant factor ``k1 + 1`` (LUCENE-8563), which
+    Elasticsearch 8 keeps; it changes no order::
 
         idf = ln(1 + (N - df + 0.5) / (df + 0.5))
         impact = tf / (tf + k1 * (1 - b + b * length / average_length))
@@ -145,6 +146,7 @@ class Lucene(Scoring):
         k1: see :class:`Scoring`.
         b: see :class:`Scoring`.
         lengths: ``lucene-byte`` rounds each length as Lucene does to store it in one byte.
+        scaled: multiply by ``k1 + 1``, for scores that equal Elasticsearch's.
 
     """
 
@@ -153,6 +155,7 @@ class Lucene(Scoring):
     k1: float = 1.2
     b: float = 0.75
     lengths: Literal["exact", "lucene-byte"] = "exact"
+    scaled: bool = False
 
     def __post_init__(self) -> None:
         Scoring.__post_init__(self)
@@ -160,6 +163,8 @@ class Lucene(Scoring):
             raise ScoringError(
                 f"lengths: expected 'exact' or 'lucene-byte', found {self.lengths!r}"
             )
+        if not isinstance(self.scaled, bool):
+            raise ScoringError(f"scaled: expected true or false, found {self.scaled!r}")
 
     def idf(self, df: ArrayLike, n_docs: int, *, floor: float | None = None) -> Floats:
         """Return the weights of terms, never negative."""
@@ -168,7 +173,7 @@ class Lucene(Scoring):
         return np.asarray(np.log1p((n_docs - df + 0.5) / (df + 0.5)))
 
     def _impact(self, tf: Floats, norm: Floats) -> Floats:
-        return _saturation(tf, self.k1 * norm)
+        return (self.k1 + 1 if self.scaled else 1) * _saturation(tf, self.k1 * norm)
 
     def _stored_length(self, length: ArrayLike) -> Floats:
         if self.lengths == "lucene-byte":

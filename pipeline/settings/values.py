@@ -43,6 +43,7 @@ class RetrieverSettings(_Section):
         k1: how slowly repetitions of a term saturate; None is the formula's default, as below.
         b: how much a document's length counts.
         lengths: "lucene-byte" rounds lengths as Lucene does; for the formula lucene only.
+        scaled: multiply scores by k1 + 1, as Elasticsearch does; for the formula lucene only.
         title_weight: how often a title counts, when an index is built.
         text_weight: how often a text counts, when an index is built.
         threads: for the analysis of text, when an index is built.
@@ -61,6 +62,7 @@ class RetrieverSettings(_Section):
     k1: float | None = None
     b: float | None = None
     lengths: Literal["exact", "lucene-byte"] | None = None
+    scaled: bool | None = None
     title_weight: Weight = 1
     text_weight: Weight = 1
     threads: Count = 1
@@ -68,7 +70,7 @@ class RetrieverSettings(_Section):
     @property
     def parameters(self) -> dict[str, Any]:
         """The formula's parameters that are set."""
-        given = {"k1": self.k1, "b": self.b, "lengths": self.lengths}
+        given = {"k1": self.k1, "b": self.b, "lengths": self.lengths, "scaled": self.scaled}
         return {name: value for name, value in given.items() if value is not None}
 
     @property

@@ -105,7 +105,7 @@ def test_a_wrong_formula_is_refused(name, given_parameters, message):
 
 def test_formulas_have_their_libraries_defaults():
     assert {name: describe(each()) for name, each in FORMULAS.items()} == {
-        "lucene": {"name": "lucene", "k1": 1.2, "b": 0.75, "lengths": "exact"},
+        "lucene": {"name": "lucene", "k1": 1.2, "b": 0.75, "lengths": "exact", "scaled": False},
         "okapi": {"name": "okapi", "k1": 1.5, "b": 0.75, "epsilon": 0.25},
         "l": {"name": "l", "k1": 1.5, "b": 0.75, "delta": 0.5},
         "plus": {"name": "plus", "k1": 1.5, "b": 0.75, "delta": 1.0},

@@ -86,7 +86,13 @@ def test_saved_and_opened_it_is_the_same(tmp_path: Path) -> None:
             np.testing.assert_array_equal(ours.texts, theirs.texts)
     info = BM25Index.open(tmp_path / "two").info()
     assert info["analyzer"]["name"] == "whitespace"
-    assert info["scoring"] == {"name": "lucene", "k1": 0.9, "b": 0.4, "lengths": "exact"}
+    assert info["scoring"] == {
+        "name": "lucene",
+        "k1": 0.9,
+        "b": 0.4,
+        "lengths": "exact",
+        "scaled": False,
+    }
     assert (info["documents"], info["deleted"], info["fields"]) == (299, 2, ["a"])
 
 
