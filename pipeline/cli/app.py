@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from pipeline.cli import delete, demo, evaluate, export, index, info, search
 from pipeline.cli.output import configure_logging, echo, note, prepare_output
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 _COMMANDS = (index, search, evaluate, info, delete, export, demo)
 
@@ -34,7 +34,7 @@ Settings come from arguments, TWOPASS_* variables and twopass.toml, in this orde
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     prepare_output()
     configure_logging(arguments.debug)
     try:
@@ -71,7 +71,8 @@ class _Version(Action):
         parser.exit()
 
 
-def _parser() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
+    """Return the parser of the command line with all its commands."""
     parser = _Parser(
         prog="twopass",
         description="Two-stage search: BM25 candidates, cross-encoder scores, one fused ranking.",
