@@ -32,15 +32,16 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("id", "text", "title"):
-            value = getattr(self, name)
-            if not isinstance(value, str):
-                raise CorpusError(
-                    f"field {name!r}: expected a string, found {type(value).__name__} {value!r:.80}"
-                )
+        # Written out: a loop over the fields would be a tenth of the time that indexing takes.
+        if not isinstance(self.id, str):
+            raise _no_string("id", self.id)
+        if not isinstance(self.text, str):
+            raise _no_string("text", self.text)
+        if not isinstance(self.title, str):
+            raise _no_string("title", self.title)
         if not self.id:
             raise CorpusError("field 'id': expected a name, found an empty string")
-        if not isinstance(self.metadata, Mapping):
+        if type(self.metadata) is not dict and not isinstance(self.metadata, Mapping):
             raise CorpusError(
                 f"field 'metadata': expected an object, found {type(self.metadata).__name__}"
             )
@@ -49,6 +50,12 @@ class Document:
     def contents(self) -> str:
         """Title and text as one: what BM25 indexes by default and what a reranker reads."""
         return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+def _no_string(name: str, value: object) -> CorpusError:
+    return CorpusError(
+        f"field {name!r}: expected a string, found {type(value).__name__} {value!r:.80}"
+    )
 
 
 def checked(documents: Iterable[Document]) -> Iterator[Document]:

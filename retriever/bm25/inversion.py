@@ -61,24 +61,45 @@ def pair(docs: Any, tfs: Any, lengths: Any) -> Any:
     slots = np.full(size, -1, np.int64)
     keys = np.empty(size // 2, np.int64)
     counts = np.zeros(size // 2, np.int64)
-    n = 0
-    for i in range(len(docs)):
+    done, n = _pair(docs, tfs, lengths, codes, slots, keys, counts, 0, 0)
+    while done < len(docs):
+        size *= 2
+        slots, keys, counts = _grow(size, keys, counts)
+        done, n = _pair(docs, tfs, lengths, codes, slots, keys, counts, done, n)
+    pair_tfs = (keys[:n] >> 32).astype(np.int32)
+    pair_lengths = (keys[:n] & 0xFFFFFFFF).astype(np.int32)
+    return codes, counts[:n].copy(), pair_tfs, pair_lengths
+
+
+@njit(nogil=True, cache=True)
+def _pair(
+    docs: Any,
+    tfs: Any,
+    lengths: Any,
+    codes: Any,
+    slots: Any,
+    keys: Any,
+    counts: Any,
+    done: int,
+    n: int,
+) -> Any:
+    """Give pairs numbers from posting ``done`` until the table is full; return up to where, and n.
+
+    It is apart because where arrays are replaced each use of them costs a reference count.
+    """
+    for i in range(done, len(docs)):
         key = (np.int64(tfs[i]) << 32) | np.int64(lengths[docs[i]])
         slot = _slot(key, slots, keys)
         if slots[slot] < 0:
             if n == len(keys):
-                size *= 2
-                slots, keys, counts = _grow(size, keys, counts)
-                slot = _slot(key, slots, keys)
+                return i, n
             slots[slot] = n
             keys[n] = key
             n += 1
         code = slots[slot]
         counts[code] += 1
         codes[i] = code
-    pair_tfs = (keys[:n] >> 32).astype(np.int32)
-    pair_lengths = (keys[:n] & 0xFFFFFFFF).astype(np.int32)
-    return codes, counts[:n].copy(), pair_tfs, pair_lengths
+    return len(docs), n
 
 
 @njit(nogil=True, cache=True)
@@ -101,50 +122,66 @@ def _grow(size: int, keys: Any, counts: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def frontier(starts: Any, codes: Any, pair_tfs: Any, pair_lengths: Any) -> Any:
-    """Return each term's Pareto-best pairs: starts (t + 1,) int64 and codes (f,).
-
-    The part that is being made stays sorted by tf, and therefore by length: of two pairs in it,
-    the one with the higher tf has the greater length.
-    """
+    """Return each term's Pareto-best pairs: starts (t + 1,) int64 and codes (f,)."""
     n_terms = len(starts) - 1
     fronts = np.zeros(n_terms + 1, np.int64)
     front = np.empty(max(16, 2 * n_terms), codes.dtype)
+    widest = 1
+    for term in range(n_terms):
+        widest = max(widest, starts[term + 1] - starts[term])
+    best = np.empty(min(widest, len(pair_tfs)) + 1, codes.dtype)
     for term in range(n_terms):
         begin = fronts[term]
-        end = begin
-        for i in range(starts[term], starts[term + 1]):
-            if end == len(front):
-                front = np.concatenate((front, np.empty_like(front)))
-            end = _insert(front, begin, end, codes[i], pair_tfs, pair_lengths)
-        fronts[term + 1] = end
+        size = _best(codes[starts[term] : starts[term + 1]], pair_tfs, pair_lengths, best)
+        while begin + size > len(front):
+            front = np.concatenate((front, np.empty_like(front)))
+        front[begin : begin + size] = best[:size]
+        fronts[term + 1] = begin + size
     return fronts, front[: fronts[n_terms]].copy()
 
 
 @njit(nogil=True, cache=True)
-def _insert(front: Any, begin: int, end: int, code: Any, tfs: Any, lengths: Any) -> int:
+def _best(codes: Any, tfs: Any, lengths: Any, best: Any) -> int:
+    """Put the Pareto-best of some pairs into ``best``; return how many.
+
+    What is there stays sorted by tf, and therefore by length: of two pairs, the one with the
+    higher tf has the greater length.
+    """
+    size = 0
+    tf = length = 0  # of the first there: what it beats, which is nearly all, needs no call
+    for i in range(len(codes)):
+        code = codes[i]
+        if tfs[code] <= tf and lengths[code] >= length:
+            continue
+        size = _insert(best, size, code, tfs, lengths)
+        tf, length = tfs[best[0]], lengths[best[0]]
+    return size
+
+
+@njit(nogil=True, cache=True)
+def _insert(best: Any, size: int, code: Any, tfs: Any, lengths: Any) -> int:
     tf = tfs[code]
     length = lengths[code]
-    at = begin
-    while at < end and tfs[front[at]] < tf:
+    at = 0
+    while at < size and tfs[best[at]] < tf:
         at += 1
-    if at < end and lengths[front[at]] <= length:
-        return end
+    if at < size and lengths[best[at]] <= length:
+        return size
     stop = at
-    if stop < end and tfs[front[stop]] == tf:
+    if stop < size and tfs[best[stop]] == tf:
         stop += 1
     first = at
-    while first > begin and lengths[front[first - 1]] >= length:
+    while first > 0 and lengths[best[first - 1]] >= length:
         first -= 1
-    tail = end - stop
-    shift = first + 1 - stop
-    if shift <= 0:
+    tail = size - stop
+    if first + 1 <= stop:
         for j in range(tail):
-            front[first + 1 + j] = front[stop + j]
+            best[first + 1 + j] = best[stop + j]
     else:
         for j in range(tail - 1, -1, -1):
-            front[first + 1 + j] = front[stop + j]
-    front[first] = code
-    return end + shift
+            best[first + 1 + j] = best[stop + j]
+    best[first] = code
+    return first + 1 + tail
 
 
 @njit(nogil=True, cache=True)

@@ -27,11 +27,10 @@ from retriever.documents import Document
 __all__ = ["DocumentStore", "DocumentWriter", "unpack_metadata"]
 
 _HEAD = struct.Struct("<II")  # bytes of the title, and of title and text as one
-_SAMPLE_BYTES = 1 << 20
 _SAMPLE_LEAST = 300  # documents; fewer do not pay for a dictionary
 _DICTIONARY_BYTES = 32 << 10
 _LEVEL = 3
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 20  # of frames that are compressed at a time
 
 
 class DocumentWriter:
@@ -40,12 +39,11 @@ class DocumentWriter:
     def __init__(self, sink: ArraySink) -> None:
         self._sink = sink
         self._numbers: dict[str, int] = {}
-        self._ends = array("q", [0])
-        self._samples: list[bytes] = []
-        self._sampled = 0
+        self._sizes = array("q", [0])
+        self._frames: list[bytes] = []
+        self._waiting = 0
         self._dictionary = b""
         self._compressor: zstandard.ZstdCompressor | None = None
-        self._buffer = bytearray()
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -67,44 +65,35 @@ class DocumentWriter:
     def add_frame(self, id: str, frame: bytes) -> None:
         """Write the next document as another store has it."""
         self._numbers[id] = len(self._numbers)
-        if self._compressor is not None:
-            self._write(self._compressor, frame)
-            return
-        self._samples.append(frame)
-        self._sampled += len(frame)
-        if self._sampled >= _SAMPLE_BYTES:
-            self._start()
+        self._frames.append(frame)
+        self._waiting += len(frame)
+        if self._waiting >= _BUFFER_BYTES:
+            self._write()
 
     def finish(self) -> None:
         """Write what is left, and the table of ids."""
-        if self._compressor is None:
-            self._start()
-        self._sink.append("documents.data", self._buffer)
+        self._write()
         self._sink.put("documents.dictionary", np.frombuffer(self._dictionary, np.uint8))
-        self._sink.put("documents.offsets", np.frombuffer(self._ends, np.int64))
+        self._sink.put("documents.offsets", np.cumsum(self._sizes, dtype=np.int64))
         put_strings(self._sink, "ids", self._numbers)
 
-    def _start(self) -> None:
-        trained = None
-        if len(self._samples) >= _SAMPLE_LEAST:
-            trained = _train(self._samples)
-        if trained is not None:
-            self._dictionary = trained.as_bytes()
-        self._compressor = zstandard.ZstdCompressor(_LEVEL, dict_data=trained)
-        for frame in self._samples:
-            self._write(self._compressor, frame)
-        self._samples = []
-
-    def _write(self, compressor: zstandard.ZstdCompressor, frame: bytes) -> None:
-        data = compressor.compress(frame)
-        self._ends.append(self._ends[-1] + len(data))
-        self._buffer += data
-        if len(self._buffer) >= _BUFFER_BYTES:
-            self._sink.append("documents.data", self._buffer)
-            self._buffer = bytearray()
+    def _write(self) -> None:
+        """Compress the frames that wait, in one call; the first ones train the dictionary."""
+        if self._compressor is None:
+            trained = _train(self._frames)
+            self._dictionary = trained.as_bytes() if trained else b""
+            self._compressor = zstandard.ZstdCompressor(_LEVEL, dict_data=trained)
+        packed: Any = ()
+        if self._frames:
+            packed = self._compressor.multi_compress_to_buffer(self._frames)  # type: ignore[arg-type]
+        self._sizes.extend(map(len, packed))
+        self._sink.append("documents.data", b"".join(packed))
+        self._frames, self._waiting = [], 0
 
 
 def _train(samples: Sequence[bytes]) -> zstandard.ZstdCompressionDict | None:
+    if len(samples) < _SAMPLE_LEAST:
+        return None
     # Zstandard refuses samples that are too short or too much alike to learn from.
     try:
         return zstandard.train_dictionary(_DICTIONARY_BYTES, list(samples))

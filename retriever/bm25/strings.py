@@ -32,7 +32,7 @@ def decode(data: bytes) -> str:
 
 def put_strings(sink: ArraySink, name: str, strings: Iterable[str]) -> None:
     """Write strings, numbered in their order, as the table ``name``."""
-    encoded = [encode(string) for string in strings]
+    encoded = list(map(encode, strings))
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
     hashes = np.fromiter(map(zlib.crc32, encoded), np.uint32, len(encoded))
