@@ -1,4 +1,4 @@
-"""The tables that the tokenizers run on, as tools/unicode_tables.py wrote them."""
+"""The tables that the tokenizers run on, as ``retriever.analysis.generation`` writes them."""
 
 from __future__ import annotations
 
