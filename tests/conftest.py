@@ -1,14 +1,19 @@
-"""What all tests share."""
+"""What all tests share: the collections, and real search servers.
+
+A server starts when a test first needs it and ends after the last test marked ``server``.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from servers import ELASTICSEARCH, OPENSEARCH, Package, Server, ServerUnavailable
 
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
+_started: list[Server] = []
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +31,43 @@ def data() -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url() -> Iterator[str]:
+    """The address of a real Elasticsearch 8."""
+    yield from _serve(ELASTICSEARCH, {"xpack.security.enabled": "false"})
+
+
+@pytest.fixture(scope="session")
+def opensearch_url() -> Iterator[str]:
+    """The address of a real OpenSearch 3."""
+    yield from _serve(OPENSEARCH, {})
+
+
+def _serve(package: Package, settings: dict[str, str]) -> Iterator[str]:
+    if url := os.environ.get(package.url_variable):
+        yield url.rstrip("/")
+        return
+    try:
+        server = Server(package, settings).start()
+    except ServerUnavailable as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must test against {package.name}: {error}")
+        pytest.skip(str(error))
+    _started.append(server)
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.hookimpl(trylast=True)  # after the fixtures that clean up there
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the servers when no later test is marked, so that they do not keep their memory."""
+    if _started and item.get_closest_marker("server"):
+        items = item.session.items
+        later = items[items.index(nextitem) :] if nextitem is not None else []
+        if not any(other.get_closest_marker("server") for other in later):
+            while _started:
+                _started.pop().stop()
