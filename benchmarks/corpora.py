@@ -5,25 +5,53 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Corpus", "data_folder", "real", "zipf"]
+__all__ = ["Corpus", "Queries", "data_folder", "real", "texts_of", "zipf"]
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Queries over terms 0 and up.
+
+    Attributes:
+        terms: (x,) int32, the queries' terms one after another.
+        offsets: (q + 1,) int64, query i has ``terms[offsets[i]:offsets[i + 1]]``.
+
+    """
+
+    terms: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def words(self) -> list[list[str]]:
+        """Return each query's terms as ``Corpus.texts`` writes them."""
+        words = [f"t{i}" for i in self.terms.tolist()]
+        return [words[start:end] for start, end in pairwise(self.offsets.tolist())]
+
+    @classmethod
+    def load(cls, folder: Path) -> Queries:
+        """Read what ``Corpus.save`` wrote, without the documents."""
+        with np.load(folder / "queries.npz") as arrays:
+            return cls(arrays["terms"], arrays["offsets"])
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents and queries over terms 0 to n_terms - 1.
+    """Documents over terms 0 to n_terms - 1, and queries.
 
     Attributes:
         name: what it is called in the tables.
         terms: (o,) int32, the documents' terms one after another.
         offsets: (n + 1,) int64, document i has ``terms[offsets[i]:offsets[i + 1]]``.
         n_terms: how many distinct terms there are at most.
-        queries: (x,) int32, the queries' terms.
-        query_offsets: (q + 1,) int64, as ``offsets``.
+        queries: what is searched for.
 
     """
 
@@ -31,30 +59,27 @@ class Corpus:
     terms: NDArray[np.int32]
     offsets: NDArray[np.int64]
     n_terms: int
-    queries: NDArray[np.int32]
-    query_offsets: NDArray[np.int64]
+    queries: Queries
 
     @property
     def n_docs(self) -> int:
         """How many documents."""
         return len(self.offsets) - 1
 
-    def save(self, path: Path) -> None:
-        """Write an npz file."""
-        np.savez(path, **self.__dict__)
+    def save(self, folder: Path) -> None:
+        """Write documents and queries as two files."""
+        np.savez(folder / "queries.npz", **vars(self.queries))
+        np.savez(
+            folder / "documents.npz",
+            name=self.name, terms=self.terms, offsets=self.offsets, n_terms=self.n_terms,
+        )  # fmt: skip
 
     @classmethod
-    def load(cls, path: Path) -> Corpus:
+    def load(cls, folder: Path) -> Corpus:
         """Read what ``save`` wrote."""
-        with np.load(path) as arrays:
-            return cls(
-                str(arrays["name"]),
-                arrays["terms"],
-                arrays["offsets"],
-                int(arrays["n_terms"]),
-                arrays["queries"],
-                arrays["query_offsets"],
-            )
+        with np.load(folder / "documents.npz") as arrays:
+            name, n_terms = str(arrays["name"]), int(arrays["n_terms"])
+            return cls(name, arrays["terms"], arrays["offsets"], n_terms, Queries.load(folder))
 
     def documents(self) -> Iterator[list[int]]:
         """Yield each document's terms."""
@@ -66,11 +91,6 @@ class Corpus:
         words = [f"t{i}" for i in range(self.n_terms)]
         for terms in self.documents():
             yield " ".join([words[i] for i in terms])
-
-    def query_terms(self) -> list[list[int]]:
-        """Return each query's terms."""
-        ends = self.query_offsets
-        return [self.queries[ends[i] : ends[i + 1]].tolist() for i in range(len(ends) - 1)]
 
 
 def zipf(n_docs: int, *, n_queries: int = 1000, seed: int = 0) -> Corpus:
@@ -95,7 +115,7 @@ def zipf(n_docs: int, *, n_queries: int = 1000, seed: int = 0) -> Corpus:
         words = np.unique(terms[offsets[doc] : offsets[doc + 1]])
         if len(words) >= 6:
             queries.append(rng.choice(words, 6, replace=False))
-    return Corpus(f"Zipf, {n_docs:,} documents", terms, offsets, n_terms, *_flat(queries))
+    return Corpus(f"Zipf, {n_docs:,} documents", terms, offsets, n_terms, Queries(*_flat(queries)))
 
 
 def real(name: str, *, max_queries: int = 1000) -> Corpus:
@@ -111,7 +131,8 @@ def real(name: str, *, max_queries: int = 1000) -> Corpus:
 
     terms, offsets = _flat(map(ids, texts))
     asked = [found for found in map(ids, queries) if found][:max_queries]
-    return Corpus(f"{name}, {len(texts):,} documents", terms, offsets, len(numbers), *_flat(asked))
+    searched = Queries(*_flat(asked))
+    return Corpus(f"{name}, {len(texts):,} documents", terms, offsets, len(numbers), searched)
 
 
 def texts_of(name: str) -> tuple[list[str], list[str]]:

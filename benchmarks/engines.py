@@ -7,22 +7,24 @@ engine's memory is its own.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from corpora import Corpus, texts_of
+from corpora import Corpus, Queries, texts_of
 
 __all__ = ["ENGINES"]
 
 T = TypeVar("T")
-Scores = list[list[float]]
+Found = list[tuple[Any, Any]]  # each query's documents (numbers or ids; None: unknown) and scores
+
+_BATCH = 64  # queries that a thread answers at a time
 
 
 class Clock:
@@ -48,7 +50,10 @@ class Clock:
 
 
 class TwoPass:
-    """Ours: ``retriever.BM25Index``; its size includes the documents' texts."""
+    """Ours: documents' numbers and scores, without fetching ids and texts.
+
+    Its index stores ids and texts, too.
+    """
 
     lengths: ClassVar[str] = "exact"
 
@@ -62,18 +67,18 @@ class TwoPass:
         BM25Index.build(documents, folder, analyzer=analyzer, threads=threads)
         return clock.seconds
 
-    def open(self, folder: Path, corpus: Corpus) -> None:
+    def open(self, folder: Path, queries: Queries) -> None:
         from retriever.bm25.index import BM25Index
         from retriever.scoring import formula
 
         self._index = BM25Index.open(folder, scoring=formula("lucene", lengths=self.lengths))
-        self._queries = [Counter(f"t{i}" for i in terms) for terms in corpus.query_terms()]
+        self._queries = [Counter(words) for words in queries.words()]
 
-    def run(self, k: int, threads: int) -> Scores:
+    def run(self, k: int, threads: int) -> Found:
         snapshot = self._index.snapshot
 
-        def search(terms: Counter[str]) -> list[float]:
-            return snapshot.search(terms, k)[1]
+        def search(batch: Sequence[Counter[str]]) -> Found:
+            return snapshot.search(batch, k)
 
         return _in_threads(search, self._queries, threads)
 
@@ -84,8 +89,22 @@ class TwoPassByteLengths(TwoPass):
     lengths = "lucene-byte"
 
 
+class TwoPassHits(TwoPass):
+    """Ours as users call it: queries are analysed, ids and texts of all hits are fetched."""
+
+    def open(self, folder: Path, queries: Queries) -> None:
+        super().open(folder, queries)
+        self._texts = [" ".join(words) for words in queries.words()]
+
+    def run(self, k: int, threads: int) -> Found:
+        found = self._index.search(self._texts, k, threads=threads)
+        return [(hits.ids, hits.scores) for hits in found]
+
+
 class Tantivy:
-    """tantivy: neither texts nor positions are stored, and matches are not counted."""
+    """tantivy: nothing but term frequencies is stored, and matches are not counted."""
+
+    stored: ClassVar[bool] = False
 
     def build(self, texts: Iterable[str], folder: Path, analyzer: str, threads: int) -> float:
         import tantivy
@@ -93,43 +112,55 @@ class Tantivy:
         folder.mkdir()
         tokenizer = {"whitespace": "whitespace", "english": "en_stem"}[analyzer]
         schema = tantivy.SchemaBuilder().add_text_field(
-            "text", tokenizer_name=tokenizer, index_option="freq"
+            "text", tokenizer_name=tokenizer, index_option="freq", stored=self.stored
         )
+        if self.stored:
+            schema = schema.add_text_field(
+                "id", tokenizer_name="raw", index_option="basic", stored=True
+            )
         clock = Clock()
         index = tantivy.Index(schema.build(), str(folder))
         writer = index.writer(heap_size=256_000_000 * threads, num_threads=threads)
-        for text in clock.feed(texts):
-            writer.add_document(tantivy.Document(text=text))
+        for i, text in enumerate(clock.feed(texts)):
+            fields = {"text": text, "id": str(i)} if self.stored else {"text": text}
+            writer.add_document(tantivy.Document(**fields))
         writer.commit()
         writer.wait_merging_threads()
         return clock.seconds
 
-    def open(self, folder: Path, corpus: Corpus) -> None:
+    def open(self, folder: Path, queries: Queries) -> None:
         import tantivy
 
         index = tantivy.Index.open(str(folder))
         self._searcher = index.searcher()
-        self._queries = [
-            index.parse_query(" ".join(f"t{i}" for i in terms), ["text"])
-            for terms in corpus.query_terms()
-        ]
+        self._queries = [index.parse_query(" ".join(words), ["text"]) for words in queries.words()]
 
-    def run(self, k: int, threads: int) -> Scores:
-        def search(query: Any) -> list[float]:
-            hits = self._searcher.search(query, k, count=False).hits
-            return [score / 2.2 for score, _ in hits]  # tantivy multiplies by k1 + 1
+    def run(self, k: int, threads: int) -> Found:
+        def search(batch: Sequence[Any]) -> Found:
+            found = [self._searcher.search(query, k, count=False).hits for query in batch]
+            # tantivy multiplies by k1 + 1; its segments number documents in their own way.
+            return [(None, [score / 2.2 for score, _ in hits]) for hits in found]
 
         return _in_threads(search, self._queries, threads)
 
 
+class TantivyStored(Tantivy):
+    """tantivy with what ours stores: each document's id, to find it by, and its text."""
+
+    stored = True
+
+
 class BM25S:
-    """bm25s with its numba backend; terms are given as ids, and its index has no texts."""
+    """bm25s with its numba backend; terms are given as ids, and its index has no texts.
+
+    It builds in one thread.
+    """
 
     def build(self, texts: Iterable[str], folder: Path, analyzer: str, threads: int) -> float:
         import bm25s
         import Stemmer
 
-        del threads  # it builds in one
+        del threads
         if analyzer == "english":
             clock = Clock()
             given = list(clock.feed(texts))
@@ -146,23 +177,22 @@ class BM25S:
         engine.save(str(folder), show_progress=False)
         return clock.seconds
 
-    def open(self, folder: Path, corpus: Corpus) -> None:
+    def open(self, folder: Path, queries: Queries) -> None:
         import bm25s
 
         self._engine = bm25s.BM25.load(str(folder), mmap=True, show_progress=False)
         self._engine.backend = "numba"
         vocabulary = self._engine.vocab_dict
         self._queries = [
-            [vocabulary[f"t{i}"] for i in terms if f"t{i}" in vocabulary]
-            for terms in corpus.query_terms()
+            [vocabulary[word] for word in words if word in vocabulary] for words in queries.words()
         ]
 
-    def run(self, k: int, threads: int) -> Scores:
+    def run(self, k: int, threads: int) -> Found:
         found = self._engine.retrieve(
             self._queries, k=min(k, self._engine.scores["num_docs"]), show_progress=False,
             n_threads=threads,
         )  # fmt: skip
-        return list(found.scores)
+        return list(zip(found.documents, found.scores, strict=True))
 
 
 class RankBM25:
@@ -177,25 +207,32 @@ class RankBM25:
         folder.mkdir()
         return clock.seconds
 
-    def open(self, folder: Path, corpus: Corpus) -> None:
+    def open(self, folder: Path, queries: Queries) -> None:
         import rank_bm25
 
-        del folder
-        self._engine = rank_bm25.BM25Okapi(list(corpus.documents()))
-        self._queries = corpus.query_terms()[:20]
+        documents = Corpus.load(folder.parent).documents()
+        self._engine = rank_bm25.BM25Okapi([[f"t{i}" for i in terms] for terms in documents])
+        self._queries = queries.words()[:20]
 
-    def run(self, k: int, threads: int) -> Scores:
-        def search(terms: list[int]) -> list[float]:
-            return list(np.sort(self._engine.get_scores(terms))[::-1][:k])
+    def run(self, k: int, threads: int) -> Found:
+        def search(batch: Sequence[list[str]]) -> Found:
+            found = []
+            for words in batch:
+                scores = self._engine.get_scores(words)
+                best = np.argsort(-scores)[:k]
+                found.append((best, scores[best]))
+            return found
 
         return _in_threads(search, self._queries, threads)
 
 
 ENGINES = {
     "twopass": TwoPass,
+    "twopass, hits with texts": TwoPassHits,
     "twopass, byte lengths": TwoPassByteLengths,
     "bm25s": BM25S,
     "tantivy": Tantivy,
+    "tantivy, texts stored": TantivyStored,
     "rank-bm25": RankBM25,
 }
 
@@ -212,30 +249,26 @@ def build(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def query(job: dict[str, Any]) -> dict[str, Any]:
-    corpus = Corpus.load(Path(job["corpus"]))
     engine = ENGINES[job["engine"]]()
-    # The corpus is of no use to an engine on disk: its memory is not the engine's.
-    if job["engine"] != "rank-bm25":
-        queries = corpus.queries, corpus.query_offsets
-        corpus = Corpus(corpus.name, np.empty(0, np.int32), np.zeros(1, np.int64), 0, *queries)
-    before = _memory("VmRSS")
+    queries = Queries.load(Path(job["corpus"]))
     start = time.perf_counter()
-    engine.open(Path(job["folder"]), corpus)
+    engine.open(Path(job["folder"]), queries)
     opened = time.perf_counter() - start
     rates = {}
     for k in job["ks"]:
         for threads in job["threads"]:
             rates[f"{k}/{threads}"] = _rate(engine.run, k, threads, job["seconds"])
-    scores = [list(map(float, row)) for row in engine.run(max(job["ks"]), 1)[: job["check"]]]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    memory = _memory("VmRSS")
+    found = engine.run(max(job["ks"]), 1)[: job["check"]]
     return {
-        "open_s": opened, "rates": rates, "scores": scores,
-        "peak": peak, "before": before, "after": memory,
-    }  # fmt: skip
+        "open_s": opened,
+        "rates": rates,
+        "scores": [list(map(float, scores)) for _, scores in found],
+        "numbers": [None if rows is None else list(map(int, rows)) for rows, _ in found],
+        "peak": _peak(),
+    }
 
 
-def _rate(run: Callable[[int, int], Scores], k: int, threads: int, seconds: float) -> float:
+def _rate(run: Callable[[int, int], Found], k: int, threads: int, seconds: float) -> float:
     """Return queries a second: the best pass of those that fit the time, after one to warm up."""
     n = len(run(k, threads))
     best, end = float("inf"), time.perf_counter() + seconds
@@ -246,18 +279,20 @@ def _rate(run: Callable[[int, int], Scores], k: int, threads: int, seconds: floa
     return n / best
 
 
-def _in_threads(search: Callable[[Any], Any], queries: list[Any], threads: int) -> list[Any]:
+def _in_threads(
+    search: Callable[[Sequence[Any]], Found], queries: Sequence[Any], threads: int
+) -> Found:
+    parts = [queries[i : i + _BATCH] for i in range(0, len(queries), _BATCH)]
     if threads == 1:
-        return [search(query) for query in queries]
-    parts = [queries[i::threads] for i in range(threads)]
+        return list(chain.from_iterable(map(search, parts)))
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(lambda part: [search(query) for query in part], parts))
-    return [found[i % threads][i // threads] for i in range(len(queries))]
+        return list(chain.from_iterable(pool.map(search, parts)))
 
 
-def _memory(name: str) -> int:
+def _peak() -> int:
+    # Not getrusage: a process inherits its parent's maximum there.
     lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1]) * 1024
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 
 
 if __name__ == "__main__":
