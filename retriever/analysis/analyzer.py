@@ -30,7 +30,16 @@ class Token(NamedTuple):
 
 
 class Analyzer(ABC):
-    """Text -> terms, the same for documents and queries; the index stores which one it was."""
+    """Text -> terms, the same for documents and queries; the index stores which one it was.
+
+    Attributes:
+        name: what it is called in an index.
+        version: goes up when the same text gives other terms than before, so that an index of the
+            old ones is not searched with the new.
+
+    """
+
+    version: int = 1
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -45,7 +54,7 @@ class Analyzer(ABC):
 
     def spec(self) -> dict[str, Any]:
         """Return what an index stores, as JSON, to find the same analyser again."""
-        return {"name": self.name}
+        return {"name": self.name, "version": self.version}
 
     def encoder(self, *, threads: int = 1) -> Encoder:  # noqa: ARG002 - a function has no threads
         """Return what analyses documents in bulk, with the same terms as ``terms``."""

@@ -19,12 +19,24 @@ def get_analyzer(which: str | Mapping[str, Any] | Analyzer) -> Analyzer:
     """Find an analyser by its name, or by the ``spec`` that an index stored.
 
     Raises:
-        AnalysisError: when there is none of that name.
+        AnalysisError: when there is none of that name, or only one of another version.
 
     """
     if isinstance(which, Analyzer):
         return which
-    name = which if isinstance(which, str) else which.get("name")
+    if isinstance(which, str):
+        return _by_name(which)
+    found = _by_name(which.get("name"))
+    if which.get("version") != found.version:
+        raise AnalysisError(
+            f"the index was made by version {which.get('version')} of the analyser "
+            f"{found.name!r}, here is version {found.version}, whose terms may differ; build the "
+            "index again with this version, or use the twopass that made it"
+        )
+    return found
+
+
+def _by_name(name: Any) -> Analyzer:
     if name in _registered:
         return _registered[name]
     if name in BUILTIN:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ from retriever.analysis import (
     register_analyzer,
 )
 from retriever.base import AnalysisError
+from retriever.bm25.index import BM25Index
+from retriever.documents import Document
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,22 @@ def test_a_stored_spec_finds_the_analyser_again(name: str) -> None:
     analyzer = get_analyzer(name)
     assert get_analyzer(json.loads(json.dumps(analyzer.spec()))) is analyzer
     assert get_analyzer(analyzer) is analyzer
+
+
+@pytest.mark.parametrize("version", [2, None, "1"])
+def test_a_spec_of_another_version(version: object) -> None:
+    with pytest.raises(AnalysisError, match=r"'english', here is version 1.*build the index again"):
+        get_analyzer({"name": "english", "version": version})
+
+
+def test_an_index_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyzer = register_analyzer("test-versions", str.split)
+    BM25Index.build([Document("a", "some words")], tmp_path / "index", analyzer=analyzer)
+    monkeypatch.setattr(analyzer, "version", 2)
+    with pytest.raises(AnalysisError, match=r"made by version 1.*here is version 2"):
+        BM25Index.open(tmp_path / "index")
 
 
 def test_an_unknown_name() -> None:
