@@ -22,10 +22,10 @@ _COMMANDS = (index, search, evaluate, info, delete, export, demo)
 
 _EPILOG = """\
 examples:
-  twopass demo                                       see it work on a corpus that ships
-  twopass index corpus.jsonl --out my-index          documents in
-  twopass search --index my-index "what is asthma"   ranking out
-  twopass evaluate --data scifact --split test       how much better it is
+  twopass demo                                                 see it work on a corpus that ships
+  twopass index corpus.jsonl --out my-index                    documents in
+  twopass search --index my-index "can stress harm a heart?"   ranking out
+  twopass evaluate --data scifact --split test                 how much better it is
 
 Settings come from arguments, TWOPASS_* variables and twopass.toml, in this order.
 'twopass COMMAND --help' says more.

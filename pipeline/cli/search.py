@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _EXAMPLES = """\
-  twopass search --index my-index "what causes asthma?"
-  twopass search --index my-index --json "asthma" | jq '.hits[].id'
-  twopass search --index my-index --filter '{"range": {"year": {"gte": 2020}}}' "asthma"
+  twopass search --index my-index "can stress cause a heart attack?"
+  twopass search --index my-index --json "shingles" | jq '.hits[].id'
+  twopass search --index my-index --filter '{"range": {"year": {"gte": 2020}}}' "stroke"
   twopass search --index my-index --queries queries.jsonl --k 100 --out run.trec
   twopass search --index my-index --no-rerank -          queries from standard input, a line each
 """
