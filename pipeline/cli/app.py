@@ -13,19 +13,19 @@ from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pipeline.cli import delete, demo, evaluate, export, index, info, search
+from pipeline.cli import delete, demo, evaluate, explain, export, index, info, search
 from pipeline.cli.output import configure_logging, echo, note, prepare_output
 
 __all__ = ["build_parser", "main"]
 
-_COMMANDS = (index, search, evaluate, info, delete, export, demo)
+_COMMANDS = (index, search, explain, evaluate, info, delete, export, demo)
 
 _EPILOG = """\
 examples:
-  twopass demo                                                 see it work on a corpus that ships
-  twopass index corpus.jsonl --out my-index                    documents in
-  twopass search --index my-index "can stress harm a heart?"   ranking out
-  twopass evaluate --data scifact --split test                 how much better it is
+  twopass demo                                               see it work on a corpus that ships
+  twopass index corpus.jsonl --out my-index                  documents in
+  twopass search --index my-index "can you catch shingles?"  ranking out
+  twopass evaluate --data scifact --split test               how much better it is
 
 Settings come from arguments, TWOPASS_* variables and twopass.toml, in this order.
 'twopass COMMAND --help' says more.

@@ -40,7 +40,8 @@ class TestHelp:
         assert done.stdout.splitlines()[-1] == "heavy:"
 
     @pytest.mark.parametrize(
-        "command", ["index", "search", "evaluate", "info", "delete", "export", "import", "demo"]
+        "command",
+        ["index", "search", "explain", "evaluate", "info", "delete", "export", "import", "demo"],
     )
     def test_every_command_teaches_by_example(self, run: Run, command: str) -> None:
         done = run(command, "--help")
