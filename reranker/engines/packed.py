@@ -9,13 +9,12 @@ of two layers that is nearly half of the work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reranker.engines.layer import Group, PackedLayer
 from reranker.engines.torch import CPU_BUDGET, GPU_BUDGET, Precision, memory_errors, torch_dtype
 from reranker.tokens import TokenRows
 
@@ -32,15 +31,6 @@ _ENCODERS = {
     "RobertaForSequenceClassification": "roberta",
     "XLMRobertaForSequenceClassification": "roberta",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Neighbouring rows of one length."""
-
-    tokens: slice
-    rows: int
-    length: int
 
 
 class PackedEngine:
@@ -68,8 +58,9 @@ class PackedEngine:
         classifier: Any = model.to(device=device, dtype=torch_dtype(precision))
         self._model = classifier
         self._encoder = getattr(classifier, _ENCODERS[type(model).__name__])
-        self._layers = [_Layer(layer) for layer in self._encoder.encoder.layer]
-        self._heads = int(classifier.config.num_attention_heads)
+        heads = int(classifier.config.num_attention_heads)
+        self._layers = [PackedLayer(layer, heads) for layer in self._encoder.encoder.layer]
+        self._frames = _frames(self._encoder.embeddings)
         self._typed = typed
         self._device = device
         self.labels = int(classifier.config.num_labels)
@@ -100,9 +91,8 @@ class PackedEngine:
         with torch.inference_mode(), memory_errors():
             hidden = self._embedded(batch)
             for layer in self._layers[:-1]:
-                hidden = layer.after(hidden, self._attended(layer, hidden, groups, slice(None)))
-            last = self._layers[-1]
-            first = last.after(hidden[starts], self._attended(last, hidden, groups, slice(1)))
+                hidden = layer.all_tokens(hidden, groups)
+            first = self._layers[-1].first_tokens(hidden, starts, groups)
             output: NDArray[np.float32] = self._headed(first).float().cpu().numpy()
         return output
 
@@ -113,33 +103,15 @@ class PackedEngine:
         tables = self._encoder.embeddings
         pads = tables.position_embeddings.padding_idx
         places = _places(batch) if pads is None else _places_of_roberta(batch, pads)
-        types = batch.types if self._typed else np.zeros_like(batch.types)
-        ids, numbers, segments = (
-            torch.from_numpy(values.astype(np.int64)).to(self._device)
-            for values in (batch.ids, places, types)
+        types = batch.types.astype(np.int64) if self._typed else 0
+        ids, frame = (
+            torch.from_numpy(numbers).to(self._device)
+            for numbers in (batch.ids, types * tables.position_embeddings.num_embeddings + places)
         )
         summed = tables.word_embeddings(ids)
-        summed += tables.token_type_embeddings(segments)
-        summed += tables.position_embeddings(numbers)
+        summed += self._frames[frame]
         normalised: Tensor = tables.LayerNorm(summed)
         return normalised
-
-    def _attended(
-        self, layer: _Layer, hidden: Tensor, groups: Sequence[_Group], read: slice
-    ) -> Tensor:
-        """Return what the tokens of each row that are ``read`` draw from all tokens of the row."""
-        import torch
-        from torch.nn.functional import scaled_dot_product_attention
-
-        product = layer.product(hidden)
-        size = hidden.shape[1]
-        drawn = []
-        for group in groups:
-            shape = (group.rows, group.length, 3, self._heads, size // self._heads)
-            query, key, value = product[group.tokens].view(shape).permute(2, 0, 3, 1, 4)
-            context = scaled_dot_product_attention(query[:, :, read], key, value)
-            drawn.append(context.transpose(1, 2).reshape(-1, size))
-        return torch.cat(drawn)
 
     def _headed(self, first: Tensor) -> Tensor:
         """Return (n, labels): what the model's head makes of the first tokens, (n, hidden)."""
@@ -149,39 +121,25 @@ class PackedEngine:
         return logits
 
 
-class _Layer:
-    """One layer of the encoder, with its three projections as one."""
+def _frames(embeddings: Any) -> Tensor:
+    """Return (types x places, hidden): the sum of each segment's and each place's embedding."""
+    import torch
 
-    def __init__(self, layer: Any) -> None:
-        import torch
-
-        parts = (layer.attention.self.query, layer.attention.self.key, layer.attention.self.value)
-        with torch.no_grad():
-            self._weight = torch.cat([part.weight for part in parts])
-            self._bias = torch.cat([part.bias for part in parts])
-        self._rest = layer
-
-    def product(self, hidden: Tensor) -> Tensor:
-        """Return (t, 3 hidden): queries, keys and values."""
-        from torch.nn.functional import linear
-
-        return linear(hidden, self._weight, self._bias)
-
-    def after(self, hidden: Tensor, context: Tensor) -> Tensor:
-        """Return the layer's output for tokens, given what they drew by attention."""
-        attended = self._rest.attention.output(context, hidden)
-        output: Tensor = self._rest.output(self._rest.intermediate(attended), attended)
-        return output
+    types, places = embeddings.token_type_embeddings.weight, embeddings.position_embeddings.weight
+    with torch.no_grad():
+        summed: Tensor = (types[:, None] + places).flatten(0, 1)
+    return summed
 
 
-def _groups(batch: TokenRows) -> list[_Group]:
+def _groups(batch: TokenRows) -> list[Group]:
     """Find the runs of rows of one length."""
     lengths = batch.lengths
     borders = np.flatnonzero(np.diff(lengths)) + 1
     groups = []
     for rows in np.split(np.arange(len(batch)), borders):
-        tokens = slice(int(batch.offsets[rows[0]]), int(batch.offsets[rows[-1] + 1]))
-        groups.append(_Group(tokens, len(rows), int(lengths[rows[0]])))
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        tokens = slice(int(batch.offsets[first]), int(batch.offsets[last]))
+        groups.append(Group(tokens, slice(first, last), len(rows), int(lengths[first])))
     return groups
 
 

@@ -1,0 +1,105 @@
+"""One layer of a model of BERT's kind, over rows that lie one behind the other without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Group", "PackedLayer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Neighbouring rows of one length.
+
+    Attributes:
+        tokens: where they lie among the batch's tokens.
+        members: where they lie among the batch's rows.
+        rows: how many they are.
+        length: tokens of each.
+
+    """
+
+    tokens: slice
+    members: slice
+    rows: int
+    length: int
+
+
+class PackedLayer:
+    """A layer of transformers' BERT, ELECTRA or RoBERTa.
+
+    Args:
+        layer: the layer, in evaluation mode; its weights are shared but for the projections.
+        heads: its attention heads.
+
+    """
+
+    def __init__(self, layer: Any, heads: int) -> None:
+        import torch
+
+        self._layer = layer
+        self._heads = heads
+        own = layer.attention.self
+        self._query, self._key, self._value = own.query, own.key, own.value
+        parts = (own.query, own.key, own.value)
+        with torch.no_grad():
+            self._weight = torch.cat([part.weight for part in parts])
+            self._bias = torch.cat([part.bias for part in parts])
+
+    def all_tokens(self, hidden: Tensor, groups: Sequence[Group]) -> Tensor:
+        """Return the layer's output for all tokens, (t, hidden); the input is overwritten."""
+        import torch
+        from torch.nn.functional import linear, scaled_dot_product_attention
+
+        size = hidden.shape[1]
+        product = linear(hidden, self._weight, self._bias)
+        drawn = []
+        for group in groups:
+            shape = (group.rows, group.length, 3, self._heads, size // self._heads)
+            query, key, value = product[group.tokens].view(shape).permute(2, 0, 3, 1, 4)
+            context = scaled_dot_product_attention(query, key, value)
+            drawn.append(context.transpose(1, 2).reshape(-1, size))
+        return self._after(hidden, torch.cat(drawn))
+
+    def first_tokens(self, hidden: Tensor, starts: Tensor, groups: Sequence[Group]) -> Tensor:
+        """Return the layer's output for the first token of each row, (n, hidden).
+
+        With one query a row and head, keys and values of all tokens need not be computed: a head's
+        score of a token x is q (K x) = (q K) x, and what it draws is the sum of p V x = V (sum of
+        p x), p summing to one. A key's bias adds the same to all of a row's scores, so to none.
+        """
+        import torch
+        from torch.nn.functional import scaled_dot_product_attention
+
+        first, size = hidden[starts], hidden.shape[1]
+        width = size // self._heads
+        query = self._query(first).view(-1, self._heads, width).transpose(0, 1)
+        key = self._key.weight.view(self._heads, width, size)
+        sought = torch.bmm(query, key).transpose(0, 1)  # (n, heads, hidden)
+        drawn = []
+        for group in groups:
+            tokens = hidden[group.tokens].view(group.rows, 1, group.length, size)
+            asked = sought[group.members][:, None]
+            drawn.append(scaled_dot_product_attention(asked, tokens, tokens, scale=width**-0.5))
+        mixed = torch.cat(drawn)[:, 0].transpose(0, 1)  # (heads, n, hidden)
+        value = self._value.weight.view(self._heads, width, size).transpose(1, 2)
+        context = torch.bmm(mixed, value).transpose(0, 1).reshape(-1, size)
+        return self._after(first, context + self._value.bias)
+
+    def _after(self, hidden: Tensor, context: Tensor) -> Tensor:
+        """Return the layer's output for tokens, given what they drew by attention."""
+        attention, output = self._layer.attention.output, self._layer.output
+        attended = _added(attention, hidden, context)
+        return _added(output, attended, self._layer.intermediate(attended))
+
+
+def _added(output: Any, residual: Tensor, inner: Tensor) -> Tensor:
+    """Return the norm of the residual and the dense product; the residual is overwritten."""
+    residual.addmm_(inner, output.dense.weight.t()).add_(output.dense.bias)
+    normalised: Tensor = output.LayerNorm(residual)
+    return normalised
