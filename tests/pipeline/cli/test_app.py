@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -149,8 +150,13 @@ class TestProcess:
             assert process.wait(_PATIENCE) == 141
             assert process.stderr.read() == b""
 
-    def test_a_terminal_gets_a_table(self, index: Path, model: Path) -> None:
-        shown = _in_terminal("search", "--index", index, "--model", model, "the cat and the owl")
+
+class TestTerminal:
+    def test_a_terminal_gets_a_table(
+        self, index: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arguments = ("--index", index, "--model", model, "the cat and the owl")
+        shown = _in_terminal(monkeypatch, "search", *arguments)
         assert "\x1b[36m" in shown
         plain = _without_codes(shown)
         assert "rerank" in plain.splitlines()[0]
@@ -162,20 +168,29 @@ class TestProcess:
         self, index: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("NO_COLOR", "1")
-        shown = _in_terminal("search", "--index", index, "--no-rerank", "cat")
+        shown = _in_terminal(monkeypatch, "search", "--index", index, "--no-rerank", "cat")
         assert "mat" in shown
         assert "\x1b[36m" not in shown
 
 
-def _in_terminal(*arguments: object) -> str:
-    environment = {**os.environ, "COLUMNS": str(_COLUMNS), "TERM": "xterm-256color"}
+def _in_terminal(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> str:
+    """Run a command line in this process, with a terminal for its output."""
+    monkeypatch.setenv("COLUMNS", str(_COLUMNS))
+    monkeypatch.setenv("TERM", "xterm-256color")
     ours, theirs = pty.openpty()
-    command = [TWOPASS, *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
-    os.close(theirs)
-    shown = _read_all(ours)
-    assert process.wait(_PATIENCE) == 0
-    return shown
+    with (
+        ThreadPoolExecutor(1) as reader,
+        os.fdopen(theirs, "w", encoding="utf-8") as terminal,
+        monkeypatch.context() as patched,
+    ):
+        shown = reader.submit(_read_all, ours)
+        patched.setattr(sys, "stdout", terminal)
+        patched.setattr(sys, "stderr", terminal)
+        try:
+            assert main([str(argument) for argument in arguments]) == 0
+        finally:
+            terminal.close()  # which ends what the reader reads
+        return shown.result(_PATIENCE)
 
 
 def _read_all(descriptor: int) -> str:
@@ -192,5 +207,4 @@ def _read_all(descriptor: int) -> str:
 
 
 def _without_codes(text: str) -> str:
-
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
