@@ -1,52 +1,29 @@
-"""A server of either kind behind one small seam: JSON requests and bulk loading.
+"""A server of either kind behind one small seam: JSON requests.
 
 The two official clients have grown apart in their named methods; a request of theirs is still the
-same, with their pools, retries and authentication.
+same, with their pools and authentication.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
-from retriever.base import BackendError
+from retriever.base import BackendError, UnreachableError
 from retriever.elastic.errors import translated
+from retriever.elastic.retrying import retrying
 
-__all__ = ["Connection", "Engine", "connect"]
+__all__ = ["Connection", "Engine", "connect", "part"]
 
 Engine: TypeAlias = Literal["elasticsearch", "opensearch"]
 
-_CHUNK = 500
-_CHUNK_BYTES = 10 * 1024 * 1024
-_RETRIES = 5
 
+class Client(Protocol):
+    """What the rest of this package needs of an official client."""
 
-class Connection(Protocol):
-    """What the rest of this package needs of a server."""
-
-    engine: Engine
-
-    def request(self, method: str, path: str, body: Any = None, **params: str) -> Any:
-        """Send JSON and return the answer's.
-
-        Args:
-            method: of HTTP.
-            path: of the server; parts in it are quoted by :func:`part`.
-            body: a JSON value, or a list of them to be sent one a line.
-            params: of the query string.
-
-        Raises:
-            BackendError: what went wrong, by its subclass.
-
-        """
-        ...
-
-    def bulk(self, actions: Iterable[Mapping[str, Any]]) -> Iterator[tuple[bool, dict[str, Any]]]:
-        """Send documents as they come, and yield what became of each, in order.
-
-        A document that the server is too busy for (429) is sent again, ever more patiently.
-        """
+    def send(self, method: str, path: str, body: Any, params: Mapping[str, str]) -> Any:
+        """Send a request once; the client's own errors come out of it."""
         ...
 
     def close(self) -> None:
@@ -54,8 +31,53 @@ class Connection(Protocol):
         ...
 
 
+class Connection:
+    """A server, made by :func:`connect`.
+
+    Attributes:
+        engine: which of the two it is.
+
+    """
+
+    def __init__(self, engine: Engine, client: Client, retries: int) -> None:
+        self.engine = engine
+        self._client = client
+        self._patiently = retrying(retries, unless=_timed_out)
+
+    def request(self, method: str, path: str, body: Any = None, **params: str) -> Any:
+        """Send JSON and return the answer's; again, a few times, where the server is too busy.
+
+        A request that took longer than the time allowed is not repeated: it may still be running.
+
+        Args:
+            method: of HTTP.
+            path: of the server; parts in it are quoted by :func:`part`.
+            body: a JSON value, a list of them to be sent one a line, or such lines as bytes.
+            params: of the query string.
+
+        Raises:
+            BackendError: what went wrong, by its subclass.
+
+        """
+        return self._patiently(self.send, method, path, body, **params)
+
+    def send(self, method: str, path: str, body: Any = None, **params: str) -> Any:
+        """Do the same once."""
+        with translated(path):
+            return self._client.send(method, path, body, params)
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self._client.close()
+
+
 def connect(
-    url: str, *, engine: Engine = "elasticsearch", timeout: float = 30, **options: Any
+    url: str,
+    *,
+    engine: Engine = "elasticsearch",
+    timeout: float = 30,
+    retries: int = 3,
+    **options: Any,
 ) -> Connection:
     """Connect to a server; nothing is sent before the first request.
 
@@ -63,6 +85,8 @@ def connect(
         url: ``http://host:port`` or ``https://...``.
         engine: which of the two it is.
         timeout: in seconds, of one request.
+        retries: how often a request is sent again that the server could not be reached for, or
+            was too busy for (429, 502, 503, 504).
         options: of the official client: ``basic_auth`` (``http_auth`` for OpenSearch),
             ``api_key``, ``ca_certs`` and so on.
 
@@ -74,7 +98,7 @@ def connect(
         raise BackendError(f"engine: expected one of {', '.join(_CLIENTS)}, found {engine!r}")
     made, package = _CLIENTS[engine]
     try:
-        return made(url, timeout, options)
+        return Connection(engine, made(url, timeout, options), retries)
     except ImportError as error:
         raise BackendError(f"{engine}: install its client: pip install '{package}'") from error
     except (TypeError, ValueError) as error:
@@ -86,74 +110,46 @@ def part(name: str) -> str:
     return quote(name, safe="")
 
 
-class _Elasticsearch:
-    engine: Engine = "elasticsearch"
+def _timed_out(error: UnreachableError) -> bool:
+    return type(error.__cause__).__name__ == "ConnectionTimeout"  # in both clients
 
+
+class _Elasticsearch:
     def __init__(self, url: str, timeout: float, options: Mapping[str, Any]) -> None:
         from elasticsearch import Elasticsearch
 
-        self._client = Elasticsearch(url, request_timeout=timeout, **options)
+        # Its own retries know no waiting.
+        self._client = Elasticsearch(url, request_timeout=timeout, max_retries=0, **options)
 
-    def request(self, method: str, path: str, body: Any = None, **params: str) -> Any:
-        lines = isinstance(body, list)
+    def send(self, method: str, path: str, body: Any, params: Mapping[str, str]) -> Any:
+        lines = isinstance(body, list | bytes)
         kind = "application/x-ndjson" if lines else "application/json"
         headers = {"accept": "application/json"} | ({} if body is None else {"content-type": kind})
-        with translated(path):
-            return self._client.perform_request(
-                method, path, params=params, headers=headers, body=body
-            ).body
-
-    def bulk(self, actions: Iterable[Mapping[str, Any]]) -> Iterator[tuple[bool, dict[str, Any]]]:
-        from elasticsearch.helpers import streaming_bulk
-
-        with translated("_bulk"):
-            yield from streaming_bulk(
-                self._client,
-                actions,  # type: ignore[arg-type]  # its own type leaves out Mapping
-                chunk_size=_CHUNK,
-                max_chunk_bytes=_CHUNK_BYTES,
-                max_retries=_RETRIES,
-                initial_backoff=0.5,
-                raise_on_error=False,
-            )
+        return self._client.perform_request(
+            method, path, params=params, headers=headers, body=body
+        ).body
 
     def close(self) -> None:
         self._client.close()
 
 
 class _OpenSearch:
-    engine: Engine = "opensearch"
-
     def __init__(self, url: str, timeout: float, options: Mapping[str, Any]) -> None:
         from opensearchpy import OpenSearch
 
-        self._client = OpenSearch(url, timeout=timeout, **options)
+        self._client = OpenSearch(url, timeout=timeout, max_retries=0, **options)
 
-    def request(self, method: str, path: str, body: Any = None, **params: str) -> Any:
-        with translated(path):
-            if isinstance(body, list):
-                body = "".join(self._client.transport.serializer.dumps(v) + "\n" for v in body)
-            return self._client.transport.perform_request(method, path, params=params, body=body)
-
-    def bulk(self, actions: Iterable[Mapping[str, Any]]) -> Iterator[tuple[bool, dict[str, Any]]]:
-        from opensearchpy.helpers import streaming_bulk
-
-        with translated("_bulk"):
-            yield from streaming_bulk(
-                self._client,
-                actions,
-                chunk_size=_CHUNK,
-                max_chunk_bytes=_CHUNK_BYTES,
-                max_retries=_RETRIES,
-                initial_backoff=1,
-                raise_on_error=False,
-            )
+    def send(self, method: str, path: str, body: Any, params: Mapping[str, str]) -> Any:
+        transport = self._client.transport
+        if isinstance(body, list):
+            body = "".join(transport.serializer.dumps(value) + "\n" for value in body)
+        return transport.perform_request(method, path, params=dict(params), body=body)
 
     def close(self) -> None:
         self._client.close()
 
 
-_CLIENTS: dict[str, tuple[Callable[[str, float, Mapping[str, Any]], Connection], str]] = {
+_CLIENTS: dict[str, tuple[Callable[[str, float, Mapping[str, Any]], Client], str]] = {
     "elasticsearch": (_Elasticsearch, "elasticsearch>=8.15,<10"),
     "opensearch": (_OpenSearch, "opensearch-py"),
 }

@@ -14,10 +14,11 @@ from retriever.base import (
     UnreachableError,
 )
 
-__all__ = ["translated"]
+__all__ = ["UNAVAILABLE", "translated"]
 
 _BY_STATUS = {401: UnauthorizedError, 403: UnauthorizedError, 404: RemoteIndexMissingError}
-_UNAVAILABLE = (429, 502, 503, 504)
+UNAVAILABLE = (429, 502, 503, 504)
+"""What a server answers that may take the same request a little later."""
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def _translation(request: str, error: Exception) -> BackendError:
         return UnreachableError(
             f"{request}: the server did not answer ({error}); check its address, and that it runs"
         )
-    kind = UnreachableError if status in _UNAVAILABLE else _BY_STATUS.get(status, RefusedError)
+    kind = UnreachableError if status in UNAVAILABLE else _BY_STATUS.get(status, RefusedError)
     return kind(f"{request}: the server answered {status}: {_reason(error)}")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from retriever.base import IndexExistsError, RefusedError
+from retriever.base import BackendError, IndexExistsError, RefusedError
 from retriever.documents import Document
+from retriever.elastic.bulk import create_documents
 from retriever.elastic.connection import Connection, part
-from retriever.elastic.mapping import index_body, source_of
+from retriever.elastic.mapping import index_body
 from retriever.scoring import Lucene
 
 __all__ = ["LoadReport", "load_documents"]
@@ -70,7 +72,8 @@ def load_documents(
         report = _load(connection, name, documents, progress)
         connection.request("POST", f"{path}/_refresh")
     except BaseException:
-        connection.request("DELETE", path)
+        with suppress(BackendError):  # what went wrong first is to be told
+            connection.request("DELETE", path)
         raise
     return report
 
@@ -94,30 +97,14 @@ def _load(
 ) -> LoadReport:
     loaded = failed = 0
     reasons: list[tuple[str, str]] = []
-    for done, (succeeded, result) in enumerate(connection.bulk(_actions(name, documents)), 1):
-        loaded += succeeded
-        failed += not succeeded
-        if not succeeded and len(reasons) < _SHOWN:
-            reasons.append(_reason(result))
+    for done, outcome in enumerate(create_documents(connection, name, documents), 1):
+        if not outcome.reason:
+            loaded += 1
+        else:
+            failed += 1
+            reasons += [(outcome.id, outcome.reason)] if failed <= _SHOWN else []
         if progress is not None and done % _OFTEN == 0:
             progress(done)
     if progress is not None:
         progress(loaded + failed)
     return LoadReport(loaded, failed, tuple(reasons))
-
-
-def _actions(name: str, documents: Iterable[Document]) -> Iterator[dict[str, Any]]:
-    for document in documents:
-        yield {
-            "_op_type": "create",  # an id that comes twice is refused, not overwritten
-            "_index": name,
-            "_id": document.id,
-            "_source": source_of(document),
-        }
-
-
-def _reason(result: Mapping[str, Any]) -> tuple[str, str]:
-    (outcome,) = result.values()
-    error = outcome.get("error")
-    reason = error.get("reason", error) if isinstance(error, dict) else error
-    return str(outcome.get("_id")), str(reason)

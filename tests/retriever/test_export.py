@@ -100,7 +100,7 @@ def test_an_analyser_that_the_server_lacks() -> None:
 
 def test_unreachable() -> None:
     with pytest.raises(UnreachableError, match="did not answer"):
-        ElasticsearchRetriever("http://127.0.0.1:9", "cats", max_retries=0).search(["x"], 1)
+        ElasticsearchRetriever("http://127.0.0.1:9", "cats", retries=0).search(["x"], 1)
 
 
 @pytest.mark.parametrize("engine", ["elasticsearch", "opensearch"])

@@ -1,0 +1,126 @@
+"""Documents -> a server, in chunks; each document sent until the server takes or refuses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from retriever.documents import Document
+from retriever.elastic.connection import Connection, part
+from retriever.elastic.errors import UNAVAILABLE
+from retriever.elastic.mapping import source_of
+from retriever.elastic.retrying import retrying
+
+__all__ = ["Outcome", "create_documents"]
+
+_CHUNK = 500
+_CHUNK_BYTES = 10 * 1024 * 1024
+_CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one document: taken where there is no reason why not."""
+
+    id: str
+    reason: str = ""
+
+
+def create_documents(
+    connection: Connection,
+    name: str,
+    documents: Iterable[Document],
+    *,
+    retries: int = 8,
+    first_wait: float = 0.5,
+) -> Iterator[Outcome]:
+    """Send documents as they come, and yield what became of each, in order.
+
+    What the server is too busy for is sent again, ever more patiently: single documents, or a
+    chunk whose answer did not come. One that turns out to be there then was taken the first time.
+
+    Args:
+        connection: the server.
+        name: of the index.
+        documents: each id once; one that the index has is refused, not overwritten.
+        retries: how often after the first time.
+        first_wait: before the first of them, in seconds; the waits double.
+
+    Raises:
+        UnreachableError: when the server gave no answer to the last try.
+        BackendError: when it refuses a request as a whole.
+
+    """
+    path = f"/{part(name)}/_bulk"
+    patiently = retrying(retries, first=first_wait, unfinished=bool)
+    for entries in _chunks(documents):
+        chunk = _Chunk(entries)
+        patiently(chunk.send, connection, path)
+        yield from chunk.outcomes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    id: str
+    lines: bytes
+
+
+class _Chunk:
+    """Documents that are sent together."""
+
+    def __init__(self, entries: Sequence[_Entry]) -> None:
+        self._entries = entries
+        self._reasons = [""] * len(entries)
+        self._waiting = list(range(len(entries)))
+        self._sent = False
+
+    def send(self, connection: Connection, path: str) -> int:
+        """Send what has not been taken or refused; return how much of it is still waiting."""
+        body = b"".join(self._entries[place].lines for place in self._waiting)
+        resent, self._sent = self._sent, True
+        items = connection.send("POST", path, body)["items"]
+        busy = []
+        for place, item in zip(self._waiting, items, strict=True):
+            status, reason = _result(item)
+            taken_before = resent and status == _CONFLICT
+            self._reasons[place] = "" if taken_before else reason
+            if status in UNAVAILABLE:
+                busy.append(place)
+        self._waiting = busy
+        return len(busy)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield what became of each document, so far as is known."""
+        for entry, reason in zip(self._entries, self._reasons, strict=True):
+            yield Outcome(entry.id, reason)
+
+
+def _result(item: dict[str, Any]) -> tuple[int, str]:
+    """Return a document's status and, if it was not taken, why."""
+    (result,) = item.values()
+    error = result.get("error")
+    reason = error.get("reason", error) if isinstance(error, dict) else error
+    return int(result["status"]), "" if error is None else str(reason)
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[_Entry]]:
+    chunk: list[_Entry] = []
+    size = 0
+    for document in documents:
+        entry = _Entry(document.id, _lines(document))
+        if chunk and (len(chunk) == _CHUNK or size + len(entry.lines) > _CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(entry)
+        size += len(entry.lines)
+    if chunk:
+        yield chunk
+
+
+def _lines(document: Document) -> bytes:
+    both = ({"create": {"_id": document.id}}, source_of(document))
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in both).encode(
+        errors="surrogatepass"
+    )

@@ -1,0 +1,231 @@
+"""Transient failures of a server: nothing is lost and nothing comes twice.
+
+The server here is a small one of our own on a real socket, since a real one cannot be made to fail
+at a chosen moment; the clients are the official ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from retriever.base import RefusedError, UnreachableError
+from retriever.documents import Document
+from retriever.elastic import Connection, ElasticsearchRetriever, connect, load_documents
+from retriever.elastic.bulk import create_documents
+
+DOCUMENTS = [Document(f"d{number}", f"text {number} 😀") for number in range(1_203)]
+
+Fault = int | str
+"""A status to answer with; "lose": do as asked and hang up instead of answering; "hang": wait."""
+
+
+class Faulty(ThreadingHTTPServer):
+    """Keeps documents; fails as it is told.
+
+    Attributes:
+        faults: what becomes of the next requests, in order; 200 lets one through.
+        busy: how often each document is still refused with 429.
+        requests: method and path of all that came.
+        released: ends the waiting.
+
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.faults: list[Fault] = []
+        self.busy: dict[str, int] = {}
+        self.documents: dict[str, Any] = {}
+        self.requests: list[str] = []
+        self.released = Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def create(self, id: str, source: Any) -> dict[str, Any]:
+        if self.busy.get(id, 0):
+            self.busy[id] -= 1
+            status, error = 429, {"type": "es_rejected_execution_exception", "reason": "full"}
+        elif id in self.documents:
+            status, error = 409, {"type": "version_conflict_engine_exception", "reason": "exists"}
+        else:
+            self.documents[id] = source
+            return {"create": {"_id": id, "status": 201}}
+        return {"create": {"_id": id, "status": status, "error": error}}
+
+    def answer(self, path: str, body: bytes) -> dict[str, Any]:
+        if path.endswith("/_bulk"):
+            lines = [json.loads(line) for line in body.splitlines()]
+            pairs = zip(lines[::2], lines[1::2], strict=True)
+            return {"items": [self.create(action["create"]["_id"], it) for action, it in pairs]}
+        if path.endswith("/_msearch"):
+            return {"responses": [{"hits": {"hits": []}}] * (len(body.splitlines()) // 2)}
+        return {"acknowledged": True}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Faulty
+
+    def _do(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append(f"{self.command} {self.path}")
+        fault = self.server.faults.pop(0) if self.server.faults else 200
+        if isinstance(fault, int) and fault != 200:
+            self._send(fault, {"error": {"type": "e", "reason": "not now"}, "status": fault})
+            return
+        answer = self.server.answer(self.path, body)
+        if fault == "hang":
+            self.server.released.wait(30)
+        if fault in ("lose", "hang"):
+            self.close_connection = True
+        else:
+            self._send(200, answer)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _do  # noqa: N815
+
+    def _send(self, status: int, answer: Any) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Elastic-Product", "Elasticsearch")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Faulty]:
+    with Faulty() as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(params=["elasticsearch", "opensearch"])
+def connection(server: Faulty, request: pytest.FixtureRequest) -> Iterator[Connection]:
+    made = connect(server.url, engine=request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note how long each wait would be, and wait no longer than a moment."""
+    noted: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", noted.append)
+    return noted
+
+
+def created(connection: Connection, documents: list[Document] = DOCUMENTS) -> list[tuple[str, str]]:
+    outcomes = create_documents(connection, "i", documents)
+    return [(outcome.id, outcome.reason) for outcome in outcomes]
+
+
+ALL_TAKEN = [(document.id, "") for document in DOCUMENTS]
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [],
+        [429],
+        [503, 429, 502],
+        [200, 504, 504, 200, 503],
+        ["lose"],
+        [200, "lose", 503, "lose"],
+        [429] * 8,
+    ],
+    ids=str,
+)
+def test_everything_arrives_once(
+    server: Faulty, connection: Connection, faults: list[Fault]
+) -> None:
+    server.faults = list(faults)
+    assert created(connection) == ALL_TAKEN
+    assert [*server.documents] == [document.id for document in DOCUMENTS]
+    assert all(server.documents[d.id]["text"] == d.text for d in DOCUMENTS)
+    assert len(server.requests) == 3 + sum(fault != 200 for fault in faults)
+
+
+def test_single_documents_are_sent_again(server: Faulty, connection: Connection) -> None:
+    server.busy = {"d3": 2, "d700": 1, "d701": 3}
+    server.faults = [200, "lose"]
+    assert created(connection) == ALL_TAKEN
+    assert server.documents.keys() == {document.id for document in DOCUMENTS}
+
+
+def test_what_stays_busy_is_counted(server: Faulty, connection: Connection) -> None:
+    server.busy = {"d5": 1_000}
+    report = load_documents(connection, "i", DOCUMENTS, analysis={})
+    assert (report.loaded, report.failed, report.reasons) == (1_202, 1, (("d5", "full"),))
+    assert len(server.documents) == 1_202
+
+
+def test_what_was_there_before_is_refused(server: Faulty, connection: Connection) -> None:
+    server.documents["d5"] = {"text": "another"}
+    refused = [(id, reason) for id, reason in created(connection) if reason]
+    assert refused == [("d5", "exists")]
+    assert server.documents["d5"] == {"text": "another"}
+
+
+def test_a_server_that_stays_away(server: Faulty, connection: Connection) -> None:
+    server.faults = [200, *[503] * 9]
+    with pytest.raises(UnreachableError, match="503"):
+        load_documents(connection, "i", DOCUMENTS, analysis={})
+    assert server.requests == ["PUT /i", *["POST /i/_bulk"] * 9, "DELETE /i"]
+
+
+def test_waits_grow_by_chance(server: Faulty, connection: Connection, waits: list[float]) -> None:
+    server.faults = [429] * 8
+    created(connection, DOCUMENTS[:1])
+    for number, wait in enumerate(waits):
+        least = min(0.5 * 2**number, 20)
+        assert least <= wait <= least + 0.25
+    assert len({wait % 0.5 for wait in waits}) == len(waits) == 8
+
+
+@pytest.mark.parametrize("fault", [429, 502, 503, 504, "lose"])
+def test_a_search_is_sent_again(
+    server: Faulty, connection: Connection, fault: Fault, waits: list[float]
+) -> None:
+    server.faults = [fault, fault, fault]
+    remote = ElasticsearchRetriever(server.url, "i", engine=connection.engine)
+    assert [len(hits) for hits in remote.search(["x", "y"], 3)] == [0, 0]
+    assert (len(server.requests), len(waits)) == (4, 3)
+    server.faults = [fault] * 4
+    with pytest.raises(UnreachableError):
+        remote.search(["x"], 3)
+    remote.close()
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_what_is_refused_is_not_sent_again(
+    server: Faulty, connection: Connection, status: int
+) -> None:
+    server.faults = [status]
+    with pytest.raises(RefusedError, match=str(status)):
+        connection.request("POST", "/_search", {})
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("engine", ["elasticsearch", "opensearch"])
+def test_what_takes_too_long_is_not_sent_again(server: Faulty, engine: Any) -> None:
+    server.faults = ["hang"]
+    connection = connect(server.url, engine=engine, timeout=0.2)
+    with pytest.raises(UnreachableError, match="did not answer"):
+        connection.request("POST", "/_search", {})
+    server.released.set()
+    connection.close()
+    assert len(server.requests) == 1
