@@ -141,10 +141,11 @@ def texts_of(name: str) -> tuple[list[str], list[str]]:
 
     folder = data_folder() / name
     split = "dev" if name == "squad" else "test"
-    judged = set(read_qrels(folder, split))
+    judged = read_qrels(next(folder.glob(f"qrels/{split}.tsv*")))
+    queries = next(folder.glob("queries.jsonl*"))
     return (
         [document.contents for document in read_documents(folder)],
-        [text for id, text in read_queries(folder).items() if id in judged],
+        [text for id, text in read_queries(queries).items() if id in judged],
     )
 
 

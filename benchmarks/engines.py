@@ -133,7 +133,10 @@ class Tantivy:
 
         index = tantivy.Index.open(str(folder))
         self._searcher = index.searcher()
-        self._queries = [index.parse_query(" ".join(words), ["text"]) for words in queries.words()]
+        # Its parser drops a word that comes again: a boost says how often it stands there.
+        counts = map(Counter, queries.words())
+        texts = [" ".join(f"{word}^{n}" for word, n in each.items()) for each in counts]
+        self._queries = [index.parse_query(text, ["text"]) for text in texts]
 
     def run(self, k: int, threads: int) -> Found:
         def search(batch: Sequence[Any]) -> Found:
