@@ -1,144 +1,232 @@
 """How fast pairs are scored: this package beside sentence-transformers, on the same pairs.
 
 The pairs are BM25's best documents for the first queries of real collections. The models have
-random weights, for speed does not depend on them; the scores are compared all the same. Times are
-the best of several, whole calls of predict(), tokenisation included. The share of the matrix rate
-is the arithmetic of the plain model on the real tokens (no padding) per second, over the rate of
-fp32 matrix products measured just before; an engine that leaves arithmetic out can exceed one.
+seeded random weights, for speed does not depend on them; the model that ships is measured besides.
+Times are the best of several whole calls of predict(), tokenisation included; every system runs in
+a process of its own, on the same number of threads. Logits are compared with those of
+sentence-transformers in fp32: where ours in fp32 differ by more than 1e-4, the exit status is 1.
+
+The share of the matrix rate is the arithmetic of the plain model on the real tokens (no padding) a
+second, over the rate of fp32 matrix products measured just before; an engine that leaves
+arithmetic out, or computes in bf16, can exceed one.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import json
 import os
+import platform
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rerank_engines import SYSTEMS, best_time
 
 COLLECTIONS = ("scifact", "nfcorpus", "nq-qed")
-SHAPES = ((2, 128, 2), (2, 384, 12), (6, 384, 12))  # layers, hidden, heads
 DATA = Path(os.environ.get("TWOPASS_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SHIPPED = "twopass/default"
+TOLERANCE = 1e-4
+COLUMNS = [
+    "model",
+    "pairs of",
+    "system",
+    "pairs/s",
+    "tokens/s",
+    "padding",
+    "matrix rate",
+    "peak MB",
+    "query ms",
+    "ratio",
+    "max diff",
+]
 
 Pairs = list[tuple[str, str]]
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Case:
+    """A model, and how much of it is measured: the larger, the less."""
+
+    layers: int
+    hidden: int
+    heads: int
+    queries: int
+    repeats: int
+    shipped: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name in the table."""
+        return SHIPPED if self.shipped else f"{self.layers}x{self.hidden}"
+
+
+CASES = (
+    Case(2, 128, 2, queries=5, repeats=3),
+    Case(2, 384, 12, queries=2, repeats=2),
+    Case(6, 384, 12, queries=1, repeats=1),
+    Case(6, 384, 12, queries=1, repeats=1, shipped=True),
+)
+
+
+def main() -> int:
     arguments = parse()
     import torch
 
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, device cpu")
-    collected = {name: pairs_of(name, arguments) for name in arguments.collections}
-    for shape in arguments.shapes:
-        rate = matrix_rate(shape[1])
-        print(f"\n{shape[0]} layers x {shape[1]}, fp32 matrix rate {rate / 1e9:.0f} GFLOP/s")
-        print(
-            f"{'pairs':<10}{'system':<28}{'pairs/s':>9}{'padding':>9}{'rate':>7}{'ratio':>7}  diff"
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            save_model(Path(folder), shape, arguments.tokenizer)
-            for line in compare(Path(folder), shape, collected, rate, arguments.repeats):
-                print(line, flush=True)
+    threads = arguments.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    heading = describe(threads)
+    print(heading)
+    found = {name: candidates(name, arguments) for name in arguments.collections}
+    rows, equal = [], True
+    with tempfile.TemporaryDirectory() as temporary:
+        print(line(COLUMNS))
+        for case in arguments.cases:
+            model = folder_of(case, Path(temporary))
+            for name in ("nq-qed",) if case.shipped else arguments.collections:
+                pairs = found[name][: case.queries * arguments.depth]
+                for row, agrees in compare(case, model, name, pairs, arguments.depth, threads):
+                    print(line(row), flush=True)
+                    rows.append(row)
+                    equal = equal and agrees
+    if arguments.markdown:
+        arguments.markdown.write_text(markdown(heading, rows))
+    if not equal:
+        print(f"fp32 logits differ by more than {TOLERANCE}", file=sys.stderr)
+    return 0 if equal else 1
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--collections", nargs="+", choices=COLLECTIONS, default=COLLECTIONS)
-    parser.add_argument("--queries", type=int, default=50, help="of each collection")
     parser.add_argument("--depth", type=int, default=100, help="documents a query")
-    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, help="of torch; by default as torch chooses")
-    parser.add_argument(
-        "--tokenizer", default="twopass/default", help="a BERT model's name or folder"
-    )
-    parser.add_argument("--quick", action="store_true", help="3 queries, smallest shape, once")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    parser.add_argument("--quick", action="store_true", help="smallest model, nq-qed, once")
     arguments = parser.parse_args()
-    arguments.shapes = SHAPES
+    arguments.cases = CASES
     if arguments.quick:
-        arguments.queries, arguments.repeats, arguments.shapes = 3, 1, SHAPES[:1]
+        arguments.collections = ("nq-qed",)
+        arguments.cases = (Case(2, 128, 2, queries=3, repeats=1),)
     return arguments
 
 
-def pairs_of(name: str, arguments: argparse.Namespace) -> Pairs:
+def describe(threads: int) -> str:
+    """Say what was measured where and when."""
+    versions = " ".join(
+        f"{name} {version(name)}"
+        for name in ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
+    )
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    return (
+        f"{today}, {processor()}, {threads} threads, Python {platform.python_version()}\n{versions}"
+    )
+
+
+def processor() -> str:
+    """Name the processor, and what of it matters for products of matrices."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    fields = dict(part.split(":", 1) for part in text.splitlines() if ":" in part)
+    named = {key.strip(): value.strip() for key, value in fields.items()}
+    wide = [
+        f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in named.get("flags", "")
+    ]
+    return f"{named.get('model name', platform.processor())} ({' '.join(wide)})"
+
+
+def candidates(name: str, arguments: argparse.Namespace) -> Pairs:
     from retriever.bm25.index import BM25Index
     from retriever.corpus import BeirFolder, read_documents, read_queries
 
     folder = BeirFolder(DATA / name)
-    queries = list(islice(read_queries(folder.queries).values(), arguments.queries))
-    index = BM25Index.build(read_documents(folder.corpus))
-    found = index.search(queries, arguments.depth)
+    most = max(case.queries for case in arguments.cases)
+    queries = list(islice(read_queries(folder.queries).values(), most))
+    found = BM25Index.build(read_documents(folder.corpus)).search(queries, arguments.depth)
     return [(q, text) for q, hits in zip(queries, found, strict=True) for text in hits.texts]
 
 
-def save_model(folder: Path, shape: tuple[int, int, int], tokenizer_name: str) -> None:
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
+def folder_of(case: Case, temporary: Path) -> Path:
+    """Return the shipped model's folder, or that of one with seeded random weights."""
     from reranker.quiet import quiet_transformers
     from reranker.sources import locate
 
-    layers, hidden, heads = shape
-    tokenizer = AutoTokenizer.from_pretrained(locate(tokenizer_name))
+    if case.shipped:
+        return Path(locate(SHIPPED))
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(locate(SHIPPED))
     config = BertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=4 * hidden,
+        hidden_size=case.hidden,
+        num_hidden_layers=case.layers,
+        num_attention_heads=case.heads,
+        intermediate_size=4 * case.hidden,
         num_labels=1,
         initializer_range=0.05,
     )
     torch.manual_seed(0)
     with quiet_transformers():
-        BertForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+        BertForSequenceClassification(config).save_pretrained(temporary / case.name)
+    tokenizer.save_pretrained(temporary / case.name)
+    return temporary / case.name
 
 
 def compare(
-    folder: Path,
-    shape: tuple[int, int, int],
-    collected: dict[str, Pairs],
-    rate: float,
-    repeats: int,
-) -> Iterator[str]:
-    from sentence_transformers import CrossEncoder as Original
+    case: Case, model: Path, name: str, pairs: Pairs, depth: int, threads: int
+) -> Iterator[tuple[list[str], bool]]:
+    """Give each system's row of the table, and whether its logits are what they have to be."""
+    lengths = token_lengths(model, pairs)
+    rate = matrix_rate(case.hidden)
+    base: dict[str, Any] = {}
+    for system in SYSTEMS:
+        figures = run(system, model, pairs, depth, threads, case.repeats)
+        base = base or figures
+        seconds = figures["seconds"]
+        difference = float(np.abs(figures["logits"] - base["logits"]).max())
+        row = [
+            case.name,
+            name,
+            system,
+            f"{len(pairs) / seconds:.0f}",
+            f"{lengths.sum() / seconds:.0f}",
+            f"{padding(lengths, batches_of(system, lengths, pairs)):.1%}",
+            f"{arithmetic_of(lengths, case) / seconds / rate:.0%}",
+            f"{figures['peak']:.0f}",
+            f"{1000 * figures['latency']:.0f}",
+            f"{base['seconds'] / seconds:.2f}",
+            f"{difference:.0e}",
+        ]
+        yield row, "fp32" not in system or difference <= TOLERANCE
 
-    from reranker.batches import plan
-    from reranker.cross_encoder import CrossEncoder
-    from reranker.quiet import quiet_transformers
 
-    with quiet_transformers():
-        original = Original(str(folder), device="cpu")
-    ours = {
-        "sentence-transformers": original,
-        "twopass fp32": CrossEncoder(folder, device="cpu"),
-        "twopass fp32, padded": CrossEncoder(folder, device="cpu", engine="torch"),
-        "twopass bf16": CrossEncoder(folder, device="cpu", precision="bf16"),
-    }
-    for name, pairs in collected.items():
-        lengths = token_lengths(folder, pairs)
-        batches = {
-            "sentence-transformers": batches_of_the_original(pairs),
-            "twopass fp32, padded": plan(lengths, 4096),
-        }
-        arithmetic = arithmetic_of(lengths, shape)
-        reference, base = None, None
-        for system, model in ours.items():
-            seconds, scores = best_time(lambda m=model, p=pairs: m.predict(p), repeats)
-            reference = scores if reference is None else reference
-            base = base or seconds
-            share = padding(lengths, batches[system]) if system in batches else 0.0
-            yield (
-                f"{name:<10}{system:<28}{len(pairs) / seconds:>9.0f}{share:>9.1%}"
-                f"{arithmetic / seconds / rate:>7.0%}{base / seconds:>7.2f}"
-                f"  {np.abs(scores - reference).max():.1e}"
-            )
+def run(
+    system: str, model: Path, pairs: Pairs, depth: int, threads: int, repeats: int
+) -> dict[str, Any]:
+    """Measure one system in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = {"system": system, "model": str(model), "threads": threads, "repeats": repeats}
+        job |= {"depth": depth, "pairs": f"{folder}/pairs.json", "logits": f"{folder}/logits.npy"}
+        Path(folder, "pairs.json").write_text(json.dumps(pairs))
+        script = Path(__file__).with_name("rerank_engines.py")
+        done = subprocess.run(
+            [sys.executable, str(script), json.dumps(job)], capture_output=True, text=True
+        )
+        if done.returncode:
+            raise SystemExit(f"{system} failed:\n{done.stderr}")
+        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return figures | {"logits": np.load(f"{folder}/logits.npy").ravel()}
 
 
 def token_lengths(folder: Path, pairs: Pairs) -> np.ndarray:
@@ -149,10 +237,17 @@ def token_lengths(folder: Path, pairs: Pairs) -> np.ndarray:
     return encoded.rows.lengths[encoded.row_of]
 
 
-def batches_of_the_original(pairs: Pairs) -> list[np.ndarray]:
-    """32 pairs a batch, sorted by characters."""
-    order = np.argsort([-len(query) - len(document) for query, document in pairs])
-    return [order[i : i + 32] for i in range(0, len(order), 32)]
+def batches_of(system: str, lengths: np.ndarray, pairs: Pairs) -> list[np.ndarray]:
+    """Return which pairs a system fills up to one length."""
+    from reranker.batches import plan
+    from reranker.engines.torch import CPU_BUDGET
+
+    if system.startswith("sentence-transformers"):  # 32 a batch, sorted by characters
+        order = np.argsort([-len(query) - len(document) for query, document in pairs])
+        return [order[i : i + 32] for i in range(0, len(order), 32)]
+    if system.endswith("padded"):
+        return plan(lengths, CPU_BUDGET)
+    return [np.array([i]) for i in range(len(lengths))]
 
 
 def padding(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
@@ -161,12 +256,11 @@ def padding(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
     return 1 - float(lengths.sum()) / padded
 
 
-def arithmetic_of(lengths: np.ndarray, shape: tuple[int, int, int]) -> float:
+def arithmetic_of(lengths: np.ndarray, case: Case) -> float:
     """Floating-point operations of the plain model: products of the layers and of attention."""
-    layers, hidden, _ = shape
-    products = 2 * 12 * hidden**2 * lengths.sum()
-    attention = 4 * hidden * (lengths.astype(float) ** 2).sum()
-    return float(layers * (products + attention))
+    products = 2 * 12 * case.hidden**2 * lengths.sum()
+    attention = 4 * case.hidden * (lengths.astype(float) ** 2).sum()
+    return float(case.layers * (products + attention))
 
 
 def matrix_rate(hidden: int) -> float:
@@ -178,14 +272,17 @@ def matrix_rate(hidden: int) -> float:
     return 2 * 4096 * hidden * 4 * hidden / seconds
 
 
-def best_time(call: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    best = float("inf")
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        result = call()
-        best = min(best, time.perf_counter() - begun)
-    return best, result
+def line(row: Any) -> str:
+    widths = (15, 8, 26, 7, 8, 7, 11, 7, 8, 5, 8)
+    texts = zip(row, widths, strict=True)
+    return "  ".join(f"{t:<{w}}" if i < 3 else f"{t:>{w}}" for i, (t, w) in enumerate(texts))
+
+
+def markdown(heading: str, rows: list[list[str]]) -> str:
+    rule = ["---"] * 3 + ["--:"] * (len(COLUMNS) - 3)
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, rule, *rows))
+    return f"{heading}\n\n{table}\n"
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -12,9 +12,9 @@ from reranker.activations import Activation
 from reranker.base import ModelError
 from reranker.encoding import PairEncoder
 from reranker.engines.base import Engine
-from reranker.engines.choice import EngineName, choose_engine
+from reranker.engines.choice import EngineName, PrecisionName, choose_engine
 from reranker.engines.loading import load_classifier, positions
-from reranker.engines.torch import Precision, choose_device
+from reranker.engines.torch import choose_device
 from reranker.folder import ModelFolder
 from reranker.sources import locate
 from reranker.tokenizer import ModelTokenizer
@@ -45,7 +45,7 @@ def load_model(
     max_length: int | None = None,
     activation_fn: Callable[[Any], Any] | None = None,
     num_labels: int | None = None,
-    precision: Precision = "fp32",
+    precision: PrecisionName = "fp32",
     engine: EngineName = "auto",
     max_query_length: int | None = None,
     trust_remote_code: bool = False,

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Literal
 from reranker.base import ModelError
 from reranker.engines.base import Engine
 from reranker.engines.packed import PackedEngine
-from reranker.engines.torch import Precision, TorchEngine
+from reranker.engines.precision import faster_precision
+from reranker.engines.torch import TorchEngine
 from reranker.tokenizer import ModelTokenizer
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["EngineName", "choose_engine"]
+__all__ = ["EngineName", "PrecisionName", "choose_engine"]
 
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 EngineName = Literal["auto", "packed", "torch"]
 
 
@@ -24,7 +26,7 @@ def choose_engine(
     tokenizer: ModelTokenizer,
     *,
     device: torch.device,
-    precision: Precision,
+    precision: PrecisionName,
     name: EngineName,
 ) -> Engine:
     """Return the engine of that name, or the fastest that takes the model on the device.
@@ -41,7 +43,8 @@ def choose_engine(
             f"expected a model of BERT's kind for engine 'packed', found {type(model).__name__}; "
             "engine='torch' takes it"
         )
+    chosen = faster_precision(model, device) if precision == "auto" else precision
     # a GPU is starved by the many small attention groups; it has the padded batches
     if name == "packed" or (name == "auto" and suits and device.type == "cpu"):
-        return PackedEngine(model, typed=tokenizer.typed, device=device, precision=precision)
-    return TorchEngine(model, tokenizer, device=device, precision=precision)
+        return PackedEngine(model, typed=tokenizer.typed, device=device, precision=chosen)
+    return TorchEngine(model, tokenizer, device=device, precision=chosen)

@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from reranker.cross_encoder import CrossEncoder
+from reranker.engines import precision
+from reranker.engines.loading import load_classifier
 from reranker.engines.packed import PackedEngine
+from reranker.engines.precision import faster_precision
 from reranker.engines.torch import choose_device, memory_errors
+from reranker.folder import ModelFolder
 from reranker.loading import load_model
 
 
@@ -52,3 +56,35 @@ def test_threads_and_gradients_are_left_as_they_were(tiny):
     assert torch.get_num_threads() == threads
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
+
+
+def test_auto_is_the_precision_that_was_measured_once_for_all_models_of_a_width(tiny, texts):
+    pairs = [(texts[0], document) for document in texts]
+    scores = CrossEncoder(tiny("bert"), device="cpu", precision="auto").predict(pairs)
+    chosen = faster_precision(load_classifier(ModelFolder.read(tiny("bert"))), torch.device("cpu"))
+    assert chosen in ("fp32", "bf16")
+    fixed = CrossEncoder(tiny("bert"), device="cpu", precision=chosen)
+    np.testing.assert_array_equal(scores, fixed.predict(pairs))
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(1e9, "fp32"), (1e-9, "bf16")])
+def test_auto_takes_bf16_only_for_a_gain(tiny, monkeypatch, gain, expected):
+    monkeypatch.setattr(precision, "_GAIN", gain)
+    precision._measured.cache_clear()
+    model = load_classifier(ModelFolder.read(tiny("bert")))
+    try:
+        assert faster_precision(model, torch.device("cpu")) == expected
+    finally:
+        precision._measured.cache_clear()
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
+@pytest.mark.parametrize("labels", [1, 3])
+def test_the_packed_engine_gives_the_logits_of_the_model(tiny, texts, kind, labels):
+    pairs = [(texts[i % 2][:20], document) for i, document in enumerate(texts * 3)]
+    packed, padded = (
+        CrossEncoder(tiny(kind, labels), device="cpu", engine=engine).logits(pairs).values
+        for engine in ("packed", "torch")
+    )
+    assert np.ptp(padded) > 0.1
+    np.testing.assert_allclose(packed, padded, atol=1e-5, rtol=1e-5)
