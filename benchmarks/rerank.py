@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rerank_engines import SYSTEMS, best_time
+from rerank_engines import CLOCKS, SYSTEMS, best_time
 
 COLLECTIONS = ("scifact", "nfcorpus", "nq-qed")
 DATA = Path(os.environ.get("TWOPASS_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -82,8 +82,9 @@ def main() -> int:
     import torch
 
     threads = arguments.threads or torch.get_num_threads()
+    job = {"threads": threads, "clock": arguments.clock, "depth": arguments.depth}
     torch.set_num_threads(threads)
-    heading = describe(threads)
+    heading = describe(threads, arguments.clock)
     print(heading)
     found = {name: candidates(name, arguments) for name in arguments.collections}
     rows, equal = [], True
@@ -93,7 +94,7 @@ def main() -> int:
             model = folder_of(case, Path(temporary))
             for name in ("nq-qed",) if case.shipped else arguments.collections:
                 pairs = found[name][: case.queries * arguments.depth]
-                for row, agrees in compare(case, model, name, pairs, arguments.depth, threads):
+                for row, agrees in compare(case, model, name, pairs, job):
                     print(line(row), flush=True)
                     rows.append(row)
                     equal = equal and agrees
@@ -109,6 +110,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--collections", nargs="+", choices=COLLECTIONS, default=COLLECTIONS)
     parser.add_argument("--depth", type=int, default=100, help="documents a query")
     parser.add_argument("--threads", type=int, help="of torch; by default as torch chooses")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu, with --threads 1, on a busy machine"
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
     parser.add_argument("--quick", action="store_true", help="smallest model, nq-qed, once")
     arguments = parser.parse_args()
@@ -119,16 +123,15 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def describe(threads: int) -> str:
+def describe(threads: int, clock: str) -> str:
     """Say what was measured where and when."""
     versions = " ".join(
         f"{name} {version(name)}"
         for name in ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
     )
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    return (
-        f"{today}, {processor()}, {threads} threads, Python {platform.python_version()}\n{versions}"
-    )
+    machine = f"{processor()}, {threads} threads, {clock} time"
+    return f"{today}, {machine}, Python {platform.python_version()}\n{versions}"
 
 
 def processor() -> str:
@@ -139,9 +142,8 @@ def processor() -> str:
         return platform.processor()
     fields = dict(part.split(":", 1) for part in text.splitlines() if ":" in part)
     named = {key.strip(): value.strip() for key, value in fields.items()}
-    wide = [
-        f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in named.get("flags", "")
-    ]
+    flags = set(named.get("flags", "").split())
+    wide = sorted(flags & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
     return f"{named.get('model name', platform.processor())} ({' '.join(wide)})"
 
 
@@ -184,14 +186,14 @@ def folder_of(case: Case, temporary: Path) -> Path:
 
 
 def compare(
-    case: Case, model: Path, name: str, pairs: Pairs, depth: int, threads: int
+    case: Case, model: Path, name: str, pairs: Pairs, job: dict[str, Any]
 ) -> Iterator[tuple[list[str], bool]]:
     """Give each system's row of the table, and whether its logits are what they have to be."""
     lengths = token_lengths(model, pairs)
-    rate = matrix_rate(case.hidden)
+    rate = matrix_rate(case.hidden, job["clock"])
     base: dict[str, Any] = {}
     for system in SYSTEMS:
-        figures = run(system, model, pairs, depth, threads, case.repeats)
+        figures = run(system, model, pairs, job | {"repeats": case.repeats})
         base = base or figures
         seconds = figures["seconds"]
         difference = float(np.abs(figures["logits"] - base["logits"]).max())
@@ -211,13 +213,11 @@ def compare(
         yield row, "fp32" not in system or difference <= TOLERANCE
 
 
-def run(
-    system: str, model: Path, pairs: Pairs, depth: int, threads: int, repeats: int
-) -> dict[str, Any]:
+def run(system: str, model: Path, pairs: Pairs, job: dict[str, Any]) -> dict[str, Any]:
     """Measure one system in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        job = {"system": system, "model": str(model), "threads": threads, "repeats": repeats}
-        job |= {"depth": depth, "pairs": f"{folder}/pairs.json", "logits": f"{folder}/logits.npy"}
+        files = {"pairs": f"{folder}/pairs.json", "logits": f"{folder}/logits.npy"}
+        job = {"system": system, "model": str(model), **job, **files}
         Path(folder, "pairs.json").write_text(json.dumps(pairs))
         script = Path(__file__).with_name("rerank_engines.py")
         done = subprocess.run(
@@ -263,12 +263,12 @@ def arithmetic_of(lengths: np.ndarray, case: Case) -> float:
     return float(case.layers * (products + attention))
 
 
-def matrix_rate(hidden: int) -> float:
+def matrix_rate(hidden: int, clock: str) -> float:
     """Operations a second of an fp32 product of the shape that the layers have."""
     import torch
 
     left, right = torch.randn(4096, hidden), torch.randn(hidden, 4 * hidden)
-    seconds, _ = best_time(lambda: left @ right, 20)
+    seconds, _ = best_time(lambda: left @ right, 20, clock)
     return 2 * 4096 * hidden * 4 * hidden / seconds
 
 

@@ -64,7 +64,7 @@ class CrossEncoder:
         num_labels: how many labels the model is expected to have; checked, never changed.
         precision: ``"fp32"`` for scores equal to sentence-transformers', or ``"bf16"``, ``"fp16"``;
             ``"auto"`` takes bf16 where a short measurement finds it clearly faster on this device,
-            and logits may then differ by about 1e-2.
+            and logits may then differ by some 1e-2.
         engine: ``"packed"`` (without padding, for models of BERT's kind), ``"torch"`` (any model),
             or ``"auto"``: the faster of those that take the model.
         max_query_length: cut queries to so many tokens; by default a query that leaves no room for
