@@ -57,7 +57,7 @@ def test_it_reads_as_a_table_and_as_json() -> None:
     found = build(["new york new york", "new", "york"]).explain("new zzz", "0")
     assert str(found).splitlines() == [
         "document '0' scores 0.22927",
-        "formula: lucene, k1 1.2, b 0.75, lengths exact",
+        "formula: lucene, k1 1.2, b 0.75, lengths exact, scaled False",
         "documents: 3 of 2 terms on average; this one of 4, length norm 1.75",
         "term or phrase  boost  df       idf  tf    impact  contribution",
         "new                 1   2  0.470004   2  0.487805       0.22927",
