@@ -119,6 +119,8 @@ def test_a_search_goes_on_from_segment_to_segment(whole, terms, k, data):
     best = Best(1, k)
     sought, (terms, weights) = terms, whole.query(terms)
     for start, docs in ((0, whole.docs[:cut]), (cut, whole.docs[cut:])):
+        if not docs:
+            continue
         part = Collection(docs, N_TERMS, whole.scoring)
         numbers = np.where(part.postings.df[terms] > 0, terms, -1).astype(np.int32)
         average = max(1e-9, whole.postings.lengths.mean())
