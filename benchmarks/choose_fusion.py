@@ -1,7 +1,7 @@
 """Compare fusion methods and weights on judged queries; each pair is scored once.
 
     python benchmarks/choose_fusion.py ../shared/data nq-qed:dev squad:dev scifact:train
-        [--model twopass/default] [--queries 200] [--depth 100]
+        [--model twopass/default] [--precision fp32] [--queries 200] [--depth 100]
 
 Prints nDCG@10 by collection, the means, and the methods that beat both stages everywhere.
 """
@@ -59,10 +59,11 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the folder of the collections")
     parser.add_argument("splits", nargs="+", metavar="COLLECTION:SPLIT")
     parser.add_argument("--model", default="twopass/default")
+    parser.add_argument("--precision", default="fp32", help="fp32, bf16 or fp16")
     parser.add_argument("--queries", type=int, default=200, help="a sample of each split")
     parser.add_argument("--depth", type=int, default=100)
     options = parser.parse_args()
-    options.scorer = CrossEncoder(options.model)
+    options.scorer = CrossEncoder(options.model, precision=options.precision)
     columns = []
     for name in options.splits:
         collection, _, split = name.partition(":")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline import SearchPipeline
 from pipeline.demo import FOLDER
 from pipeline.fusion import fusion
-from pipeline.search import SearchPipeline
-from reranker.cross_encoder import CrossEncoder
-from retriever.bm25.index import BM25Index
-from retriever.corpus import read_documents
+from reranker import CrossEncoder
+from retriever import BM25Index, read_documents
 
 
 def main() -> None:

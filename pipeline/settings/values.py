@@ -17,6 +17,8 @@ from retriever.scoring import Lucene, Scoring, formula
 
 __all__ = ["FusionSettings", "RerankerSettings", "RetrieverSettings", "Settings"]
 
+_WEIGHTED: Mapping[str, Any] = {"weights": [0.3, 0.7]}
+
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[int, Field(ge=1, le=100)]
 
@@ -112,6 +114,8 @@ class FusionSettings(BaseModel):
     """How both stages' scores become one.
 
     All keys beside the method are its parameters (``weights``, ``normalizer``, ``alpha``, ...).
+    Where none is given, ``weighted`` counts the first stage 0.3 and the second 0.7: see
+    ``benchmarks/choose_fusion.py``.
 
     Attributes:
         method: a name that ``pipeline.fusion.fusions()`` lists.
@@ -133,7 +137,8 @@ class FusionSettings(BaseModel):
     @property
     def parameters(self) -> dict[str, Any]:
         """What the method is given."""
-        return dict(self.model_extra or {})
+        chosen = _WEIGHTED if self.method == "weighted" else {}
+        return dict(self.model_extra or chosen)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
