@@ -133,6 +133,9 @@ from retriever.base import StorageError
 from retriever.bm25.index import BM25Index
 from retriever.documents import Document
 folder = {str(tmp_path / "i")!r}
+spare = BM25Index.build([Document("a", "b")], analyzer="whitespace")
+spare.add(Document(str(i), f"w{{i}} " * 9) for i in range(5000))
+spare.merge()  # numba keeps what it compiles in files too: not under the limit
 index = BM25Index.build([Document("a", "b")], folder, analyzer="whitespace")
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:

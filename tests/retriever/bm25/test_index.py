@@ -185,11 +185,11 @@ def test_an_id_twice_is_refused_by_name() -> None:
 
 
 def test_an_analyzer_of_ones_own(tmp_path: Path) -> None:
-    commas = FunctionAnalyzer("test-commas", lambda text: text.split(","))
+    commas = FunctionAnalyzer("test-unregistered", lambda text: text.split(","))
     index = BM25Index.build([Document("a", "x y,z")], tmp_path / "i", analyzer=commas)
     assert len(index.search(["x y"], 1)[0]) == 1
     assert len(index.search(["x"], 1)[0]) == 0
-    with pytest.raises(AnalysisError, match=r"test-commas.*register"):
+    with pytest.raises(AnalysisError, match=r"test-unregistered.*register"):
         BM25Index.open(tmp_path / "i")
 
 
