@@ -20,7 +20,7 @@ from retriever.bm25.segment import allocator, put_index
 from retriever.bm25.sinks import ArraySink
 from retriever.bm25.storage import Storage
 from retriever.bm25.store import DocumentWriter
-from retriever.documents import Document, checked
+from retriever.documents import Document
 
 __all__ = ["RUN_TERMS", "write_segment"]
 
@@ -66,7 +66,7 @@ def write_segment(
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     batch: list[Document] = []
     characters = 0
-    for document in checked(documents):
+    for document in documents:
         batch.append(document)
         characters += len(document.text)
         if len(batch) == _BATCH_DOCUMENTS or characters > _BATCH_CHARACTERS:

@@ -23,7 +23,7 @@ from retriever.bm25.segment import copy_segment
 from retriever.bm25.snapshot import Snapshot, load_snapshot
 from retriever.bm25.storage import FolderStorage, Storage
 from retriever.bm25.writer import Writer
-from retriever.documents import Document
+from retriever.documents import Document, checked
 from retriever.filters import Filter
 from retriever.highlight import HighlightOptions, highlight
 from retriever.hits import Hits
@@ -98,7 +98,7 @@ class BM25Index:
         def fill(storage: Storage) -> tuple[SegmentRecord, ...]:
             name = write_segment(
                 storage,
-                documents,
+                checked(documents),
                 encoder,
                 threads=threads,
                 run_terms=run_terms,
