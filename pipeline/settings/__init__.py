@@ -22,6 +22,7 @@ from __future__ import annotations
 from pipeline.settings.loading import load_settings
 from pipeline.settings.values import (
     FusionSettings,
+    ProxySettings,
     RerankerSettings,
     RetrieverSettings,
     Settings,
@@ -29,6 +30,7 @@ from pipeline.settings.values import (
 
 __all__ = [
     "FusionSettings",
+    "ProxySettings",
     "RerankerSettings",
     "RetrieverSettings",
     "Settings",

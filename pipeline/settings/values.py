@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from pipeline.errors import FusionError
-from pipeline.fusion import fusion
+from pipeline.settings.fusion import FusionSettings
+from pipeline.settings.proxy import ProxySettings
 from retriever.base import RetrieverError
 from retriever.scoring import Lucene, Scoring, formula
 
-__all__ = ["FusionSettings", "RerankerSettings", "RetrieverSettings", "Settings"]
-
-_WEIGHTED: Mapping[str, Any] = {"weights": [0.3, 0.7]}
+__all__ = [
+    "FusionSettings",
+    "ProxySettings",
+    "RerankerSettings",
+    "RetrieverSettings",
+    "Settings",
+]
 
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[int, Field(ge=1, le=100)]
@@ -110,52 +112,6 @@ class RerankerSettings(_Section):
     token_budget: Count | None = None
 
 
-class FusionSettings(BaseModel):
-    """How both stages' scores become one.
-
-    All keys beside the method are its parameters (``weights``, ``normalizer``, ``alpha``, ...).
-    Where none is given, ``weighted`` counts the first stage 0.3 and the second 0.7: see
-    ``benchmarks/choose_fusion.py``.
-
-    Attributes:
-        method: a name that ``pipeline.fusion.fusions()`` lists.
-
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    method: str = "weighted"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _decode(cls, values: Any) -> Any:
-        """Read what environment variables can only say as text: lists, numbers, objects."""
-        if not isinstance(values, Mapping):
-            return values
-        return {name: _from_json(value) for name, value in values.items()}
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What the method is given."""
-        chosen = _WEIGHTED if self.method == "weighted" else {}
-        return dict(self.model_extra or chosen)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        try:
-            fusion(self.method, **self.parameters)
-        except (FusionError, TypeError) as error:
-            raise ValueError(str(error)) from error
-        return self
-
-
-def _from_json(value: Any) -> Any:
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
 class Settings(BaseSettings):
     """All settings of a search pipeline; reads nothing but its arguments (see load_settings).
 
@@ -163,6 +119,7 @@ class Settings(BaseSettings):
         retriever: the first stage.
         reranker: the second stage.
         fusion: how their scores become one.
+        proxy: the proxy in front of a search engine.
         depth: how many candidates the second stage reads, a query.
         k: how many results a query gives.
 
@@ -178,6 +135,7 @@ class Settings(BaseSettings):
     retriever: RetrieverSettings = RetrieverSettings()
     reranker: RerankerSettings = RerankerSettings()
     fusion: FusionSettings = FusionSettings()
+    proxy: ProxySettings = ProxySettings()
     depth: Count = 100
     k: Count = 10
 

@@ -1,0 +1,127 @@
+"""The ``_search`` proxy: in front of which server, for whom, and what is reranked by default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from pipeline.settings.fusion import FusionSettings
+
+__all__ = ["NeuralRescore", "ProxySettings"]
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class NeuralRescore(BaseModel):
+    """What a search is to be reranked by: the object ``rescore.neural`` of a body.
+
+    The same object stands in the header ``x-twopass-rescore``, in ``proxy.rerank`` and in
+    ``proxy.indices``; what one leaves out, the next says.
+
+    Attributes:
+        enabled: whether to rerank at all.
+        query: the text to rerank by; by default the words of the body's query.
+        fields: what is read of each document; by default the fields that the query searches.
+        window_size: how many of Elasticsearch's best are reranked.
+        fusion: a method's name, or an object with ``method`` and its parameters.
+        deadline: seconds that reranking may take; what it has not scored by then goes without.
+        min_score: leave out documents whose score by the second stage is below.
+        details: give each hit the scores of both stages, as ``fields._twopass``.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool | None = None
+    query: Annotated[str, Field(min_length=1)] | None = None
+    fields: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    window_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    fusion: FusionSettings | None = None
+    deadline: Seconds | None = None
+    min_score: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    details: bool | None = None
+
+    @field_validator("fusion", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"method": value} if isinstance(value, str) else value
+
+    def over(self, other: NeuralRescore) -> NeuralRescore:
+        """Return what this one says, and where it says nothing, the other."""
+        said = {name: getattr(self, name) for name in type(self).model_fields}
+        return other.model_copy(update={k: v for k, v in said.items() if v is not None})
+
+
+_DEFAULT = NeuralRescore(enabled=True, window_size=100, deadline=2.0)
+
+
+class ProxySettings(BaseModel):
+    """The ``_search`` proxy in front of an Elasticsearch or OpenSearch.
+
+    Attributes:
+        url: the server's address; none for no proxy.
+        credentials: whose go to the server: the ``caller``'s own, or the sidecar's ``own``, with
+            which everybody who may ask the sidecar sees what its user may see.
+        username: the sidecar's own, with ``password``.
+        password: the user's.
+        api_key: the sidecar's own, in place of user and password.
+        ca_certs: file of certificates by which the server is to be trusted.
+        rerank: what every search is reranked by, unless it or its index says otherwise.
+        indices: the same by the index's name or a pattern (``articles-*``); the first that fits.
+        allow: further parts of the API: ``_count``, ``GET _doc``, ``_search/scroll``; ``GET /``
+            is the root, ``*`` is all.
+        annotate: say in the body, as ``_twopass``, how reranking went; headers say it always.
+        stable_pages: send the pages of a search to the same copies of its shards, whose order of
+            equal scores may differ, unless the caller names a preference.
+        max_body_bytes: a larger body passes through unread.
+        max_answer_bytes: a larger answer of Elasticsearch's with the whole window is not
+            reranked; the search is then sent as it came.
+        timeout: seconds that the server may take.
+        connections: to the server, at most.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str | None = None
+    credentials: Literal["caller", "own"] = "caller"
+    username: str | None = None
+    password: SecretStr | None = None
+    api_key: SecretStr | None = None
+    ca_certs: Path | None = None
+    rerank: NeuralRescore = _DEFAULT
+    indices: Mapping[str, NeuralRescore] = {}
+    allow: tuple[str, ...] = ()
+    annotate: bool = True
+    stable_pages: bool = True
+    max_body_bytes: Count = 1024 * 1024
+    max_answer_bytes: Count = 64 * 1024 * 1024
+    timeout: Seconds = 60.0
+    connections: Count = 100
+
+    def default(self, index: str) -> NeuralRescore:
+        """Return what searches of an index are reranked by, where they do not say."""
+        everywhere = self.rerank.over(_DEFAULT)
+        for pattern, rescore in self.indices.items():
+            if fnmatchcase(index, pattern):
+                return rescore.over(everywhere)
+        return everywhere
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("expected an address as http://localhost:9200")
+        return url.rstrip("/") if url else None
+
+    @model_validator(mode="after")
+    def _check_credentials(self) -> Self:
+        basic = self.username is not None and self.password is not None
+        if self.credentials == "own" and not basic and self.api_key is None:
+            raise ValueError("expected username and password, or api_key, with credentials 'own'")
+        return self
