@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,11 +20,12 @@ class RerankStatus:
 
     Attributes:
         outcome: ``complete``: all candidates were scored; ``partial``: some; ``skipped``: none,
-            for there was nothing to do; ``failed``: none, for scoring went wrong, and the ranking
-            is the first stage's.
+            for there was nothing to do; ``failed``: none, for scoring went wrong or time was up,
+            and the ranking is the first stage's.
         scored: how many candidates got a score.
         candidates: how many were to get one: the first stage's best, up to the depth.
-        reason: why not all; empty when complete.
+        reason: why not all; where all were, empty, or why not the first scorer of a chain did it.
+        by: which scorer answered; empty where none did.
 
     Raises:
         ValueError: when counts, outcome and reason contradict each other.
@@ -34,6 +36,7 @@ class RerankStatus:
     scored: int
     candidates: int
     reason: str = ""
+    by: str = ""
 
     def __post_init__(self) -> None:
         fits = {
@@ -46,8 +49,8 @@ class RerankStatus:
             raise ValueError(
                 f"{self.scored} of {self.candidates} scored does not fit {self.outcome!r}"
             )
-        if bool(self.reason) is (self.outcome == "complete"):
-            raise ValueError(f"expected a reason unless complete, found {self.reason!r}")
+        if not self.reason and self.outcome != "complete":
+            raise ValueError(f"expected a reason for {self.outcome!r}, found none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,20 @@ class Ranking:
         retrieval: (n,) float32, finite: the first stage's scores.
         rerank: (n,) float32: the second stage's scores, NaN where it did not score.
         fused: (n,) float32, non-increasing, NaN last: what the order is by. NaN are documents
-            that fusion did not place; they keep the first stage's order. Where the second stage
-            was skipped or failed, these are the first stage's scores.
+            that the second stage did not score or fusion did not place; they keep the first
+            stage's order, or that of a further opinion. Where the second stage was skipped or
+            failed, these are the first stage's scores.
         retrieval_ranks: (n,) int32, from 1: places in the first stage's list.
         rerank_ranks: (n,) int32, from 1: places by the second stage's scores among all
             candidates; 0 where it did not score.
         status: how the second stage went.
         timings: how long each stage took.
+        columns: further opinions by name, (n,) float32 each, NaN where there is none: of the
+            scorers before the last, where the second stage is several.
+        evidence: (n,) object: the ``Span`` of the text that the second stage's score comes from,
+            or None; None for all where the scorer does not say.
+        truncated: (n,) bool: whether query or text was cut to be read; None where the scorer does
+            not say.
 
     Raises:
         ValueError: when the columns do not fit together or break the promises above.
@@ -96,12 +106,16 @@ class Ranking:
     rerank_ranks: NDArray[np.int32]
     status: RerankStatus
     timings: Timings
+    columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    evidence: NDArray[np.object_] | None = None
+    truncated: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         self._check_columns()
         if len(set(self.ids)) != len(self.ids):
             raise ValueError("expected unique ids, found one twice")
-        if not np.isfinite(self.retrieval).all() or np.isinf([self.rerank, self.fused]).any():
+        opinions = [self.rerank, self.fused, *self.columns.values()]
+        if not np.isfinite(self.retrieval).all() or np.isinf(opinions).any():
             raise ValueError("expected finite scores, NaN only where not scored")
         if not (np.isnan(self.rerank) == (self.rerank_ranks == 0)).all():
             raise ValueError("expected rerank rank 0 exactly where there is no rerank score")
@@ -110,8 +124,11 @@ class Ranking:
             raise ValueError("expected fused scores in non-increasing order, NaN last")
 
     def _check_columns(self) -> None:
-        for name, dtype in _DTYPES.items():
-            column = getattr(self, name)
+        columns = {name: (getattr(self, name), dtype) for name, dtype in _DTYPES.items()}
+        columns |= {name: (column, np.float32) for name, column in self.columns.items()}
+        for name, (column, dtype) in columns.items():
+            if column is None and name in _OPTIONAL:
+                continue
             if column.shape != self.ids.shape or column.ndim != 1 or column.dtype != dtype:
                 raise ValueError(
                     f"expected {name} of shape ({len(self.ids)},) and dtype {np.dtype(dtype)}, "
@@ -125,7 +142,9 @@ class Ranking:
         """Return the hits as plain values, fit for JSON.
 
         Each has ``rank``, ``id``, ``text``, ``retrieval``, ``rerank``, ``fused``,
-        ``retrieval_rank`` and ``rerank_rank``; what was not scored is ``None``.
+        ``retrieval_rank`` and ``rerank_rank``; what was not scored is ``None``. Where there are
+        any, also ``columns`` (further opinions by name), ``evidence`` (``start``, ``end``,
+        ``passages``, ``read``) and ``truncated``.
         """
         return [
             {
@@ -137,9 +156,22 @@ class Ranking:
                 "fused": _number(self.fused[i]),
                 "retrieval_rank": int(self.retrieval_ranks[i]),
                 "rerank_rank": int(self.rerank_ranks[i]) or None,
+                **self._further(i),
             }
             for i in range(len(self))
         ]
+
+    def _further(self, i: int) -> dict[str, Any]:
+        """Say of hit i what only some scorers do."""
+        found: dict[str, Any] = {}
+        if self.columns:
+            found["columns"] = {name: _number(column[i]) for name, column in self.columns.items()}
+        if self.evidence is not None:
+            span = self.evidence[i]
+            found["evidence"] = None if span is None else asdict(span)
+        if self.truncated is not None:
+            found["truncated"] = bool(self.truncated[i])
+        return found
 
 
 def _number(score: np.float32) -> float | None:
@@ -154,4 +186,7 @@ _DTYPES = {
     "fused": np.float32,
     "retrieval_ranks": np.int32,
     "rerank_ranks": np.int32,
+    "evidence": np.object_,
+    "truncated": np.bool_,
 }
+_OPTIONAL = ("evidence", "truncated")

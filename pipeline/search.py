@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from time import perf_counter
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +17,15 @@ from pipeline.fusion.columns import ranks
 from pipeline.ranking import Ranking, Timings
 from pipeline.stages import Candidates, OnError, Stages, count
 from reranker.base import PairScorer
+from reranker.deadlines import Deadline
 from retriever.base import Retriever
 from retriever.filters import Filter
 
 __all__ = ["SearchPipeline", "fuse"]
+
+_LEAST = 1e-6  # seconds: a deadline that has passed as good as one
+
+T = TypeVar("T", bound=np.generic)
 
 
 class SearchPipeline:
@@ -33,9 +40,13 @@ class SearchPipeline:
         depth: how many of the first stage's best are scored, unless a call says otherwise.
         on_error: what a scorer that fails leads to: ``raise`` its error, or ``first-stage``: the
             first stage's ranking, with the status ``failed`` and the reason.
+        deadline: seconds that a search may take, unless a call says otherwise: candidates are
+            scored in the first stage's order as far as there is time, the others stay below them
+            in that order, and the status says ``partial``. None for no deadline.
 
     Raises:
-        SearchError: when the depth is not a count, or ``on_error`` neither of its values.
+        SearchError: when the depth is not a count, the deadline no time, or ``on_error`` neither
+            of its values.
 
     """
 
@@ -47,10 +58,12 @@ class SearchPipeline:
         *,
         depth: int = 100,
         on_error: OnError = "raise",
+        deadline: float | None = None,
     ) -> None:
         self._stages = Stages(retriever, scorer, on_error)
         self._fusion = fusion
         self._depth = count("depth", depth)
+        self._deadline = _seconds(deadline)
 
     def search(
         self,
@@ -60,9 +73,12 @@ class SearchPipeline:
         depth: int | None = None,
         fusion: Fusion | None = None,
         filter: Filter | None = None,
+        deadline: float | None = None,
     ) -> Ranking:
         """Return the best ``k`` documents of a query; see ``search_many``."""
-        [ranking] = self.search_many([query], k, depth=depth, fusion=fusion, filter=filter)
+        [ranking] = self.search_many(
+            [query], k, depth=depth, fusion=fusion, filter=filter, deadline=deadline
+        )
         return ranking
 
     def search_many(
@@ -73,6 +89,7 @@ class SearchPipeline:
         depth: int | None = None,
         fusion: Fusion | None = None,
         filter: Filter | None = None,
+        deadline: float | None = None,
     ) -> list[Ranking]:
         """Return the best ``k`` documents of each query, in order.
 
@@ -85,16 +102,22 @@ class SearchPipeline:
             depth: how many of the first stage's best are scored and fused.
             fusion: in place of the pipeline's own.
             filter: only documents that match it are considered.
+            deadline: seconds from now, in place of the pipeline's own, for all queries together;
+                ``math.inf`` for none. Retrieval counts, though it is not cut short. The best
+                candidates of all queries are scored first, then the second best, and so on.
 
         Raises:
-            SearchError: when k or the depth is not a count, or a query not a string.
+            SearchError: when k or the depth is not a count, the deadline no time, or a query not
+                a string.
             RetrieverError: when the first stage cannot search.
             RerankerError: when the second stage cannot score, unless ``on_error`` forgives.
             ScoringError: when its scores cannot be used, unless ``on_error`` forgives.
             FusionError: when the scores cannot be fused.
 
         """
-        return list(self.stream(queries, k, depth=depth, fusion=fusion, filter=filter))
+        return list(
+            self.stream(queries, k, depth=depth, fusion=fusion, filter=filter, deadline=deadline)
+        )
 
     def stream(
         self,
@@ -104,12 +127,17 @@ class SearchPipeline:
         depth: int | None = None,
         fusion: Fusion | None = None,
         filter: Filter | None = None,
+        deadline: float | None = None,
     ) -> Iterator[Ranking]:
-        """Yield what ``search_many`` returns, some hundred queries at a time, in bounded memory."""
+        """Yield what ``search_many`` returns, some hundred queries at a time, in bounded memory.
+
+        With a deadline, which counts from the call, all queries are searched at once.
+        """
+        until = Deadline.after(self._deadline if deadline is None else _seconds(deadline))
         _check_queries(queries)
         count("k", k)
         depth = self._depth if depth is None else count("depth", depth)
-        found = self._stages.run(queries, k=k, depth=depth, filter=filter)
+        found = self._stages.run(queries, k=k, depth=depth, filter=filter, deadline=until)
         return (fuse(candidates, fusion or self._fusion, k) for candidates in found)
 
     async def asearch(
@@ -120,34 +148,51 @@ class SearchPipeline:
         depth: int | None = None,
         fusion: Fusion | None = None,
         filter: Filter | None = None,
+        deadline: float | None = None,
     ) -> Ranking:
         """Search in a thread; see ``search``.
 
         Cancelling stops the waiting at once; the search itself ends in its thread, unheard.
         """
-        return await asyncio.to_thread(
-            self.search, query, k, depth=depth, fusion=fusion, filter=filter
-        )
+        until = Deadline.after(self._deadline if deadline is None else _seconds(deadline))
+
+        def search() -> Ranking:  # waiting for a thread counts
+            left = until.remaining
+            return self.search(
+                query,
+                k,
+                depth=depth,
+                fusion=fusion,
+                filter=filter,
+                deadline=math.inf if left is None else max(left, _LEAST),
+            )
+
+        return await asyncio.to_thread(search)
 
 
 def fuse(candidates: Candidates, fusion: Fusion, k: int) -> Ranking:
     """Make a ranking of what both stages say: one stable sort, ties in the first stage's order.
 
     Only what the second stage was to score is fused, so that k changes no score; hits beyond
-    follow with NaN. Where nothing was scored, the first stage's scores stand.
+    follow with NaN. So does what it was to score and did not, whatever the fusion makes of it: a
+    sum that lacks a part is no lower sum, it is another thing. Where nothing was scored, the first
+    stage's scores stand.
 
     Raises:
         FusionError: when the fusion fails, or does not give one number a document.
 
     """
     started = perf_counter()
-    hits, (_, scores) = candidates.hits, candidates.columns
-    rerank, rerank_ranks = _padded(scores, len(hits)), np.zeros(len(hits), dtype=np.int32)
+    hits, scores = candidates.hits, candidates.scores
+    n = len(hits)
+    rerank, rerank_ranks = _padded(scores.values, n), np.zeros(n, dtype=np.int32)
     fused = hits.scores
-    if candidates.status.scored:
-        fused = _padded(_fused(fusion, candidates.columns), len(hits))
-        rerank_ranks[: len(scores)] = np.nan_to_num(ranks(scores[None, :].astype(np.float64))[0])
-    best = np.argsort(-fused, kind="stable")[:k]  # NaN goes last
+    if scores.scored:
+        fused = _padded(_fused(fusion, candidates.columns), n)
+        rerank_ranks[:] = np.nan_to_num(ranks(rerank[None, :].astype(np.float64))[0])
+    columns = {name: _padded(column, n) for name, column in scores.columns.items()}
+    best = _order(fused, list(columns.values()))[:k]
+    evidence, truncated = scores.evidence, scores.truncated
     return Ranking(
         ids=hits.ids[best],
         texts=hits.texts[best],
@@ -158,21 +203,33 @@ def fuse(candidates: Candidates, fusion: Fusion, k: int) -> Ranking:
         rerank_ranks=rerank_ranks[best],
         status=candidates.status,
         timings=Timings(candidates.retrieval, candidates.rerank, perf_counter() - started),
+        columns={name: column[best] for name, column in columns.items()},
+        evidence=None if evidence is None else _padded(evidence, n, None)[best],
+        truncated=None if truncated is None else _padded(truncated, n, False)[best],
     )
 
 
 def _fused(fusion: Fusion, columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fuse (s, m) columns; NaN where the last has none."""
     fused = np.asarray(fusion(columns), dtype=np.float32)
     if fused.shape != columns.shape[1:] or np.isinf(fused).any():
         raise FusionError(
             f"expected from the fusion ({columns.shape[1]},) scores, finite or NaN, "
             f"found shape {fused.shape}{' with infinity' if np.isinf(fused).any() else ''}"
         )
-    return fused
+    return np.where(np.isnan(columns[-1]), np.float32(np.nan), fused)
 
 
-def _padded(scores: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    return np.concatenate([scores, np.full(n - len(scores), np.nan, dtype=np.float32)])
+def _order(fused: NDArray[np.float32], opinions: list[NDArray[np.float32]]) -> NDArray[np.int64]:
+    """Sort (n,) hits: by what is fused, below it by the opinions, the last first; stably."""
+    unplaced = np.isnan(fused)
+    keys = [np.where(unplaced, -opinion, 0) for opinion in opinions]
+    return np.lexsort([*keys, -fused])  # the last key counts most; NaN goes last in each
+
+
+def _padded(column: NDArray[T], n: int, filling: Any = np.nan) -> NDArray[T]:
+    """Lengthen a column to (n,)."""
+    return np.concatenate([column, np.full(n - len(column), filling, dtype=column.dtype)])
 
 
 def _check_queries(queries: Sequence[str]) -> None:
@@ -183,3 +240,17 @@ def _check_queries(queries: Sequence[str]) -> None:
             raise SearchError(
                 f"expected query {place} to be a string, found {type(query).__name__}"
             )
+
+
+def _seconds(deadline: float | None) -> float | None:
+    """Check a deadline that a user gave.
+
+    Raises:
+        SearchError: when it is no number above zero.
+
+    """
+    if deadline is None:
+        return None
+    if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
+        raise SearchError(f"expected deadline to be seconds above 0, found {deadline!r}")
+    return float(deadline)

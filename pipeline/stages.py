@@ -12,13 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ScoringError, SearchError
-from pipeline.ranking import RerankStatus
-from reranker.base import InputError, PairScorer
+from pipeline.ranking import RerankOutcome, RerankStatus
+from reranker.base import (
+    DetailedScorer,
+    InputError,
+    OutputError,
+    PairScorer,
+    Scores,
+    as_detailed,
+)
+from reranker.deadlines import NO_DEADLINE, Deadline
 from retriever.base import Retriever
 from retriever.filters import Filter
 from retriever.hits import Hits
 
-__all__ = ["Candidates", "OnError", "Stages", "count"]
+__all__ = ["Candidates", "OnError", "Stages", "count", "score_groups"]
 
 OnError: TypeAlias = Literal["raise", "first-stage"]
 
@@ -33,8 +41,7 @@ class Candidates:
 
     Attributes:
         hits: (n,) what the first stage found.
-        columns: (2, m) float32, m <= n: both stages' scores of the first m hits, which the
-            second stage was to score; NaN where it did not.
+        scores: (m,) m <= n: what the second says of the first m hits, which it was to score.
         status: how the second stage went.
         retrieval: seconds that the first stage took.
         rerank: seconds that the second stage took.
@@ -42,10 +49,16 @@ class Candidates:
     """
 
     hits: Hits
-    columns: NDArray[np.float32]
+    scores: Scores
     status: RerankStatus
     retrieval: float
     rerank: float
+
+    @property
+    def columns(self) -> NDArray[np.float32]:
+        """(s, m) float32, NaN where not scored: first stage, further opinions, final scorer."""
+        first = self.hits.scores[: len(self.scores)]
+        return np.stack([first, *self.scores.columns.values(), self.scores.values])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +85,21 @@ class Stages:
             raise SearchError(
                 f"expected on_error 'raise' or 'first-stage', found {self.on_error!r}"
             )
+        if self.scorer is not None:
+            object.__setattr__(self, "scorer", as_detailed(self.scorer))
 
     def run(
-        self, queries: Sequence[str], *, k: int, depth: int, filter: Filter | None = None
+        self,
+        queries: Sequence[str],
+        *,
+        k: int,
+        depth: int,
+        filter: Filter | None = None,
+        deadline: Deadline = NO_DEADLINE,
     ) -> Iterator[Candidates]:
         """Run both stages, some 2,000 pairs at a time; one result a query, in order.
+
+        With a deadline, all pairs are scored in one go, so that time is shared between queries.
 
         Args:
             queries: (q,) the queries' texts.
@@ -84,14 +107,21 @@ class Stages:
             depth: how many of the best hits are scored. As many as the larger of the two are
                 retrieved; k alone where there is no scorer.
             filter: only documents that match it are considered.
+            deadline: when scoring is to end.
 
         """
-        size = max(1, _PAIRS_AT_ONCE // depth)
+        timed = deadline.remaining is not None
+        size = max(1, len(queries) if timed else _PAIRS_AT_ONCE // depth)
         for start in range(0, len(queries), size):
-            yield from self._run(queries[start : start + size], k, depth, filter)
+            yield from self._run(queries[start : start + size], k, depth, filter, deadline)
 
     def _run(
-        self, queries: Sequence[str], k: int, depth: int, filter: Filter | None
+        self,
+        queries: Sequence[str],
+        k: int,
+        depth: int,
+        filter: Filter | None,
+        deadline: Deadline,
     ) -> Iterator[Candidates]:
         started = perf_counter()
         fetched = k if self.scorer is None else max(k, depth)
@@ -101,76 +131,79 @@ class Stages:
             [(query, text) for text in hits.texts[:depth]]
             for query, hits in zip(queries, found, strict=True)
         ]
-        scored = self._score(groups)
+        scored = self._score(groups, deadline)
         done = perf_counter()
         for hits, (scores, status) in zip(found, scored, strict=True):
-            columns = np.stack([hits.scores[: len(scores)], scores])
             share = (retrieved - started) / len(queries), (done - retrieved) / len(queries)
-            yield Candidates(hits, columns, status, *share)
+            yield Candidates(hits, scores, status, *share)
 
-    def _score(self, groups: list[list[tuple[str, str]]]) -> list[_Scores]:
+    def _score(self, groups: list[_Pairs], deadline: Deadline) -> list[_Scored]:
         """Score the pairs of all groups at once; one result a group."""
-        pairs = list(chain.from_iterable(groups))
-        if self.scorer is None or not pairs:
+        if self.scorer is None or not any(groups):
             reason = "no candidates" if self.scorer else "no second stage"
             return [_none(group, "skipped", reason) for group in groups]
         try:
-            scores = _predict(self.scorer, pairs)
+            parts = score_groups(as_detailed(self.scorer), groups, deadline)
         except (InputError, ScoringError) as error:  # one query's fault need not be another's
             if self.on_error == "raise":
                 raise
             if len(groups) == 1:
                 return [_none(groups[0], "failed", _describe(error))]
-            return [self._score([group])[0] for group in groups]
+            return [self._score([group], deadline)[0] for group in groups]
         except Exception as error:
             if self.on_error == "raise":
                 raise
             return [_none(group, "failed", _describe(error)) for group in groups]
-        ends = np.cumsum([len(group) for group in groups])
-        return [_complete(part) for part in np.split(scores, ends[:-1])]
+        return [(part, _status(part)) for part in parts]
 
 
-_Scores: TypeAlias = tuple[NDArray[np.float32], RerankStatus]
+_Pairs: TypeAlias = list[tuple[str, str]]
+_Scored: TypeAlias = tuple[Scores, RerankStatus]
 
 
-def _predict(scorer: PairScorer, pairs: list[tuple[str, str]]) -> NDArray[np.float32]:
-    """Score (n,) pairs, and hold the scorer to its promise.
+def score_groups(
+    scorer: DetailedScorer, groups: list[_Pairs], deadline: Deadline = NO_DEADLINE
+) -> list[Scores]:
+    """Score the pairs of all groups in one call; one result a group, in order.
+
+    With a deadline, pairs go in the order of their places in their groups: the first of each, the
+    second of each, and so on, so that no group waits for another to be done.
 
     Raises:
-        ScoringError: when there is not one finite score a pair.
+        ScoringError: when the scorer does not give one finite score a pair.
 
     """
-    scores = np.asarray(scorer.predict(pairs))
-    name = type(scorer).__name__
-    if scores.shape != (len(pairs),):
+    pairs = list(chain.from_iterable(groups))
+    sizes = [len(group) for group in groups]
+    order = np.arange(len(pairs))
+    if deadline.remaining is not None:
+        order = np.argsort(np.concatenate([np.arange(size) for size in sizes]), kind="stable")
+    try:
+        scores = scorer.score([pairs[place] for place in order], deadline=deadline.remaining)
+    except OutputError as error:
+        raise ScoringError(str(error)) from error
+    if len(scores) != len(pairs):
         raise ScoringError(
-            f"expected one score a pair from {name}, shape ({len(pairs)},), found {scores.shape}; "
-            "a model with several labels is no reranker"
+            f"expected one score a pair from {type(scorer).__name__}, {len(pairs)}, "
+            f"found {len(scores)}"
         )
-    if not np.issubdtype(scores.dtype, np.floating):
-        raise ScoringError(f"expected float scores from {name}, found {scores.dtype}")
-    if not np.isfinite(scores).all():
-        worst = int(np.argmin(np.isfinite(scores)))
-        raise ScoringError(
-            f"expected finite scores from {name}, found {scores[worst]} for query "
-            f"{pairs[worst][0]!r:.80} and passage {pairs[worst][1]!r:.80}"
-        )
-    return scores.astype(np.float32)
+    scores = scores.take(np.argsort(order))
+    ends = np.cumsum(sizes)
+    return [scores.take(slice(end - size, end)) for end, size in zip(ends, sizes, strict=True)]
 
 
-def _complete(scores: NDArray[np.float32]) -> _Scores:
-    if len(scores) == 0:
-        return scores, RerankStatus("skipped", 0, 0, "no candidates")
-    return scores, RerankStatus("complete", len(scores), len(scores))
+def _status(scores: Scores) -> RerankStatus:
+    n, scored = len(scores), scores.scored
+    if n == 0:
+        return RerankStatus("skipped", 0, 0, "no candidates")
+    outcome: RerankOutcome = "failed" if not scored else "partial" if scored < n else "complete"
+    return RerankStatus(outcome, scored, n, scores.reason, scores.by)
 
 
-def _none(
-    group: list[tuple[str, str]], outcome: Literal["skipped", "failed"], reason: str
-) -> _Scores:
+def _none(group: _Pairs, outcome: Literal["skipped", "failed"], reason: str) -> _Scored:
     if not group:
         outcome, reason = "skipped", "no candidates"
-    scores = np.full(len(group), np.nan, dtype=np.float32)
-    return scores, RerankStatus(outcome, 0, len(group), reason)
+    return Scores.none(len(group), reason), RerankStatus(outcome, 0, len(group), reason)
 
 
 def count(name: str, value: int) -> int:

@@ -9,19 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reranker.base import PairScorer, RerankerError
+    from reranker.base import DetailedScorer, PairScorer, RerankerError, Scores
     from reranker.cross_encoder import CrossEncoder
 
 _HOME = {
     "CrossEncoder": "reranker.cross_encoder",
+    "DetailedScorer": "reranker.base",
     "PairScorer": "reranker.base",
     "RerankerError": "reranker.base",
+    "Scores": "reranker.base",
 }
 
 __all__ = [
     "CrossEncoder",
+    "DetailedScorer",
     "PairScorer",
     "RerankerError",
+    "Scores",
 ]
 
 

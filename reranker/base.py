@@ -1,11 +1,7 @@
-"""The seam of this package: one protocol, and the tree of its errors.
+"""The seam of this package: what a scorer is, in two sizes; errors and results come along.
 
-::
-
-    RerankerError
-    ├── ModelError             a model that cannot be loaded or is not a cross-encoder
-    └── InputError             pairs that cannot be scored as given
-        └── QueryTooLongError  a query that leaves no room for a document
+``PairScorer`` is all that a scorer must be. ``DetailedScorer`` can also say what it did not score
+and why. ``as_detailed`` makes the second of the first, so that whoever calls needs to know one.
 """
 
 from __future__ import annotations
@@ -16,7 +12,31 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["InputError", "ModelError", "PairScorer", "QueryTooLongError", "RerankerError"]
+from reranker.errors import (
+    InputError,
+    ModelError,
+    OutputError,
+    OverloadedError,
+    QueryTooLongError,
+    RerankerError,
+    UnscoredError,
+)
+from reranker.scores import Scores, Span
+
+__all__ = [
+    "DetailedScorer",
+    "InputError",
+    "ModelError",
+    "OutputError",
+    "OverloadedError",
+    "PairScorer",
+    "QueryTooLongError",
+    "RerankerError",
+    "Scores",
+    "Span",
+    "UnscoredError",
+    "as_detailed",
+]
 
 
 @runtime_checkable
@@ -33,17 +53,33 @@ class PairScorer(Protocol):
         ...
 
 
-class RerankerError(Exception):
-    """Anything that this package reports; its message says what to do next."""
+@runtime_checkable
+class DetailedScorer(PairScorer, Protocol):
+    """Scores pairs and says how it went; by a deadline, if there is one."""
+
+    def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
+        """Return what there is to say of each pair, in the pairs' order.
+
+        Args:
+            pairs: (n,) of a query and a passage each, the most promising first.
+            deadline: seconds from now. Pairs are scored in their order until time is up; the rest
+                are NaN, and the reason says so. That nothing could be scored in time is no error.
+
+        Raises:
+            InputError: when a pair is not two strings.
+            OverloadedError: when there is too much to do already.
+
+        """
+        ...
 
 
-class ModelError(RerankerError):
-    """A model that cannot be loaded, or that is not a cross-encoder."""
+def as_detailed(scorer: PairScorer) -> DetailedScorer:
+    """Return the scorer, lifted to a ``DetailedScorer`` where it is none.
 
+    A lifted scorer keeps deadlines by being asked for a few pairs at a time.
+    """
+    if isinstance(scorer, DetailedScorer):
+        return scorer
+    from reranker.lifting import LiftedScorer
 
-class InputError(RerankerError):
-    """Pairs that cannot be scored as they were given."""
-
-
-class QueryTooLongError(InputError):
-    """A query that leaves no room for a document in the model's length."""
+    return LiftedScorer(scorer)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker import activations
-from reranker.base import InputError, ModelError, RerankerError
+from reranker.base import InputError, ModelError, RerankerError, Scores
+from reranker.deadlines import Deadline, Pace, estimated_tokens, score_until
 from reranker.inputs import check_pairs, is_single
 from reranker.progress import progress_bar
 
@@ -123,6 +124,8 @@ class CrossEncoder:
         self._activation = model.activation
         self._runner = BatchRunner(model.engine, token_budget)
         self._labels = model.engine.labels
+        self._name = str(name_or_path)
+        self._pace = Pace()
 
     @property
     def num_labels(self) -> int:
@@ -256,6 +259,35 @@ class CrossEncoder:
         converted = _converted(scores, numpy=convert_to_numpy, tensor=convert_to_tensor)
         return converted[0] if single else converted
 
+    def score(self, pairs: Sequence[_Pair], *, deadline: float | None = None) -> Scores:
+        """Return the score of each pair, in order, as far as there is time; and which were cut.
+
+        Args:
+            pairs: (n,) of a query and a document each, the most promising first.
+            deadline: seconds from now. Pairs are scored in their order, in small batches, until
+                the next would not end in time; the rest are NaN, and the reason says so.
+
+        Raises:
+            ModelError: when the model has several labels, of which none is the score.
+            InputError: when a pair is not two strings; further as :meth:`predict`.
+
+        """
+        until = Deadline.after(deadline)
+        self._check_one_label("score")
+        checked = check_pairs(pairs)
+        truncated = np.zeros(len(checked), dtype=np.bool_)
+
+        def scored(part: slice) -> NDArray[np.float32]:
+            logits = self.logits(checked[part])
+            truncated[part] = logits.truncated
+            return self._scores(logits.values, None, softmax=False)
+
+        tokens = estimated_tokens(checked, self.max_length)
+        values = score_until(until, scored, tokens, self._pace)
+        done = int(np.count_nonzero(~np.isnan(values)))
+        reason = "" if done == len(checked) else until.reason(done, len(checked))
+        return Scores(values, reason, self._name, truncated=truncated)
+
     def rank(
         self,
         query: str,
@@ -286,10 +318,7 @@ class CrossEncoder:
             InputError: when a text is not a string; further as :meth:`predict`.
 
         """
-        if self._labels != 1:
-            raise ModelError(
-                f"expected a model with one label to rank by, found {self._labels}; use predict()"
-            )
+        self._check_one_label("rank")
         if isinstance(documents, str):
             raise InputError(f"expected a list of documents, found the string {documents!r:.80}")
         scores = self.predict(
@@ -306,6 +335,13 @@ class CrossEncoder:
             for entry in ranked:
                 entry["text"] = documents[entry["corpus_id"]]
         return ranked
+
+    def _check_one_label(self, purpose: str) -> None:
+        if self._labels != 1:
+            raise ModelError(
+                f"expected a model with one label to {purpose} by, found {self._labels}; "
+                "use predict()"
+            )
 
     def _scores(
         self, logits: NDArray[np.float32], wanted: _Function | None, *, softmax: bool

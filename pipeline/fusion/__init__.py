@@ -1,8 +1,9 @@
 """From score columns to one score: named functions, and the same by name.
 
-A fusion takes columns (s, n), first stage first, documents in the first stage's order, NaN where
-a scorer did not score, and returns (n,) float32. The cases in which libraries differ are decided
-here once, and tested:
+A fusion takes columns (s, n), documents in the first stage's order, NaN where a scorer did not
+score, and returns (n,) float32. Columns may be any number: the first stage first, the final scorer
+last, further opinions (``Scores.columns``) between them in their order. Two weights are those of
+the first and the last. The cases in which libraries differ are decided here once, and tested:
 
 Ties
     A fusion only scores; the pipeline sorts, stably, so that equal scores keep the first stage's
@@ -15,6 +16,9 @@ A document that a column lacks (NaN)
     all that have every part, in the first stage's order, unless ``missing="zero"``. The methods
     made for lists that overlap in part (RRF, Comb*, DBSF, ISR, RBC) add nothing for it; Borda and
     Condorcet have rules of their own; ``rescore`` does as Elasticsearch does.
+A document that the last column lacks
+    A fusion treats it as above. The pipeline places it below all that the final scorer scored,
+    whatever the fusion made of it: after a deadline, some sums have a part more than others.
 NaN in the result
     "No score": the document stays below all others, in the first stage's order.
 Infinity, or a score that a normaliser's formula does not hold for

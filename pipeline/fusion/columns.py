@@ -15,8 +15,9 @@ __all__ = ["Columns", "Fusion", "as_columns", "as_fused", "as_weights", "positiv
 Columns: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 Fusion: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Columns (s, n), first stage first, NaN where a scorer did not score -> (n,) float32,
-higher is better, NaN for a document that stays below the others in the first stage's order."""
+"""Columns (s, n), NaN where a scorer did not score -> (n,) float32, higher is better, NaN for a
+document that stays below the others. The first column is the first stage, the last the final
+scorer; further opinions, such as a cascade's cheap scorer, stand between them in their order."""
 
 
 def as_columns(columns: ArrayLike) -> NDArray[np.float64]:
@@ -59,6 +60,8 @@ def as_fused(values: NDArray[np.float64]) -> NDArray[np.float32]:
 def as_weights(weights: Sequence[float] | None, s: int) -> NDArray[np.float64]:
     """Return (s,) weights; 1/s each where none are given.
 
+    Two weights are the first stage's and the final scorer's: opinions between them then count 0.
+
     Raises:
         FusionError: when they are not s finite numbers of at least 0, one of them above.
 
@@ -66,6 +69,8 @@ def as_weights(weights: Sequence[float] | None, s: int) -> NDArray[np.float64]:
     if weights is None:
         return np.full(s, 1 / s)
     values = np.asarray(weights, dtype=np.float64)
+    if values.shape == (2,) and s > 2:
+        values = np.concatenate([values[:1], np.zeros(s - 2), values[1:]])
     if values.shape != (s,):
         raise FusionError(f"expected {s} weights, one a score column, found {list(weights)}")
     if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):

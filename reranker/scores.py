@@ -1,0 +1,138 @@
+"""What scorers return beyond numbers: what was not scored and why, who scored, what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.errors import UnscoredError
+
+__all__ = ["Scores", "Span"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which part of a document its score comes from.
+
+    Attributes:
+        start: the part's first character, from 0.
+        end: the character behind its last.
+        passages: how many passages the document has.
+        read: how many of them were scored.
+
+    Raises:
+        ValueError: when the numbers contradict each other.
+
+    """
+
+    start: int
+    end: int
+    passages: int
+    read: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start <= self.end and 1 <= self.read <= self.passages):
+            raise ValueError(f"expected a part of a text and passages read of all, found {self}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What a scorer says of n pairs, in the pairs' order.
+
+    Attributes:
+        values: (n,) float32, finite, NaN where a pair was not scored: one kind of score, never
+            some pairs by one scorer and some by another.
+        reason: why it went otherwise than asked: why pairs were not scored, or why it was not the
+            first scorer of a chain that answered. Empty where all went well.
+        by: which scorer answered.
+        columns: further opinions by name, (n,) float32 each, NaN where there is none: those of the
+            scorers before the last, in their order.
+        evidence: (n,) object, a ``Span`` or None a pair: which part of the document its score
+            comes from; None where the scorer does not say.
+        truncated: (n,) bool: whether a text of the pair was cut; None where the scorer does not
+            say.
+
+    Raises:
+        ValueError: when the arrays do not fit together, a score is infinite, or pairs were not
+            scored and no reason is given.
+
+    """
+
+    values: NDArray[np.float32]
+    reason: str = ""
+    by: str = ""
+    columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    evidence: NDArray[np.object_] | None = None
+    truncated: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        numbers = {"values": self.values, **self.columns}
+        for name, column in numbers.items():
+            self._check(name, column, np.float32)
+            if np.isinf(column).any():
+                raise ValueError(f"expected finite scores, NaN where not scored, in {name!r}")
+        if self.evidence is not None:
+            self._check("evidence", self.evidence, np.object_)
+        if self.truncated is not None:
+            self._check("truncated", self.truncated, np.bool_)
+        if not self.complete and not self.reason:
+            raise ValueError("expected a reason where pairs were not scored, found none")
+
+    def _check(self, name: str, column: NDArray[Any], dtype: type[np.generic]) -> None:
+        if column.shape != (len(self),) or column.dtype != dtype:
+            raise ValueError(
+                f"expected {name!r} of shape ({len(self)},) and dtype {np.dtype(dtype)}, "
+                f"found {column.shape} and {column.dtype}"
+            )
+
+    def __len__(self) -> int:
+        return int(self.values.size)
+
+    @classmethod
+    def none(cls, n: int, reason: str, *, by: str = "") -> Scores:
+        """Return the scores of n pairs of which none was scored."""
+        return cls(np.full(n, np.nan, dtype=np.float32), reason, by)
+
+    @property
+    def scored(self) -> int:
+        """How many pairs have a score."""
+        return int(np.count_nonzero(~np.isnan(self.values)))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all pairs have a score."""
+        return self.scored == len(self)
+
+    def take(self, pairs: NDArray[np.int64] | slice) -> Scores:
+        """Return the scores of the given pairs, in the given order.
+
+        Where they all have a score though others of the same call had none, no reason is left.
+        """
+        values = self.values[pairs]
+        settled = not self.complete and not np.isnan(values).any()
+        return Scores(
+            values=values,
+            reason="" if settled else self.reason,
+            by=self.by,
+            columns={name: column[pairs] for name, column in self.columns.items()},
+            evidence=None if self.evidence is None else self.evidence[pairs],
+            truncated=None if self.truncated is None else self.truncated[pairs],
+        )
+
+    def whole(self) -> NDArray[np.float32]:
+        """Return the values of all pairs: what ``predict`` promises.
+
+        Raises:
+            UnscoredError: when one was not scored.
+
+        """
+        if not self.complete:
+            raise UnscoredError(
+                f"expected a score for each of {len(self)} pairs, found {self.scored}: "
+                f"{self.reason}"
+            )
+        return self.values
