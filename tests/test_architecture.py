@@ -16,6 +16,7 @@ import pytest
 PACKAGES = ("retriever", "reranker", "pipeline")
 FORBIDDEN = {"retriever": {"reranker", "pipeline", "torch"}, "reranker": {"retriever", "pipeline"}}
 HEAVY = {
+    *("fastapi", "prometheus_client", "uvicorn"),
     *("elasticsearch", "ir_measures", "matplotlib", "numba", "opensearchpy", "pandas", "pyarrow"),
     *("pydantic", "rank_bm25", "rich", "scipy", "torch", "transformers", "tokenizers"),
 }

@@ -25,6 +25,9 @@ _SETTINGS = {
     "fusion": "fusion.method",
     "depth": "depth",
     "k": "k",
+    "host": "serve.host",
+    "port": "serve.port",
+    "workers": "serve.workers",
 }
 
 

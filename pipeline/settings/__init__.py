@@ -20,6 +20,7 @@ In the environment the same are ``TWOPASS_DEPTH``, ``TWOPASS_RETRIEVER__INDEX``,
 from __future__ import annotations
 
 from pipeline.settings.loading import load_settings
+from pipeline.settings.serve import ServeSettings
 from pipeline.settings.values import (
     FusionSettings,
     ProxySettings,
@@ -33,6 +34,7 @@ __all__ = [
     "ProxySettings",
     "RerankerSettings",
     "RetrieverSettings",
+    "ServeSettings",
     "Settings",
     "load_settings",
 ]

@@ -15,7 +15,7 @@ from pipeline.settings.values import Settings
 
 __all__ = ["load_settings"]
 
-_SECRETS = {"api_key", "password"}
+_SECRETS = {"api_key", "api_keys", "password"}
 
 
 def load_settings(

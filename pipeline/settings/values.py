@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pipeline.settings.fusion import FusionSettings
 from pipeline.settings.proxy import ProxySettings
+from pipeline.settings.serve import ServeSettings
 from retriever.base import RetrieverError
 from retriever.scoring import Lucene, Scoring, formula
 
@@ -120,6 +121,7 @@ class Settings(BaseSettings):
         reranker: the second stage.
         fusion: how their scores become one.
         proxy: the proxy in front of a search engine.
+        serve: the HTTP service.
         depth: how many candidates the second stage reads, a query.
         k: how many results a query gives.
 
@@ -136,6 +138,7 @@ class Settings(BaseSettings):
     reranker: RerankerSettings = RerankerSettings()
     fusion: FusionSettings = FusionSettings()
     proxy: ProxySettings = ProxySettings()
+    serve: ServeSettings = ServeSettings()
     depth: Count = 100
     k: Count = 10
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,3 +43,39 @@ def animals() -> BM25Index:
     places = ["in the barn", "near the old river", "on a warm roof, far from people"]
     texts = [f"The {name} {act} {place}." for name in names for act in acts for place in places]
     return BM25Index.build(Document(f"d{i:02}", text) for i, text in enumerate(texts))
+
+
+_WORDS = """
+a around at cat chased dog fears fox garden hen hunt hunts in mat mice mouse near night old on owl
+owls river roof runs sat sleeps slept the too warm watches
+"""
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save a real cross-encoder, tiny and untrained."""
+    import torch
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("model")
+    special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    words = sorted(set(_WORDS.split()))
+    vocabulary = {word: number for number, word in enumerate([*special.values(), *words])}
+    PreTrainedTokenizerFast(
+        tokenizer_object=BertWordPieceTokenizer(vocabulary),
+        model_max_length=32,
+        **{f"{name}_token": token for name, token in special.items()},
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_labels=1,
+        initializer_range=0.5,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder

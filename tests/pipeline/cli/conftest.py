@@ -70,33 +70,3 @@ def corpus(tmp_path: Path) -> Path:
 def index(run: Run, corpus: Path, tmp_path: Path) -> Path:
     assert run("index", corpus, "--out", tmp_path / "index").status == 0
     return tmp_path / "index"
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save a real cross-encoder, tiny and untrained."""
-    import torch
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("model")
-    special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-    words = sorted({word for each in DOCUMENTS for word in str(each["text"]).lower().split()})
-    vocabulary = {word: number for number, word in enumerate([*special.values(), *words])}
-    PreTrainedTokenizerFast(
-        tokenizer_object=BertWordPieceTokenizer(vocabulary),
-        model_max_length=32,
-        **{f"{name}_token": token for name, token in special.items()},
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        num_labels=1,
-        initializer_range=0.5,
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return folder

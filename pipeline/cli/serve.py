@@ -1,0 +1,77 @@
+"""``twopass serve``: the HTTP service."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from typing import Any
+
+from pipeline.cli.arguments import add_command, count, read_settings
+from pipeline.cli.output import echo, note
+
+__all__ = ["add_parser", "run"]
+
+_EXAMPLES = """\
+  twopass serve                                  rerank clients of many kinds, on port 8765
+  twopass serve --index my-index --port 9000     and /search over an index
+  twopass serve --new-key                        an API key, and what goes into the settings
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "serve", help="answer rerank clients and searches over HTTP", examples=_EXAMPLES
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--host", metavar="NAME", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", metavar="N", help="port to listen on (8765)")
+    parser.add_argument("--workers", type=count, metavar="N", help="processes (1)")
+    parser.add_argument("--index", metavar="DIR", help="the index of /search")
+    parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--new-key", action="store_true", help="make an API key and end")
+    instead.add_argument(
+        "--hash-key", action="store_true", help="hash an API key from standard input and end"
+    )
+
+
+def run(arguments: Namespace) -> None:
+    """Serve, or print what was asked for instead."""
+    if arguments.new_key or arguments.hash_key:
+        _key(new=arguments.new_key)
+        return
+    settings = read_settings(arguments)
+    _check_extra()
+    from pipeline.sidecar.serving import serve
+
+    serve(settings)
+
+
+def _key(*, new: bool) -> None:
+    from pipeline.sidecar.keys import hash_key, new_key
+
+    key = new_key() if new else sys.stdin.readline().strip()
+    if new:
+        note(f"key, for the client, shown this once: {key}")
+        note("hash, for serve.api_keys:")
+    echo(hash_key(key))
+
+
+def _check_extra() -> None:
+    """Say which extra is missing, before anything is loaded.
+
+    Raises:
+        SettingsError: when one of its packages is not installed.
+
+    """
+    from importlib.util import find_spec
+
+    from pipeline.errors import SettingsError
+
+    missing = [name for name in ("fastapi", "uvicorn", "prometheus_client") if not find_spec(name)]
+    if missing:
+        raise SettingsError(
+            f"serve needs {', '.join(missing)}, which are not installed: "
+            "pip install 'twopass[serve]'"
+        )

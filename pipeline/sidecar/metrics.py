@@ -1,0 +1,74 @@
+"""What Prometheus is told: one registry a process, every name in one place."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_PAIRS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class Metrics:
+    """The counters of a process.
+
+    Attributes:
+        requests: seconds a request took, by route, method and status.
+        stages: seconds a stage took, by stage: retrieval, rerank, fusion.
+        pairs: pairs of a request that was scored.
+        degradations: answers that are less than was asked, by where and why.
+        refused: requests that were refused before any work, by kind of problem.
+        active: requests that are being answered.
+        warm: 1 while the process can score.
+
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Histogram(
+            "twopass_request_seconds",
+            "Time to answer a request",
+            ("route", "method", "status"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.stages = Histogram(
+            "twopass_stage_seconds",
+            "Time a stage took, a request",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.pairs = Histogram(
+            "twopass_pairs", "Pairs scored, a request", buckets=_PAIRS, registry=registry
+        )
+        self.degradations = Counter(
+            "twopass_degradations",
+            "Answers that are less than was asked",
+            ("where", "outcome"),
+            registry=registry,
+        )
+        self.refused = Counter(
+            "twopass_refused",
+            "Requests refused or failed, by problem",
+            ("kind",),
+            registry=registry,
+        )
+        self.active = Gauge(
+            "twopass_active_requests",
+            "Requests being answered",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+
+    def text(self) -> bytes:
+        """Return all of it in Prometheus' text format; of all workers where there are several."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

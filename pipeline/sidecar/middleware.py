@@ -1,0 +1,68 @@
+"""Around every request: its id in and out, one line in the log, its time in the metrics."""
+
+from __future__ import annotations
+
+import logging
+import re
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.sidecar.logs import REQUEST_ID
+from pipeline.sidecar.metrics import Metrics
+
+__all__ = ["Observed"]
+
+_LOG = logging.getLogger(__name__)
+_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+_QUIET = ("/healthz", "/readyz", "/health", "/metrics")  # asked every few seconds, by machines
+
+
+class Observed:
+    """ASGI middleware; plain, so that a client that leaves is still seen by the routes."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _ID.fullmatch(given) else uuid4().hex
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        token = REQUEST_ID.set(request_id)
+        started = perf_counter()
+        self._metrics.active.inc()
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            self._metrics.active.dec()
+            self._note(scope, status, perf_counter() - started)
+            REQUEST_ID.reset(token)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")  # the pattern: few values, no ids
+        self._metrics.requests.labels(route, scope["method"], str(status)).observe(seconds)
+        if route in _QUIET and status < 400:
+            return
+        about = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "seconds": round(seconds, 6),
+            "client": (scope.get("client") or ("",))[0],
+        }
+        _LOG.info("request", extra={"about": about})
