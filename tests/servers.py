@@ -1,128 +1,44 @@
-"""Real search servers for tests: Elasticsearch and OpenSearch, fetched, unpacked and started.
+"""Real search servers for tests: Elasticsearch and OpenSearch, started, killed and started again.
 
-The packages come from Maven Central through ``mvn``, are checked by SHA-256 and unpacked once into
-a cache (``TWOPASS_TEST_CACHE``). A server runs on loopback, with folders of its own that go when
-it stops; as root it runs as ``nobody``, since both servers refuse root.
+A server runs on loopback, with folders of its own that go when it stops; as root it runs as
+``nobody``, since both servers refuse root.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import hashlib
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-__all__ = ["ELASTICSEARCH", "OPENSEARCH", "Package", "Server", "ServerUnavailable"]
+from server_packages import ELASTICSEARCH, OPENSEARCH, Package, ServerUnavailable, is_root
+
+__all__ = [
+    "ELASTICSEARCH",
+    "OPENSEARCH",
+    "Cluster",
+    "Package",
+    "Server",
+    "ServerUnavailable",
+    "free_port",
+]
 
 _NOBODY = 65534
 _START_SECONDS = 240
 _QUICK = "-XX:TieredStopAtLevel=1"  # no long compilation for servers that live for a minute
 _STOP_SECONDS = 20
-
-
-class ServerUnavailable(Exception):  # noqa: N818 - a state of the machine
-    """A server cannot be had here; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class Package:
-    """One version of a server.
-
-    Attributes:
-        name: of its start script and configuration file.
-        group: Maven's group id; the artifact is called as the server.
-        version: the version.
-        sha256: of the zip, in hexadecimal.
-        java: the oldest Java release that runs it.
-        prefix: of the environment variables that its start script reads.
-
-    """
-
-    name: str
-    group: str
-    version: str
-    sha256: str
-    java: int
-    prefix: str
-
-    @property
-    def url_variable(self) -> str:
-        """The environment variable that names a running server to use instead."""
-        return f"TWOPASS_TEST_{self.name.upper()}"
-
-    def home(self) -> Path:
-        """Return the folder of the unpacked package, fetching it where it is missing."""
-        home = _cache() / f"{self.name}-{self.version}-{self.sha256[:12]}"
-        if not home.is_dir():
-            archive = self._archive()
-            found = hashlib.sha256(archive.read_bytes()).hexdigest()
-            if found != self.sha256:
-                raise ServerUnavailable(f"{archive}: expected SHA-256 {self.sha256}, found {found}")
-            _unpack(archive, home)
-        return home
-
-    def _archive(self) -> Path:
-        folder = Path.home() / ".m2" / "repository" / Path(*self.group.split("."))
-        archive = folder / self.name / self.version / f"{self.name}-{self.version}.zip"
-        if not archive.is_file():
-            artifact = f"{self.group}:{self.name}:{self.version}:zip"
-            self._fetch(artifact)
-        if not archive.is_file():
-            raise ServerUnavailable(f"mvn fetched {artifact}, but it is not at {archive}")
-        return archive
-
-    def _fetch(self, artifact: str) -> None:
-        if shutil.which("mvn") is None:
-            raise ServerUnavailable(f"{artifact}: install Maven (mvn), or set {self.url_variable}")
-        command = ["mvn", "-B", "-q", "dependency:get", f"-Dartifact={artifact}"]
-        done = subprocess.run(
-            [*command, "-Dtransitive=false"], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise ServerUnavailable(f"mvn could not fetch {artifact}: {done.stdout[-1000:]}")
-
-    def java_home(self) -> Path:
-        """Return the oldest suitable Java on this machine."""
-        named = [os.environ.get(f"{self.prefix}_JAVA_HOME"), os.environ.get("JAVA_HOME")]
-        places = [Path(path) for path in named if path] + sorted(Path("/usr/lib/jvm").glob("*"))
-        suitable = [(release, place) for place in places if (release := _release(place))]
-        suitable = [pair for pair in suitable if pair[0] >= self.java]
-        if not suitable:
-            raise ServerUnavailable(
-                f"{self.name} {self.version} needs Java {self.java} or newer; "
-                f"set {self.prefix}_JAVA_HOME to one"
-            )
-        return min(suitable)[1]
-
-
-ELASTICSEARCH = Package(
-    name="elasticsearch",
-    group="org.elasticsearch.distribution.integ-test-zip",
-    version="8.19.21",
-    sha256="215d5f3dbf0609a149f6218a9e47b6ae2df34ebbff3c5754e35f15a5e5393c8a",
-    java=17,
-    prefix="ES",
-)
-OPENSEARCH = Package(
-    name="opensearch",
-    group="org.opensearch.distribution.integ-test-zip",
-    version="3.6.0",
-    sha256="a91faa1dc1cadc78cb278b4f63847e19e1627a4e9de698e14e7efc14ee37b286",
-    java=21,
-    prefix="OPENSEARCH",
-)
 
 
 @dataclass
@@ -133,85 +49,57 @@ class Server:
         package: what runs.
         settings: further lines of its configuration file.
         heap: of the Java machine.
+        password: of the user ``elastic``; for an Elasticsearch whose settings ask for one.
+        files: further files of its configuration folder, by name.
 
     """
 
     package: Package
     settings: Mapping[str, str] = field(default_factory=dict)
     heap: str = "512m"
-    url: str = field(default="", init=False)
+    password: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    port: int = field(default=0, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _folder: Path | None = field(default=None, init=False)
 
+    @property
+    def url(self) -> str:
+        """The server's address, the same after it has been killed and started again."""
+        secure = self.settings.get("xpack.security.http.ssl.enabled") == "true"
+        return f"http{'s' if secure else ''}://127.0.0.1:{self.port}"
+
     def start(self) -> Server:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it answers; with what it held before it was killed."""
+        self.launch()
+        self.wait()
+        return self
+
+    def launch(self) -> None:
+        """Start the server and do not wait."""
         home, java = self.package.home(), self.package.java_home()
-        port = _free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"twopass-{self.package.name}-"))
-        environment = self._prepare(home, java, port)
+        if self._folder is None:
+            self.port = self.port or free_port()
+            self._folder = Path(tempfile.mkdtemp(prefix=f"twopass-{self.package.name}-"))
+            self._configure(home, java, self._folder)
         atexit.register(self.stop)
-        with (self._folder / "output").open("wb") as output:
+        with (self._folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 [home / "bin" / self.package.name],
-                env=environment,
-                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group of its own, so that all of it can be ended
-                **({"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if _root() else {}),
+                **self._ways(java, self._folder),
             )
-        self.url = f"http://127.0.0.1:{port}"
-        self._wait()
-        return self
 
-    def stop(self) -> None:
-        """End the server and remove its folders; does nothing when it is not running."""
-        atexit.unregister(self.stop)
-        process, self._process = self._process, None
-        if process is not None:
-            for how in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, how)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_STOP_SECONDS)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+    def wait(self) -> None:
+        """Wait until the server answers.
 
-    def _prepare(self, home: Path, java: Path, port: int) -> dict[str, str]:
-        """Write the configuration; return the environment."""
-        folder, package = self._folder, self.package
-        assert folder is not None
-        for name in ("data", "logs", "tmp"):
-            (folder / name).mkdir()
-        shutil.copytree(home / "config", folder / "config")
-        settings = {
-            "cluster.name": folder.name,
-            "discovery.type": "single-node",
-            "http.port": str(port),
-            "network.host": "127.0.0.1",
-            "transport.port": str(_free_port()),
-            "path.data": str(folder / "data"),
-            "path.logs": str(folder / "logs"),
-            "cluster.routing.allocation.disk.threshold_enabled": "false",
-        } | dict(self.settings)
-        lines = [f"{name}: {value}\n" for name, value in settings.items()]
-        (folder / "config" / f"{package.name}.yml").write_text("".join(lines))
-        options = folder / "config" / "jvm.options"  # these name folders beside the program
-        options.write_text(options.read_text().replace("logs/", f"{folder}/logs/"))
-        if _root():
-            for path in [folder, *folder.rglob("*")]:
-                os.chown(path, _NOBODY, _NOBODY)
-        return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(folder),
-            f"{package.prefix}_JAVA_HOME": str(java),
-            f"{package.prefix}_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap} {_QUICK}",
-            f"{package.prefix}_PATH_CONF": str(folder / "config"),
-            f"{package.prefix}_TMPDIR": str(folder / "tmp"),
-        }
+        Raises:
+            ServerUnavailable: when it ends or takes too long; with what it said last.
 
-    def _wait(self) -> None:
+        """
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
@@ -224,57 +112,146 @@ class Server:
         self.stop()
         raise ServerUnavailable(f"{self.package.name} did not start:\n{output}")
 
+    def kill(self) -> None:
+        """End the server at once, as a failing machine would; what it has on disk stays."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the server and remove its folders; does nothing when it is not running."""
+        atexit.unregister(self.stop)
+        self._end(signal.SIGTERM, signal.SIGKILL)
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _end(self, *signals: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for how in signals:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+
+    def _configure(self, home: Path, java: Path, folder: Path) -> None:
+        """Write all that the server reads when it starts."""
+        package, config = self.package, folder / "config"
+        for name in ("data", "logs", "tmp"):
+            (folder / name).mkdir()
+        shutil.copytree(home / "config", config)
+        settings = {
+            "cluster.name": folder.name,
+            "discovery.type": "single-node",
+            "http.port": str(self.port),
+            "network.host": "127.0.0.1",
+            "transport.port": str(free_port()),
+            "path.data": str(folder / "data"),
+            "path.logs": str(folder / "logs"),
+            "cluster.routing.allocation.disk.threshold_enabled": "false",
+        } | dict(self.settings)
+        lines = [f"{name}: {value}\n" for name, value in settings.items()]
+        (config / f"{package.name}.yml").write_text("".join(lines))
+        for name, content in self.files.items():
+            (config / name).write_bytes(content)
+        options = config / "jvm.options"  # these name folders beside the program
+        options.write_text(options.read_text().replace("logs/", f"{folder}/logs/"))
+        if is_root():
+            for path in [folder, *folder.rglob("*")]:
+                os.chown(path, _NOBODY, _NOBODY)
+        if self.password:
+            subprocess.run(
+                [home / "bin" / "elasticsearch-keystore", "add", "-x", "-f", "bootstrap.password"],
+                input=self.password.encode(),
+                capture_output=True,
+                check=True,
+                **self._ways(java, folder),
+            )
+
+    def _ways(self, java: Path, folder: Path) -> dict[str, Any]:
+        """Return how the package's programs are run: where, as whom, in which environment."""
+        prefix = self.package.prefix
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(folder),
+            f"{prefix}_JAVA_HOME": str(java),
+            f"{prefix}_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap} {_QUICK}",
+            f"{prefix}_PATH_CONF": str(folder / "config"),
+            f"{prefix}_TMPDIR": str(folder / "tmp"),
+        }
+        user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if is_root() else {}
+        return {"cwd": folder, "env": environment} | user
+
+
+class Cluster:
+    """Several Elasticsearch nodes that hold their indices together.
+
+    Attributes:
+        nodes: the servers; any of them may be killed.
+
+    """
+
+    def __init__(self, nodes: int = 3, heap: str = "400m") -> None:
+        names = [f"node-{number}" for number in range(nodes)]
+        ports = [free_port() for _ in names]
+        seeds = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+        common = {
+            "xpack.security.enabled": "false",
+            "cluster.name": "twopass-cluster",
+            "discovery.type": "multi-node",
+            "discovery.seed_hosts": f"[{seeds}]",
+            "cluster.initial_master_nodes": f"[{', '.join(names)}]",
+        }
+        self.nodes = [
+            Server(ELASTICSEARCH, common | {"node.name": name, "transport.port": str(port)}, heap)
+            for name, port in zip(names, ports, strict=True)
+        ]
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """The nodes' addresses."""
+        return [node.url for node in self.nodes]
+
+    def start(self) -> Cluster:
+        """Start all nodes and wait until they have found each other."""
+        try:
+            for node in self.nodes:
+                node.launch()
+            for node in self.nodes:
+                node.wait()
+            wanted = f"wait_for_nodes={len(self.nodes)}&timeout={_START_SECONDS}s"
+            _open(f"{self.urls[0]}/_cluster/health?{wanted}", _START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End all nodes."""
+        for node in self.nodes:
+            node.stop()
+
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/_cluster/health", timeout=5) as answer:
-            return answer.status == 200
+        return _open(f"{url}/_cluster/health", timeout=5) == 200
     except urllib.error.HTTPError as error:
         return error.code == 401  # it is up, and wants to know who asks
     except OSError:
         return False
 
 
-def _root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
+def _open(url: str, timeout: float) -> int:
+    """Return the status of an answer, whoever signed the server's certificate."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(url, timeout=timeout, context=trusting) as answer:
+        status: int = answer.status
+        return status
 
 
-def _cache() -> Path:
-    named = os.environ.get("TWOPASS_TEST_CACHE")
-    if named:
-        folder = Path(named)
-    elif _root():  # nobody cannot read root's home
-        folder = Path("/var/tmp/twopass-test-cache")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
-        folder = Path(base) / "twopass-test"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _unpack(archive: Path, home: Path) -> None:
-    """Unpack the one folder of an archive as ``home``: all of it or nothing."""
-    with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
-        with zipfile.ZipFile(archive) as package:
-            package.extractall(scratch)
-        (unpacked,) = Path(scratch).iterdir()
-        for script in (unpacked / "bin").iterdir():
-            script.chmod(0o755)
-        with contextlib.suppress(OSError):  # another run may have been quicker
-            unpacked.rename(home)
-
-
-def _release(java_home: Path) -> int:
-    """Return the feature release of a Java, 0 where there is none."""
-    program = java_home / "bin" / "java"
-    if not program.is_file():
-        return 0
-    done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
-    digits = done.stderr.partition('"')[2].partition(".")[0].partition('"')[0]
-    return int(digits) if digits.isdigit() else 0
-
-
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens at."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
