@@ -75,7 +75,13 @@ def _elastic(retriever: RetrieverSettings, index: str, engine: Engine) -> Retrie
     from retriever.elastic import ElasticsearchRetriever
 
     return ElasticsearchRetriever(
-        _url(retriever), index, engine=engine, **_client_options(retriever, engine)
+        _urls(retriever),
+        index,
+        engine=engine,
+        fields=retriever.index_fields,
+        template=retriever.template,
+        routing=retriever.routing,
+        **_client_options(retriever, engine),
     )
 
 
@@ -90,20 +96,20 @@ def build_connection(settings: Settings, engine: Engine) -> Connection:
     from retriever.elastic import connect
 
     retriever = settings.retriever
-    return connect(_url(retriever), engine=engine, **_client_options(retriever, engine))
+    return connect(_urls(retriever), engine=engine, **_client_options(retriever, engine))
 
 
-def _url(retriever: RetrieverSettings) -> str:
-    if retriever.url is None:
+def _urls(retriever: RetrieverSettings) -> tuple[str, ...]:
+    if not retriever.urls:
         raise SettingsError(
             "retriever.url: expected a server's address, as http://localhost:9200, found none"
         )
-    return retriever.url
+    return retriever.urls
 
 
 def _client_options(retriever: RetrieverSettings, engine: Engine) -> dict[str, Any]:
     """Name what the settings say as the official clients do."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"timeout": retriever.timeout, "retries": retriever.retries}
     if retriever.api_key is not None:
         options["api_key"] = retriever.api_key.get_secret_value()
     if retriever.username is not None and retriever.password is not None:

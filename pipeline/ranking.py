@@ -91,6 +91,8 @@ class Ranking:
             or None; None for all where the scorer does not say.
         truncated: (n,) bool: whether query or text was cut to be read; None where the scorer does
             not say.
+        warnings: what the first stage may have missed and why, for people: a shard of a server
+            that did not answer.
 
     Raises:
         ValueError: when the columns do not fit together or break the promises above.
@@ -109,6 +111,7 @@ class Ranking:
     columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     evidence: NDArray[np.object_] | None = None
     truncated: NDArray[np.bool_] | None = None
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_columns()

@@ -206,6 +206,7 @@ def fuse(candidates: Candidates, fusion: Fusion, k: int) -> Ranking:
         columns={name: column[best] for name, column in columns.items()},
         evidence=None if evidence is None else _padded(evidence, n, None)[best],
         truncated=None if truncated is None else _padded(truncated, n, False)[best],
+        warnings=hits.warnings,
     )
 
 

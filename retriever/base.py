@@ -18,6 +18,7 @@
         ├── UnreachableError          no answer, or too busy to give one
         ├── UnauthorizedError         it wants to know who asks, or forbids it
         ├── RemoteIndexMissingError   no index of that name there
+        ├── IncompatibleClientError   it does not understand the installed client
         └── RefusedError              it does not take the request
 """
 
@@ -37,6 +38,7 @@ __all__ = [
     "CorruptIndexError",
     "DuplicateIdError",
     "FormatError",
+    "IncompatibleClientError",
     "IndexExistsError",
     "LockedError",
     "NotAnIndexError",
@@ -133,6 +135,10 @@ class UnauthorizedError(BackendError):
 
 class RemoteIndexMissingError(BackendError):
     """A server without an index of that name."""
+
+
+class IncompatibleClientError(BackendError):
+    """A server that does not understand the installed client: of another version or product."""
 
 
 class RefusedError(BackendError):

@@ -12,9 +12,15 @@ from retriever.scoring import Lucene, Scoring, formula
 
 if TYPE_CHECKING:
     from retriever.bm25.index import BM25Index
-    from retriever.elastic import Connection, LoadReport
+    from retriever.elastic import Connection, LoadReport, Published
 
-__all__ = ["export_bulk", "export_settings", "export_to_server", "import_from_server"]
+__all__ = [
+    "export_bulk",
+    "export_settings",
+    "export_to_alias",
+    "export_to_server",
+    "import_from_server",
+]
 
 
 def export_bulk(documents: Iterable[Document], stream: IO[str], *, index: str | None = None) -> int:
@@ -48,10 +54,9 @@ def export_settings(index: BM25Index, *, shards: int = 1, replicas: int = 0) -> 
         ScoringError: when the index's formula is not the server's.
 
     """
-    from retriever.elastic.mapping import index_body, server_analyzer
+    from retriever.elastic.mapping import index_body
 
-    analysis = server_analyzer(index.analyzer)
-    return index_body(analysis, _lucene(index), shards=shards, replicas=replicas)
+    return index_body(**_making(index, None, None), shards=shards, replicas=replicas)
 
 
 def export_to_server(
@@ -63,6 +68,7 @@ def export_to_server(
     scoring: Lucene | None = None,
     shards: int = 1,
     replicas: int = 0,
+    resume: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> LoadReport:
     """Create an index on a server and load all documents of this one.
@@ -77,26 +83,66 @@ def export_to_server(
         scoring: k1 and b to use instead of the index's.
         shards: each scores by its own statistics.
         replicas: further copies.
+        resume: take up what an interrupted call began; and leave what is loaded if interrupted.
         progress: called now and then with the number of documents done.
 
     Raises:
         AnalysisError: when the server has no such analyser.
         ScoringError: when the index's formula is not the server's.
-        IndexExistsError: when there is an index of that name.
+        IndexExistsError: when there is an index of that name, or with ``resume`` a different one.
         BackendError: when the server cannot be reached or refuses.
 
     """
     from retriever.elastic import load_documents
-    from retriever.elastic.mapping import server_analyzer
 
     return load_documents(
         connection,
         name,
         index.documents(),
-        analysis=server_analyzer(index.analyzer) if analysis is None else analysis,
-        scoring=_lucene(index) if scoring is None else scoring,
+        **_making(index, analysis, scoring),
         shards=shards,
         replicas=replicas,
+        resume=resume,
+        progress=progress,
+    )
+
+
+def export_to_alias(
+    index: BM25Index,
+    connection: Connection,
+    alias: str,
+    *,
+    analysis: Mapping[str, Any] | None = None,
+    scoring: Lucene | None = None,
+    shards: int = 1,
+    replicas: int = 0,
+    resume: bool = False,
+    remove_old: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Published:
+    """Load all documents into a new index on a server, and let an alias stand for it at the end.
+
+    Searches by the alias find the old index until the new one is whole. The arguments are those
+    of ``export_to_server`` and of ``retriever.elastic.publish_documents``.
+
+    Raises:
+        AnalysisError: when the server has no such analyser.
+        ScoringError: when the index's formula is not the server's.
+        IndexExistsError: when an index has the alias's name.
+        BackendError: when the server cannot be reached or refuses.
+
+    """
+    from retriever.elastic import publish_documents
+
+    return publish_documents(
+        connection,
+        alias,
+        index.documents(),
+        **_making(index, analysis, scoring),
+        shards=shards,
+        replicas=replicas,
+        resume=resume,
+        remove_old=remove_old,
         progress=progress,
     )
 
@@ -111,6 +157,18 @@ def import_from_server(connection: Connection, name: str) -> Iterator[Document]:
     from retriever.elastic import read_documents
 
     return read_documents(connection, name)
+
+
+def _making(
+    index: BM25Index, analysis: Mapping[str, Any] | None, scoring: Lucene | None
+) -> dict[str, Any]:
+    """Return the analysis and BM25 that are asked for, or else the index's own."""
+    from retriever.elastic.mapping import server_analyzer
+
+    return {
+        "analysis": server_analyzer(index.analyzer) if analysis is None else analysis,
+        "scoring": _lucene(index) if scoring is None else scoring,
+    }
 
 
 def _lucene(index: BM25Index) -> Lucene:

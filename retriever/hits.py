@@ -20,6 +20,7 @@ class Hits:
         ids: (n,) object, unique ``str``: the documents' ids.
         scores: (n,) float32, finite and non-increasing: the retriever's scores.
         texts: (n,) object, ``str``: what a second stage reads of each document.
+        warnings: what may be missing and why, for people: a shard that did not answer.
 
     Raises:
         ValueError: when the columns do not fit together or break the promises above.
@@ -29,6 +30,7 @@ class Hits:
     ids: NDArray[np.object_]
     scores: NDArray[np.float32]
     texts: NDArray[np.object_]
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -47,9 +49,16 @@ class Hits:
             raise ValueError("expected unique ids, found one twice")
 
     @classmethod
-    def of(cls, ids: Sequence[str], scores: Any, texts: Sequence[str]) -> Self:
+    def of(
+        cls,
+        ids: Sequence[str],
+        scores: Any,
+        texts: Sequence[str],
+        warnings: Sequence[str] = (),
+    ) -> Self:
         """Build hits from plain sequences of one length, best first."""
-        return cls(_objects(ids), np.asarray(scores, dtype=np.float32), _objects(texts))
+        columns = _objects(ids), np.asarray(scores, dtype=np.float32), _objects(texts)
+        return cls(*columns, tuple(warnings))
 
     @classmethod
     def empty(cls) -> Self:

@@ -21,6 +21,8 @@ _SETTINGS = {
     "threads": "retriever.threads",
     "index": "retriever.index",
     "server": "retriever.url",
+    "shards": "retriever.shards",
+    "replicas": "retriever.replicas",
     "model": "reranker.model",
     "fusion": "fusion.method",
     "depth": "depth",

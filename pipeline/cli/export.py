@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline.cli.arguments import add_command, add_scoring, read_settings
+from pipeline.cli.arguments import add_command, add_scoring, count, read_settings
+from pipeline.cli.loading import load
 from pipeline.cli.output import note, output
 from pipeline.cli.progress import progress
-
-if TYPE_CHECKING:
-    from retriever.elastic import LoadReport
 
 __all__ = ["add_parser", "run_export", "run_import"]
 
@@ -19,6 +17,8 @@ _EXPORT = """\
   twopass export --index my-index > bulk.ndjson
   curl -H 'Content-Type: application/x-ndjson' --data-binary @bulk.ndjson SERVER/NAME/_bulk
   twopass export --index my-index --server http://localhost:9200 --name my-index
+  twopass export --index my-index --server http://localhost:9200 --alias docs --remove-old
+      a new index, docs-<time>; searches of docs find the old one until the new one is whole
 """
 _IMPORT = """\
   twopass import --server http://localhost:9200 --name my-index --out my-index
@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--index", required=True, metavar="DIR", help="the index's folder")
     parser.add_argument("--out", metavar="FILE", help="for the bulk format (standard output)")
     _add_server(parser, required=False)
+    _add_making(parser)
     parser = add_command(
         commands, "import", help="build an index from a search server's", examples=_IMPORT
     )
@@ -42,6 +43,20 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="the index's folder")
     parser.add_argument("--overwrite", action="store_true", help="replace an index that is there")
     parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
+    add_scoring(parser)
+
+
+def _add_making(parser: ArgumentParser) -> None:
+    parser.add_argument("--alias", metavar="NAME", help="new index, and this alias for it")
+    parser.add_argument(
+        "--remove-old", action="store_true", help="delete what the alias stood for before"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where loading was interrupted; keep its part"
+    )
+    parser.add_argument("--shards", type=count, metavar="N", help="of the index there (1)")
+    parser.add_argument("--replicas", type=int, metavar="N", help="further copies of each (0)")
+    parser.add_argument("--analyzer", metavar="NAME", help="instead of the index's own")
     add_scoring(parser)
 
 
@@ -61,36 +76,20 @@ def run_export(arguments: Namespace) -> None:
     from retriever.bm25.index import BM25Index
     from retriever.export import export_bulk
 
+    there = (arguments.name is not None) + (arguments.alias is not None)
+    if arguments.server is not None and (there != 1 or arguments.out is not None):
+        raise SettingsError(
+            "--server: expected --name or --alias for the index there, and no --out"
+        )
+    if arguments.server is None and arguments.alias is not None:
+        raise SettingsError("--alias: expected --server for the server that has it, found none")
     with BM25Index.open(arguments.index) as index:
         if arguments.server is None:
             with output(arguments.out) as out:
-                count = export_bulk(index.documents(), out, index=arguments.name)
-            note(f"{arguments.index}: {count:,} documents written")
-        elif arguments.name is None or arguments.out is not None:
-            raise SettingsError("--server: expected --name for the index there, and no --out")
+                written = export_bulk(index.documents(), out, index=arguments.name)
+            note(f"{arguments.index}: {written:,} documents written")
         else:
-            report = _load(arguments, index)
-            note(f"{arguments.server}: {report.loaded:,} documents in {arguments.name}")
-
-
-def _load(arguments: Namespace, index: Any) -> LoadReport:
-    from pipeline.build import build_connection
-    from retriever.base import RefusedError
-    from retriever.export import export_to_server
-
-    connection = build_connection(read_settings(arguments), arguments.engine)
-    try:
-        with progress("exporting", "documents", len(index)) as done:
-            report = export_to_server(index, connection, arguments.name, progress=done)
-    finally:
-        connection.close()
-    if report.failed:
-        id, reason = report.reasons[0]
-        raise RefusedError(
-            f"{arguments.name}: {report.failed:,} of {len(index):,} documents were refused, "
-            f"the first, {id!r}: {reason}"
-        )
-    return report
+            note(f"{arguments.server}: {load(arguments, index)}")
 
 
 def run_import(arguments: Namespace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -65,6 +65,7 @@ def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> Non
     retriever = build_retriever(settings)
     pipeline = assemble(retriever, settings, rerank=not arguments.no_rerank)
     ranking = pipeline.search(arguments.query, settings.k, filter=wanted)
+    _tell(ranking.warnings)
     if arguments.json:
         echo(_to_json(ranking, query=arguments.query))
     elif len(ranking):
@@ -81,6 +82,7 @@ def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> No
     queries = read_queries(arguments.queries or "-")
     pipeline = build_pipeline(settings, rerank=not arguments.no_rerank)
     rankings = pipeline.stream(list(queries.values()), settings.k, filter=wanted)
+    warnings: dict[str, None] = {}  # each once, in order
     with output(arguments.out) as out, _progress(out, len(queries)) as done:
         results = zip(queries.items(), rankings, strict=True)
         for number, ((id, query), ranking) in enumerate(results, 1):
@@ -88,7 +90,14 @@ def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> No
                 echo(_to_json(ranking, query_id=id, query=query), out)
             else:
                 write_run(out, {id: entries(ranking)}, arguments.tag)
+            warnings |= dict.fromkeys(ranking.warnings)
             done(number)
+    _tell(warnings)
+
+
+def _tell(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        note(f"twopass: warning: {warning}")
 
 
 def _progress(out: TextIO, total: int) -> AbstractContextManager[Callable[[int], None]]:
@@ -104,6 +113,7 @@ def _to_json(ranking: Ranking, **about: str) -> str:
     record = {
         **about,
         "status": asdict(ranking.status),
+        "warnings": list(ranking.warnings),
         "seconds": asdict(ranking.timings),
         "hits": ranking.to_dicts(),
     }

@@ -23,7 +23,9 @@ def known_names(model: type[BaseModel] = Settings, prefix: str = "") -> list[str
             names += known_names(section, f"{prefix}{name}.")
         else:
             names.append(f"{prefix}{name}")
-        if get_origin(field.annotation) is Mapping:
+        if any(
+            get_origin(kind) is Mapping for kind in (field.annotation, *get_args(field.annotation))
+        ):
             names.append(f"{prefix}{name}.*")
     if model.model_config.get("extra") == "allow":
         names.append(f"{prefix}*")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.settings.fusion import FusionSettings
 from pipeline.settings.proxy import ProxySettings
 from pipeline.settings.serve import ServeSettings
+from pipeline.settings.server import ServerSettings
 from retriever.base import RetrieverError
 from retriever.scoring import Lucene, Scoring, formula
 
@@ -30,18 +30,15 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RetrieverSettings(_Section):
+class RetrieverSettings(ServerSettings):
     """The first stage.
+
+    All that concerns a server alone is described with ``ServerSettings``.
 
     Attributes:
         kind: "bm25", the in-process index; "rank-bm25", the same documents scored by that
             library; or a server, "elasticsearch" or "opensearch".
         index: the index's folder, or its name on the server.
-        url: the server's address.
-        api_key: for Elasticsearch, where it asks for one.
-        username: for a server that asks for one; with ``password``.
-        password: the user's.
-        ca_certs: file of certificates by which the server is to be trusted.
         analyzer: how text becomes terms, when an index is built; an index knows its own.
         formula: the BM25 formula: lucene, okapi, l or plus. Where neither it nor a parameter is
             set, an index is built with lucene and searched as it was built.
@@ -57,11 +54,6 @@ class RetrieverSettings(_Section):
 
     kind: Literal["bm25", "rank-bm25", "elasticsearch", "opensearch"] = "bm25"
     index: str | None = None
-    url: str | None = None
-    api_key: SecretStr | None = None
-    username: str | None = None
-    password: SecretStr | None = None
-    ca_certs: Path | None = None
     analyzer: str = "english"
     formula: str | None = None
     k1: float | None = None

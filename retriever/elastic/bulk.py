@@ -22,10 +22,18 @@ _CONFLICT = 409
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one document: taken where there is no reason why not."""
+    """What became of one document: taken where there is no reason why not.
+
+    Attributes:
+        id: the document's.
+        reason: why the server did not take it.
+        there: the index had it already, and was to keep it.
+
+    """
 
     id: str
     reason: str = ""
+    there: bool = False
 
 
 def create_documents(
@@ -33,6 +41,7 @@ def create_documents(
     name: str,
     documents: Iterable[Document],
     *,
+    resume: bool = False,
     retries: int = 8,
     first_wait: float = 0.5,
 ) -> Iterator[Outcome]:
@@ -45,6 +54,7 @@ def create_documents(
         connection: the server.
         name: of the index.
         documents: each id once; one that the index has is refused, not overwritten.
+        resume: what the index has is passed over instead; it is asked first, by the ids alone.
         retries: how often after the first time.
         first_wait: before the first of them, in seconds; the waits double.
 
@@ -57,7 +67,10 @@ def create_documents(
     patiently = retrying(retries, first=first_wait, unfinished=bool)
     for entries in _chunks(documents):
         chunk = _Chunk(entries)
-        patiently(chunk.send, connection, path)
+        if resume:
+            patiently(chunk.pass_over, connection, f"/{part(name)}/_mget")
+        if chunk.waiting:
+            patiently(chunk.send, connection, path)
         yield from chunk.outcomes()
 
 
@@ -73,8 +86,21 @@ class _Chunk:
     def __init__(self, entries: Sequence[_Entry]) -> None:
         self._entries = entries
         self._reasons = [""] * len(entries)
+        self._there = [False] * len(entries)
         self._waiting = list(range(len(entries)))
         self._sent = False
+
+    @property
+    def waiting(self) -> int:
+        """How many have been neither taken nor refused."""
+        return len(self._waiting)
+
+    def pass_over(self, connection: Connection, path: str) -> None:
+        """Ask which of the documents the index has: those are not sent."""
+        ids = {"ids": [entry.id for entry in self._entries]}
+        found = connection.send("POST", path, ids, _source="false")["docs"]
+        self._there = [bool(document.get("found")) for document in found]
+        self._waiting = [place for place, there in enumerate(self._there) if not there]
 
     def send(self, connection: Connection, path: str) -> int:
         """Send what has not been taken or refused; return how much of it is still waiting."""
@@ -93,8 +119,8 @@ class _Chunk:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield what became of each document, so far as is known."""
-        for entry, reason in zip(self._entries, self._reasons, strict=True):
-            yield Outcome(entry.id, reason)
+        for entry, reason, there in zip(self._entries, self._reasons, self._there, strict=True):
+            yield Outcome(entry.id, reason, there)
 
 
 def _result(item: dict[str, Any]) -> tuple[int, str]:

@@ -6,7 +6,7 @@ same, with their pools and authentication.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from retriever.base import BackendError, UnreachableError
 from retriever.elastic.errors import translated
 from retriever.elastic.retrying import retrying
 
-__all__ = ["Connection", "Engine", "connect", "part"]
+__all__ = ["Connection", "Engine", "connect", "part", "timed_out"]
 
 Engine: TypeAlias = Literal["elasticsearch", "opensearch"]
 
@@ -36,13 +36,15 @@ class Connection:
 
     Attributes:
         engine: which of the two it is.
+        retries: how often a request is sent again.
 
     """
 
     def __init__(self, engine: Engine, client: Client, retries: int) -> None:
         self.engine = engine
+        self.retries = retries
         self._client = client
-        self._patiently = retrying(retries, unless=_timed_out)
+        self._patiently = retrying(retries, unless=timed_out)
 
     def request(self, method: str, path: str, body: Any = None, **params: str) -> Any:
         """Send JSON and return the answer's; again, a few times, where the server is too busy.
@@ -72,7 +74,7 @@ class Connection:
 
 
 def connect(
-    url: str,
+    url: str | Sequence[str],
     *,
     engine: Engine = "elasticsearch",
     timeout: float = 30,
@@ -82,7 +84,8 @@ def connect(
     """Connect to a server; nothing is sent before the first request.
 
     Args:
-        url: ``http://host:port`` or ``https://...``.
+        url: ``http://host:port`` or ``https://...``; of several nodes of a cluster each, and a
+            node that does not answer is left alone for a while.
         engine: which of the two it is.
         timeout: in seconds, of one request.
         retries: how often a request is sent again that the server could not be reached for, or
@@ -98,11 +101,11 @@ def connect(
         raise BackendError(f"engine: expected one of {', '.join(_CLIENTS)}, found {engine!r}")
     made, package = _CLIENTS[engine]
     try:
-        return Connection(engine, made(url, timeout, options), retries)
+        return Connection(engine, made(_urls(url), timeout, options), retries)
     except ImportError as error:
         raise BackendError(f"{engine}: install its client: pip install '{package}'") from error
     except (TypeError, ValueError) as error:
-        raise BackendError(f"{engine} at {url}: {error}") from error
+        raise BackendError(f"{engine} at {' '.join(_urls(url))}: {error}") from error
 
 
 def part(name: str) -> str:
@@ -110,16 +113,21 @@ def part(name: str) -> str:
     return quote(name, safe="")
 
 
-def _timed_out(error: UnreachableError) -> bool:
+def _urls(url: str | Sequence[str]) -> list[str]:
+    return [url] if isinstance(url, str) else list(url)
+
+
+def timed_out(error: UnreachableError) -> bool:
+    """Tell whether a request took longer than the time allowed: it may still be running."""
     return type(error.__cause__).__name__ == "ConnectionTimeout"  # in both clients
 
 
 class _Elasticsearch:
-    def __init__(self, url: str, timeout: float, options: Mapping[str, Any]) -> None:
+    def __init__(self, urls: list[str], timeout: float, options: Mapping[str, Any]) -> None:
         from elasticsearch import Elasticsearch
 
         # Its own retries know no waiting.
-        self._client = Elasticsearch(url, request_timeout=timeout, max_retries=0, **options)
+        self._client = Elasticsearch(urls, request_timeout=timeout, max_retries=0, **options)
 
     def send(self, method: str, path: str, body: Any, params: Mapping[str, str]) -> Any:
         lines = isinstance(body, list | bytes)
@@ -134,10 +142,10 @@ class _Elasticsearch:
 
 
 class _OpenSearch:
-    def __init__(self, url: str, timeout: float, options: Mapping[str, Any]) -> None:
+    def __init__(self, urls: list[str], timeout: float, options: Mapping[str, Any]) -> None:
         from opensearchpy import OpenSearch
 
-        self._client = OpenSearch(url, timeout=timeout, max_retries=0, **options)
+        self._client = OpenSearch(urls, timeout=timeout, max_retries=0, **options)
 
     def send(self, method: str, path: str, body: Any, params: Mapping[str, str]) -> Any:
         transport = self._client.transport
@@ -149,7 +157,7 @@ class _OpenSearch:
         self._client.close()
 
 
-_CLIENTS: dict[str, tuple[Callable[[str, float, Mapping[str, Any]], Client], str]] = {
+_CLIENTS: dict[str, tuple[Callable[[list[str], float, Mapping[str, Any]], Client], str]] = {
     "elasticsearch": (_Elasticsearch, "elasticsearch>=8.15,<10"),
     "opensearch": (_OpenSearch, "opensearch-py"),
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from retriever.base import BackendError, IndexExistsError, RefusedError
+from retriever.base import BackendError
 from retriever.documents import Document
 from retriever.elastic.bulk import create_documents
 from retriever.elastic.connection import Connection, part
+from retriever.elastic.creating import create_index
 from retriever.elastic.mapping import index_body
 from retriever.scoring import Lucene
 
@@ -25,15 +27,17 @@ class LoadReport:
     """What became of the documents.
 
     Attributes:
-        loaded: how many the server took.
-        failed: how many it did not.
+        loaded: how many the index has: those taken now, and those that it had.
+        failed: how many the server did not take.
         reasons: id and reason of the first that failed.
+        there: how many of the loaded it had already, when loading was resumed.
 
     """
 
     loaded: int
     failed: int
     reasons: tuple[tuple[str, str], ...]
+    there: int = 0
 
 
 def load_documents(
@@ -45,9 +49,12 @@ def load_documents(
     scoring: Lucene = Lucene(),  # noqa: B008 - frozen
     shards: int = 1,
     replicas: int = 0,
+    resume: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> LoadReport:
     """Create an index and load documents as a stream; they can be searched on return.
+
+    No more is read of the documents than is being sent.
 
     Args:
         connection: the server.
@@ -57,54 +64,47 @@ def load_documents(
         scoring: k1 and b of the server's BM25.
         shards: each scores by its own statistics.
         replicas: further copies.
+        resume: take up an index that was made alike and pass over what it has; and leave what is
+            loaded when this ends early, to be resumed.
         progress: called now and then with the number of documents done.
 
     Raises:
-        IndexExistsError: when there is an index of that name.
-        BackendError: when the server cannot be reached or refuses; the index is removed again,
-            as after any other error.
+        IndexExistsError: when there is an index of that name, or with ``resume`` a different one.
+        BackendError: when the server cannot be reached or refuses; the index is removed again
+            unless ``resume``, as after any other error.
 
     """
-    path = f"/{part(name)}"
     body = index_body(analysis, scoring, shards=shards, replicas=replicas)
-    _create(connection, path, name, body)
+    new = create_index(connection, name, body, resume=resume)
     try:
-        report = _load(connection, name, documents, progress)
-        connection.request("POST", f"{path}/_refresh")
+        return _fill(connection, name, documents, resume=resume and not new, progress=progress)
     except BaseException:
-        with suppress(BackendError):  # what went wrong first is to be told
-            connection.request("DELETE", path)
-        raise
-    return report
-
-
-def _create(connection: Connection, path: str, name: str, body: dict[str, Any]) -> None:
-    try:
-        connection.request("PUT", path, body)
-    except RefusedError as error:
-        if "already exists" in str(error):
-            raise IndexExistsError(
-                f"the server has an index {name!r}; delete it there or choose another name"
-            ) from error
+        if not resume:
+            with suppress(BackendError):  # what went wrong first is to be told
+                connection.request("DELETE", f"/{part(name)}")
         raise
 
 
-def _load(
+def _fill(
     connection: Connection,
     name: str,
     documents: Iterable[Document],
+    *,
+    resume: bool,
     progress: Callable[[int], None] | None,
 ) -> LoadReport:
-    loaded = failed = 0
+    """Load documents into an index that is there, and make them visible."""
+    counts: Counter[str] = Counter()
     reasons: list[tuple[str, str]] = []
-    for done, outcome in enumerate(create_documents(connection, name, documents), 1):
-        if not outcome.reason:
-            loaded += 1
-        else:
-            failed += 1
-            reasons += [(outcome.id, outcome.reason)] if failed <= _SHOWN else []
+    outcomes = create_documents(connection, name, documents, resume=resume)
+    for done, outcome in enumerate(outcomes, 1):
+        counts["failed" if outcome.reason else "loaded"] += 1
+        counts["there"] += outcome.there
+        if outcome.reason and len(reasons) < _SHOWN:
+            reasons.append((outcome.id, outcome.reason))
         if progress is not None and done % _OFTEN == 0:
             progress(done)
+    connection.request("POST", f"/{part(name)}/_refresh")
     if progress is not None:
-        progress(loaded + failed)
-    return LoadReport(loaded, failed, tuple(reasons))
+        progress(counts["loaded"] + counts["failed"])
+    return LoadReport(counts["loaded"], counts["failed"], tuple(reasons), counts["there"])

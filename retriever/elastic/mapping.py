@@ -11,7 +11,7 @@ from retriever.base import AnalysisError
 from retriever.documents import Document
 from retriever.scoring import Lucene
 
-__all__ = ["document_of", "index_body", "server_analyzer", "source_of"]
+__all__ = ["index_body", "server_analyzer", "source_of"]
 
 # These mean the same there.
 _SAME = (
@@ -101,13 +101,3 @@ def source_of(document: Document) -> dict[str, Any]:
         "text": document.text,
         "metadata": dict(document.metadata),
     }
-
-
-def document_of(id: str, source: Mapping[str, Any]) -> Document:
-    """Return the document that ``source_of`` described."""
-    return Document(
-        id,
-        text=source.get("text", ""),
-        title=source.get("title", ""),
-        metadata=source.get("metadata", {}),
-    )

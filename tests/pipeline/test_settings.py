@@ -92,7 +92,7 @@ def test_numbers_of_the_fusion_from_the_environment(monkeypatch: pytest.MonkeyPa
         ("dept = 1", r"twopass\.toml: dept: no such setting; did you mean twopass\.toml: depth\?"),
         ("[retreiver]\nk1 = 1", r"retreiver\.k1: .* did you mean twopass\.toml: retriever\.k1\?"),
         ("[retriever]\nanalyser = 'x'", r"did you mean twopass\.toml: retriever\.analyzer\?"),
-        ("zzz = 1", "no such setting; known: retriever.kind, "),
+        ("zzz = 1", r"no such setting; known: retriever\."),
         ("depth = 0", r"twopass\.toml: depth: expected greater than or equal to 1, found 0"),
         ("depth = 'many'", r"twopass\.toml: depth: expected a valid integer, .*found 'many'"),
         ("[retriever]\nb = 1.5", r"twopass\.toml: retriever: b: expected a number from 0 to 1"),

@@ -1,0 +1,88 @@
+"""A server's answers to searches -> hits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from retriever.base import BackendError
+from retriever.elastic.errors import UNAVAILABLE, answered, reason_of
+from retriever.elastic.fields import IndexFields
+from retriever.hits import Hits
+
+__all__ = ["Found", "error_in", "found_in", "hits_in", "is_busy"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What was found for one query, with more of each document than a second stage needs.
+
+    Attributes:
+        hits: (n,) ids, scores and texts, best first.
+        sources: (n,) the fields that were asked for, as they are stored.
+        highlights: (n,) fragments by field, those that match marked.
+        total: how many documents match; ``None`` where it was not asked for.
+
+    """
+
+    hits: Hits
+    sources: Sequence[Mapping[str, Any]]
+    highlights: Sequence[Mapping[str, Sequence[str]]]
+    total: int | None
+
+
+def is_busy(answer: Mapping[str, Any]) -> bool:
+    """Tell whether one of several answers says that the server may give it later."""
+    return "error" in answer and answer.get("status") in UNAVAILABLE
+
+
+def error_in(index: str, answer: Mapping[str, Any]) -> BackendError | None:
+    """Return the error that one of several answers holds."""
+    if "error" not in answer:
+        return None
+    return answered(index, int(answer.get("status", 400)), reason_of(answer["error"]))
+
+
+def hits_in(answer: Mapping[str, Any], fields: IndexFields) -> Hits:
+    """Return what was found, with warnings where it may not be all, or cannot be read."""
+    found = answer["hits"]["hits"]
+    documents = [fields.document(hit["_id"], hit.get("_source", {})) for hit in found]
+    return Hits.of(
+        [document.id for document in documents],
+        [hit["_score"] for hit in found],
+        [document.contents for document in documents],
+        [*_missing(answer), *_unreadable(found, fields)],
+    )
+
+
+def found_in(answer: Mapping[str, Any], fields: IndexFields) -> Found:
+    """Return the same with sources and highlights."""
+    found = answer["hits"]["hits"]
+    return Found(
+        hits_in(answer, fields),
+        [hit.get("_source", {}) for hit in found],
+        [hit.get("highlight", {}) for hit in found],
+        answer["hits"].get("total", {}).get("value"),
+    )
+
+
+def _missing(answer: Mapping[str, Any]) -> Iterator[str]:
+    shards = answer.get("_shards", {})
+    if shards.get("failed"):
+        failures = shards.get("failures") or [{}]
+        reason = reason_of(failures[0].get("reason", "no reason given"))
+        yield (
+            f"{shards['failed']} of {shards['total']} shards did not answer, "
+            f"so that documents may be missing: {reason}"
+        )
+    if answer.get("timed_out"):
+        yield "the server ran out of time, so that documents may be missing"
+
+
+def _unreadable(found: Sequence[Mapping[str, Any]], fields: IndexFields) -> Iterator[str]:
+    if found and not any(fields.has_text(hit.get("_source", {})) for hit in found):
+        yield (
+            f"no document that was found has a field {' or '.join(fields.read)}, so that a second "
+            "stage has nothing to read: name the fields of title and text"
+        )
