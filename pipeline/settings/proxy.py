@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -29,7 +30,8 @@ class NeuralRescore(BaseModel):
         fields: what is read of each document; by default the fields that the query searches.
         window_size: how many of Elasticsearch's best are reranked.
         fusion: a method's name, or an object with ``method`` and its parameters.
-        deadline: seconds that reranking may take; what it has not scored by then goes without.
+        deadline: seconds that reranking may take, or ``500ms``; what is not scored by then goes
+            without.
         min_score: leave out documents whose score by the second stage is below.
         details: give each hit the scores of both stages, as ``fields._twopass``.
 
@@ -45,6 +47,15 @@ class NeuralRescore(BaseModel):
     deadline: Seconds | None = None
     min_score: Annotated[float, Field(allow_inf_nan=False)] | None = None
     details: bool | None = None
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def _in_seconds(cls, value: Any) -> Any:
+        """Take Elasticsearch's way of writing a time, too: 500ms, 2s."""
+        for unit, seconds in (("ms", 0.001), ("s", 1)):
+            if isinstance(value, str) and value.endswith(unit):
+                return float(value.removesuffix(unit)) * seconds
+        return value
 
     @field_validator("fusion", mode="before")
     @classmethod
@@ -117,6 +128,8 @@ class ProxySettings(BaseModel):
     def _check_url(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("http://", "https://")):
             raise ValueError("expected an address as http://localhost:9200")
+        if url is not None and urlsplit(url).username is not None:
+            raise ValueError("expected no user in the address: set username and password")
         return url.rstrip("/") if url else None
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from pipeline.settings import Settings
 from pipeline.sidecar import operations
 from pipeline.sidecar.middleware import Observed
+from pipeline.sidecar.proxy.proxy import METHODS
 from pipeline.sidecar.service import Sidecar
 
 __all__ = ["create_app"]
@@ -45,6 +46,8 @@ def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     for router in _ROUTERS:
         app.include_router(router)
+    if sidecar.proxy is not None:  # the last: it takes all paths that nobody else has
+        app.add_route("/{path:path}", sidecar.proxy.handle, METHODS, include_in_schema=False)
     return app
 
 

@@ -21,6 +21,7 @@ class Metrics:
         stages: seconds a stage took, by stage: retrieval, rerank, fusion.
         pairs: pairs of a request that was scored.
         degradations: answers that are less than was asked, by where and why.
+        proxied: searches of the proxy, by what became of them and why.
         refused: requests that were refused before any work, by kind of problem.
         active: requests that are being answered.
         warm: 1 while the process can score.
@@ -50,6 +51,12 @@ class Metrics:
             "twopass_degradations",
             "Answers that are less than was asked",
             ("where", "outcome"),
+            registry=registry,
+        )
+        self.proxied = Counter(
+            "twopass_proxy_searches",
+            "Searches that came to the proxy",
+            ("status", "code"),
             registry=registry,
         )
         self.refused = Counter(

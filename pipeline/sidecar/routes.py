@@ -7,7 +7,6 @@ A router is given the way in which its dialect words a problem::
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
@@ -16,8 +15,9 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from starlette.types import Message, Receive
+from starlette.types import Message
 
+from pipeline.sidecar.connected import while_connected
 from pipeline.sidecar.keys import key_in, matches
 from pipeline.sidecar.problems import Problem, ProblemError, of_error, of_validation
 from pipeline.sidecar.service import sidecar_of
@@ -28,8 +28,6 @@ _LOG = logging.getLogger(__name__)
 
 Words: TypeAlias = Callable[[Problem], tuple[int, Any]]
 _Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
-
-_GONE = 499  # nginx's number for a client that left; nobody reads it but the log
 
 
 def plain(problem: Problem) -> tuple[int, Any]:
@@ -55,7 +53,7 @@ def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
                     if keyed:
                         _check_key(request)
                     whole = await _read(request)
-                    return await _while_connected(request.receive, handler(whole))
+                    return await while_connected(request.receive, handler(whole))
                 except Exception as error:
                     problem = _problem(error)
                     sidecar_of(request).metrics.refused.labels(problem.kind).inc()
@@ -104,21 +102,3 @@ async def _read(request: Request) -> Request:
         return body
 
     return Request(request.scope, receive)
-
-
-async def _while_connected(receive: Receive, answer: Coroutine[Any, Any, Response]) -> Response:
-    """Await an answer, and cancel it when the client leaves first."""
-    work = asyncio.ensure_future(answer)
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return work.result() if work.done() else Response(status_code=_GONE)
-    finally:
-        work.cancel()
-        gone.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

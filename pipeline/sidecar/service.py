@@ -17,6 +17,7 @@ from pipeline.build import build_fusion, build_retriever, build_scorer
 from pipeline.search import SearchPipeline
 from pipeline.settings import Settings
 from pipeline.sidecar.metrics import Metrics
+from pipeline.sidecar.proxy.proxy import Proxy
 from reranker.base import PairScorer
 from retriever.base import Retriever, RetrieverError
 
@@ -57,6 +58,9 @@ class Sidecar:
                 on_error="first-stage",
             )
         self.warm = False
+        self.proxy: Proxy | None = None
+        if settings.proxy.url is not None:
+            self.proxy = Proxy(settings, scorer, self.in_thread, self.metrics)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sidecar")
 
     @classmethod
@@ -88,6 +92,8 @@ class Sidecar:
     async def stop(self) -> None:
         """Let go of the threads; what they have begun is finished first."""
         self.warm = False
+        if self.proxy is not None:
+            await self.proxy.close()
         await asyncio.to_thread(self._threads.shutdown)
 
     async def checks(self) -> dict[str, str]:

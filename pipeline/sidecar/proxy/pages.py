@@ -1,0 +1,130 @@
+"""The page that a caller asked for, cut from an answer with the whole window.
+
+``_score`` of a reranked answer does not rise from hit to hit, nor from page to page, and is
+finite and at least 0, as clients expect. With f the fused score and b Elasticsearch's own::
+
+    reranked, f >= 0                      1 + f
+    reranked, f < 0                       0.5 + 0.5 exp(f)     in (0.5, 1)
+    without a score of the second stage   0.5 b / (1 + b)      in [0, 0.5)
+
+Both are the same on every page of a search, since they need nothing but the hit itself. (A place
+below another may then be a tie, never above it.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from pipeline.ranking import Ranking
+from pipeline.sidecar.proxy.rescoring import Rescored
+from pipeline.sidecar.proxy.window import Window
+
+__all__ = ["fused_score", "page_of", "unscored_score"]
+
+Hit = Mapping[str, Any]
+
+
+def page_of(answer: Mapping[str, Any], window: Window, rescored: Rescored) -> dict[str, Any]:
+    """Return the answer to the caller's search: its page, as it asked for it.
+
+    Totals, aggregations, suggestions and whatever else Elasticsearch says stay as they are.
+
+    Args:
+        answer: Elasticsearch's, with the window's hits.
+        window: what was asked for.
+        rescored: how reranking went; without a ranking, order and scores stay Elasticsearch's.
+
+    """
+    found = answer["hits"]
+    hits: Sequence[Hit] = found["hits"]
+    best = found.get("max_score")
+    if rescored.ranking is not None:
+        hits = _in_order(hits, window, rescored.ranking)
+        if best is not None:
+            best = hits[0]["_score"] if hits else None
+    page = [_without_extras(hit, window) for hit in hits[window.start :][: window.size]]
+    inner = {**found, "hits": page}
+    if "max_score" in found:
+        inner["max_score"] = best
+    return {**answer, "hits": inner}
+
+
+def fused_score(fused: float) -> float:
+    """Map a fused score to ``_score``."""
+    return _float32(1 + fused if fused >= 0 else 0.5 + 0.5 * math.exp(fused))
+
+
+def unscored_score(score: float) -> float:
+    """Map a score of Elasticsearch's, of a hit that was not reranked, to ``_score``."""
+    return _float32(0.5 * score / (1 + score))
+
+
+def _in_order(hits: Sequence[Hit], window: Window, ranking: Ranking) -> list[Hit]:
+    """Return all hits, reranked ones first, then those without a text, then those behind."""
+    places = [int(place) for place in ranking.ids]
+    least = window.rescore.min_score
+    kept = range(len(places))
+    if least is not None:  # what was not read, nobody can say that of
+        return [
+            _scored(hits[places[i]], ranking, i, window) for i in kept if ranking.rerank[i] >= least
+        ]
+    head = [_scored(hits[places[i]], ranking, i, window) for i in kept]
+    others = sorted(set(range(len(hits))) - set(places))
+    return _falling([*head, *({**hits[i], "_score": _rest(hits[i])} for i in others)])
+
+
+def _scored(hit: Hit, ranking: Ranking, i: int, window: Window) -> dict[str, Any]:
+    """Return the ranking's i-th hit with its new score and, if asked for, how it came about."""
+    placed = not np.isnan(ranking.fused[i])
+    new = {**hit, "_score": fused_score(float(ranking.fused[i])) if placed else _rest(hit)}
+    if window.rescore.details:
+        new["fields"] = {**hit.get("fields", {}), "_twopass": [_details(ranking, i)]}
+    return new
+
+
+def _details(ranking: Ranking, i: int) -> dict[str, Any]:
+    span = None if ranking.evidence is None else ranking.evidence[i]
+    return {
+        "retrieval": float(str(ranking.retrieval[i])),
+        "retrieval_rank": int(ranking.ids[i]) + 1,
+        "rerank": None if np.isnan(ranking.rerank[i]) else float(str(ranking.rerank[i])),
+        "rerank_rank": int(ranking.rerank_ranks[i]) or None,
+        "fused": None if np.isnan(ranking.fused[i]) else float(str(ranking.fused[i])),
+        **({} if span is None else {"evidence": asdict(span)}),
+    }
+
+
+def _rest(hit: Hit) -> float:
+    return unscored_score(float(hit["_score"]))
+
+
+def _falling(hits: list[dict[str, Any]]) -> list[Hit]:
+    """Lower each score to the one before, where several scorers' opinions crossed."""
+    least = math.inf
+    for hit in hits:
+        least = hit["_score"] = min(least, hit["_score"])
+    return list(hits)
+
+
+def _without_extras(hit: Hit, window: Window) -> Hit:
+    """Take away the fields that were fetched for reranking alone."""
+    if not window.added:
+        return hit
+    kept = {
+        name: value
+        for name, value in hit.get("fields", {}).items()
+        if name == "_twopass" or not window.is_extra(name)
+    }
+    left_out = {"fields"} if window.kept else {"fields", "ignored_field_values"}
+    rest = {name: value for name, value in hit.items() if name not in left_out}
+    return {**rest, "fields": kept} if kept else rest
+
+
+def _float32(value: float) -> float:
+    """Round to what a client that reads float32 sees, and write it no longer than that."""
+    return float(str(np.float32(value)))

@@ -1,0 +1,152 @@
+"""The second stage over hits of Elasticsearch's; it never fails, it says how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import FusionError
+from pipeline.fusion import Fusion, fusion
+from pipeline.ranking import Ranking
+from pipeline.search import SearchPipeline
+from pipeline.sidecar.proxy.texts import text_of
+from pipeline.sidecar.proxy.window import Window
+from reranker.base import DetailedScorer, OverloadedError, PairScorer, as_detailed
+from retriever.filters import Filter
+from retriever.hits import Hits
+
+__all__ = ["Rescored", "Rescorer"]
+
+_LOG = logging.getLogger(__name__)
+
+_GRACE = 0.5  # of the deadline: what a scorer may need to notice that time is up
+
+InThread = Callable[..., Awaitable[Any]]
+"""Runs a function with its arguments in a thread."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rescored:
+    """How reranking went for one search.
+
+    Attributes:
+        status: ``complete``, ``partial``, ``skipped`` or ``failed``.
+        code: why not complete, for programs: ``deadline``, ``overloaded``, ``error``, ``fusion``,
+            ``text``, ``hits``; empty when complete.
+        reason: the same for people. It tells nothing of other searches that were scored in the
+            same batch, as a scorer's own message might.
+        candidates: how many hits were to be scored.
+        ranking: the order of the hits that have a text, ids being their places in the window;
+            ``None`` where Elasticsearch's order stands.
+        seconds: what it took.
+
+    """
+
+    status: str
+    code: str
+    reason: str
+    candidates: int
+    ranking: Ranking | None
+    seconds: float
+
+    @property
+    def scored(self) -> int:
+        """How many hits have a score of the second stage."""
+        return self.ranking.status.scored if self.ranking is not None else 0
+
+
+class Rescorer:
+    """Reranks the hits of many searches at once.
+
+    Args:
+        scorer: the second stage; safe to use from several threads.
+        fusion: how both stages' scores become one, unless a search says otherwise.
+        in_thread: where scoring, which blocks, is run.
+
+    """
+
+    def __init__(self, scorer: PairScorer, fusion: Fusion, in_thread: InThread) -> None:
+        self._scorer: DetailedScorer = as_detailed(scorer)
+        self._fusion = fusion
+        self._in_thread = in_thread
+
+    async def rescore(self, hits: Sequence[Mapping[str, Any]], window: Window) -> Rescored:
+        """Rerank the first hits of a search, as many as its window says."""
+        started = perf_counter()
+        head = hits[: window.depth]
+        status, code, reason, ranking = await self._outcome(head, window)
+        return Rescored(status, code, reason, len(head), ranking, perf_counter() - started)
+
+    async def _outcome(
+        self, head: Sequence[Mapping[str, Any]], window: Window
+    ) -> tuple[str, str, str, Ranking | None]:
+        deadline = window.rescore.deadline
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline * (1 + _GRACE)):
+                ranking = await self._in_thread(self._rank, head, window)
+        except TimeoutError:
+            return "failed", "deadline", f"no scores within {deadline:g} s", None
+        except OverloadedError:
+            return "failed", "overloaded", "the reranker has too much to do", None
+        except FusionError as error:
+            return "failed", "fusion", str(error), None
+        except Exception as error:  # whatever it is, Elasticsearch has answered
+            _LOG.warning("reranking failed", exc_info=error)
+            return "failed", "error", f"the reranker failed: {type(error).__name__}", None
+        return _described(ranking, len(head), window)
+
+    def _rank(self, head: Sequence[Mapping[str, Any]], window: Window) -> Ranking | None:
+        """Rank the hits that have a text; None where no hit has."""
+        texts = [text_of(hit, window.fields, strict=window.strict) for hit in head]
+        readable = [place for place, text in enumerate(texts) if text]
+        if not readable:
+            return None
+        # Rescorers of Elasticsearch's own may leave a lower score above a higher one.
+        scores = np.minimum.accumulate(np.array([hit["_score"] for hit in head], np.float32))
+        found = Hits.of(
+            [str(place) for place in readable],
+            scores[readable],
+            [texts[place] for place in readable],
+        )
+        chosen = window.rescore.fusion
+        method = self._fusion if chosen is None else fusion(chosen.method, **chosen.parameters)
+        pipeline = SearchPipeline(_Found(found), self._scorer, method, depth=len(found))
+        return pipeline.search(window.query, len(found), deadline=window.rescore.deadline)
+
+
+def _described(
+    ranking: Ranking | None, candidates: int, window: Window
+) -> tuple[str, str, str, Ranking | None]:
+    """Say how it went: status, code, reason, and the ranking if it is to be used."""
+    if not candidates:
+        return "skipped", "hits", "no hits to rerank", None
+    if ranking is None:
+        where = ", ".join(window.fields) or "any field"
+        return "skipped", "text", f"no hit has a text in {where}; name 'fields' that do", None
+    scored, readable = ranking.status.scored, len(ranking)
+    if not scored:
+        return "failed", "deadline", f"no scores within {window.rescore.deadline} s", None
+    if scored == candidates:
+        return "complete", "", "", ranking
+    if scored == readable:
+        reason = f"{candidates - readable} of {candidates} hits have no text to read"
+        return "partial", "text", reason, ranking
+    reason = f"{scored} of {candidates} hits scored within {window.rescore.deadline} s"
+    return "partial", "deadline", reason, ranking
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A first stage that has answered already."""
+
+    hits: Hits
+
+    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
+        del k, filter
+        return [self.hits] * len(queries)

@@ -1,0 +1,174 @@
+"""A search, and the search for the window of candidates that is sent in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.settings.proxy import NeuralRescore
+from pipeline.sidecar.proxy.obstacles import Params, Passed, obstacle, setting
+from pipeline.sidecar.proxy.queries import asked, plain_text
+from pipeline.sidecar.proxy.texts import matches
+
+__all__ = ["Search", "Window", "window_of"]
+
+_FIRST_PAGE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search of a caller's.
+
+    Attributes:
+        index: what is searched, as the caller wrote it; empty for all.
+        body: Elasticsearch's part of the body.
+        params: of the query string, or of the line above the body in ``_msearch``.
+        rescore: what to rerank by.
+
+    """
+
+    index: str
+    body: Mapping[str, Any]
+    params: Params
+    rescore: NeuralRescore
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is sent in place of a search, and how its answer becomes the search's.
+
+    Attributes:
+        body: asks for the window, from its first hit on.
+        params: without those that ``body`` now says.
+        start: the place of the page's first hit, from 0.
+        size: how many hits the page has at most.
+        depth: how many hits are reranked.
+        query: the text to rerank by.
+        fields: what is read of each hit; none for all its strings.
+        strict: whether those fields alone are read.
+        kept: patterns of the ``fields`` that the caller asked for; ``None`` where nothing was
+            added to them.
+        added: patterns of those that were added.
+        rescore: what to rerank by.
+
+    """
+
+    body: Mapping[str, Any]
+    params: Params
+    start: int
+    size: int
+    depth: int
+    query: str
+    fields: tuple[str, ...]
+    strict: bool
+    kept: tuple[str, ...]
+    added: tuple[str, ...]
+    rescore: NeuralRescore
+
+    def is_extra(self, name: str) -> bool:
+        """Tell whether a key of a hit's ``fields`` is there for reranking alone."""
+        return _takes_in(self.added, name) and not _takes_in(self.kept, name)
+
+
+def window_of(search: Search, *, stable_pages: bool = True) -> Window | Passed:
+    """Make a search for candidates of a caller's search, or say why it cannot be reranked."""
+    rescore, body, params = search.rescore, search.body, search.params
+    if not rescore.enabled:
+        return Passed("off", "reranking is off for this search")
+    found = obstacle(body, params)
+    if found is not None:
+        return found
+    start = _count(setting(body, params, "from"), 0)
+    size = _count(setting(body, params, "size"), _FIRST_PAGE)
+    depth = rescore.window_size or 1
+    if start is None or size is None:
+        return Passed("paging", "from or size is no count")
+    if start >= depth:
+        return Passed("beyond", f"the page begins behind the {depth} reranked hits")
+    text, fields = _asked(body, params)
+    if not (rescore.query or text):
+        return Passed("query", "the query has no words to rerank by")
+    added, kept = _additions(body, params, rescore.fields or fields)
+    page = {"from": 0, "size": max(depth, start + size)}
+    more = {"fields": [*_listed(body.get("fields")), *added]} if added else {}
+    return Window(
+        body={**body, **page, **more},
+        params=_params(search, stable_pages=stable_pages),
+        start=start,
+        size=size,
+        depth=depth,
+        query=rescore.query or text,
+        fields=rescore.fields or fields,
+        strict=rescore.fields is not None,
+        kept=kept,
+        added=added,
+        rescore=rescore,
+    )
+
+
+def _count(value: Any, default: int) -> int | None:
+    """Read a count as Elasticsearch does, from a number or its digits; None where it is none."""
+    if value is None:
+        return default
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _asked(body: Mapping[str, Any], params: Params) -> tuple[str, tuple[str, ...]]:
+    given = dict(params)
+    if "q" in given:
+        fields = (given["df"],) if "df" in given else ()
+        return plain_text(given["q"]), fields
+    found = asked(body.get("query"))
+    return found.text, found.fields
+
+
+def _additions(
+    body: Mapping[str, Any], params: Params, fields: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which fields must be asked for too, and which the caller asked for already.
+
+    Nothing must where ``_source`` comes whole. Where it is cut or left out, ``fields`` brings the
+    texts, apart from what the caller sees.
+    """
+    given = dict(params)
+    cut = any(name.startswith("_source") for name in given) or body.get("_source", True) is not True
+    unasked = any(name in body or name in given for name in ("stored_fields", "script_fields"))
+    if not (cut or unasked):
+        return (), ()
+    kept = [
+        *map(_name, _listed(body.get("fields"))),
+        *map(_name, _listed(setting(body, params, "docvalue_fields"))),
+        *map(_name, _listed(setting(body, params, "stored_fields"))),
+        *(body.get("script_fields") or {}),
+    ]
+    added = tuple(field for field in fields or ("*",) if field not in kept)
+    return added, tuple(kept)
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return value.split(",")
+    return value if isinstance(value, list) else []
+
+
+def _name(field: Any) -> str:
+    return str(field.get("field", "")) if isinstance(field, Mapping) else str(field)
+
+
+def _takes_in(patterns: Iterable[str], name: str) -> bool:
+    """Tell whether one of the patterns is of a field, or of one inside it, if it is nested."""
+    return any(matches(name, each) or each.startswith(f"{name}.") for each in patterns)
+
+
+def _params(search: Search, *, stable_pages: bool) -> Params:
+    """Leave out what the body says now; name copies of the shards, the same for every page."""
+    left = tuple(pair for pair in search.params if pair[0] not in ("from", "size"))
+    if not stable_pages or "preference" in dict(left) or "pit" in search.body:
+        return left
+    asks = json.dumps([search.index, search.body.get("query"), dict(left).get("q")])
+    return (*left, ("preference", f"twopass-{hashlib.sha256(asks.encode()).hexdigest()[:16]}"))
