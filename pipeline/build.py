@@ -198,5 +198,5 @@ def assemble(retriever: Retriever, settings: Settings, *, rerank: bool = True) -
     """
     from pipeline.search import SearchPipeline
 
-    scorer = build_scorer(settings) if rerank else None
+    scorer = build_scorer(settings) if rerank and settings.rerank else None
     return SearchPipeline(retriever, scorer, build_fusion(settings), depth=settings.depth)

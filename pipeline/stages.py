@@ -26,7 +26,7 @@ from retriever.base import Retriever
 from retriever.filters import Filter
 from retriever.hits import Hits
 
-__all__ = ["Candidates", "OnError", "Stages", "count", "score_groups"]
+__all__ = ["Candidates", "OnError", "Stages", "count", "score_groups", "status_of"]
 
 OnError: TypeAlias = Literal["raise", "first-stage"]
 
@@ -154,7 +154,7 @@ class Stages:
             if self.on_error == "raise":
                 raise
             return [_none(group, "failed", _describe(error)) for group in groups]
-        return [(part, _status(part)) for part in parts]
+        return [(part, status_of(part)) for part in parts]
 
 
 _Pairs: TypeAlias = list[tuple[str, str]]
@@ -192,7 +192,8 @@ def score_groups(
     return [scores.take(slice(end - size, end)) for end, size in zip(ends, sizes, strict=True)]
 
 
-def _status(scores: Scores) -> RerankStatus:
+def status_of(scores: Scores) -> RerankStatus:
+    """Return how the second stage went, by its scores."""
     n, scored = len(scores), scores.scored
     if n == 0:
         return RerankStatus("skipped", 0, 0, "no candidates")

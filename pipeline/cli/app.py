@@ -13,12 +13,12 @@ from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pipeline.cli import delete, demo, evaluate, explain, export, index, info, search, serve
+from pipeline.cli import delete, demo, evaluate, explain, export, index, info, search, serve, tune
 from pipeline.cli.output import configure_logging, echo, note, prepare_output
 
 __all__ = ["build_parser", "main"]
 
-_COMMANDS = (index, search, explain, evaluate, info, delete, export, serve, demo)
+_COMMANDS = (index, search, explain, evaluate, tune, info, delete, export, serve, demo)
 
 _EPILOG = """\
 examples:

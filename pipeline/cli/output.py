@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["configure_logging", "echo", "note", "output", "prepare_output"]
+__all__ = ["coloured", "columns", "configure_logging", "echo", "note", "output", "prepare_output"]
 
 _OURS = ("pipeline", "reranker", "retriever")
+_COLOURS = {"green": 32, "red": 31}
 
 
 def echo(line: str, file: TextIO | None = None) -> None:
@@ -22,6 +25,18 @@ def echo(line: str, file: TextIO | None = None) -> None:
 def note(line: str) -> None:
     """Write a line about what was done, on standard error."""
     print(line, file=sys.stderr)  # noqa: T201
+
+
+def columns() -> int:
+    """Return how many characters a line of standard output has room for: in a pipe, any number."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+
+
+def coloured(text: str, colour: str) -> str:
+    """Colour a text for standard output, where that is a terminal and ``NO_COLOR`` is not set."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\033[{_COLOURS[colour]}m{text}\033[0m"
 
 
 @contextmanager

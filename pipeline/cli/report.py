@@ -1,35 +1,105 @@
-"""An evaluation as a table of text."""
+"""Evaluations as tables of text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pipeline.cli.output import coloured, columns
 
 if TYPE_CHECKING:
     from pipeline.evaluation import Evaluation
 
-__all__ = ["report"]
+__all__ = ["mean_rows", "report", "report_means"]
 
 _SIGNIFICANT = 0.05
+_GAP = 2
+
+_Block: TypeAlias = list[tuple[str, str]]
+"""One measure's cells, value and difference, its name first."""
 
 
 def report(evaluation: Evaluation) -> str:
     """Lay out values, and differences to the first system, by system and measure."""
-    rows = [["", *(cell for name in evaluation.measures for cell in (name, ""))]]
-    for system in evaluation.rows():
-        cells = [_cells(**system[name]) for name in evaluation.measures]
-        rows.append([system["system"], *(text for pair in cells for text in pair)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+    return f"{_table(evaluation.rows(), evaluation.measures)}\n\n{_about(evaluation)}"
+
+
+def report_means(found: Sequence[tuple[str, Evaluation]]) -> str:
+    """Lay out the means over several collections, each counting as much as every other."""
+    table = _table(mean_rows(found), found[0][1].measures)
+    return f"mean of {len(found)} sets\n{table}"
+
+
+def mean_rows(found: Sequence[tuple[str, Evaluation]]) -> list[dict[str, Any]]:
+    """Return a row a system, as ``Evaluation.rows`` does, of means over the collections."""
+    measures = found[0][1].measures
+    return [
+        {"system": rows[0]["system"], **{name: _mean(rows, name) for name in measures}}
+        for rows in zip(*(evaluation.rows() for _, evaluation in found), strict=True)
     ]
-    return "\n".join([*lines, "", _about(evaluation)])
 
 
-def _cells(value: float, difference: float | None, p_value: float | None) -> tuple[str, str]:
-    if difference is None or p_value is None:
-        return f"{value:.4f}", ""
-    return f"{value:.4f}", f"{difference:+.4f}{'*' if p_value < _SIGNIFICANT else ' '}"
+def _mean(rows: Sequence[dict[str, Any]], measure: str) -> dict[str, float | None]:
+    def mean(key: str) -> float | None:
+        values = [row[measure][key] for row in rows]
+        return None if None in values else sum(values) / len(values)
+
+    return {"value": mean("value"), "difference": mean("difference"), "p_value": None}
+
+
+def _table(systems: Sequence[dict[str, Any]], measures: Sequence[str]) -> str:
+    """Lay out as many measures side by side as there is room for, then the others below."""
+    names = ["", *(row["system"] for row in systems)]
+    blocks = [[(name, ""), *(_cells(row[name]) for row in systems)] for name in measures]
+    parts = _parts(blocks, columns() - max(map(len, names)))
+    return "\n\n".join("\n".join(_lines(names, part)) for part in parts)
+
+
+def _cells(cell: dict[str, Any]) -> tuple[str, str]:
+    if cell["difference"] is None:
+        return f"{cell['value']:.4f}", ""
+    star = "*" if _is_significant(cell) else " "
+    return f"{cell['value']:.4f}", f"{cell['difference']:+.4f}{star}"
+
+
+def _is_significant(cell: dict[str, Any]) -> bool:
+    return cell["p_value"] is not None and cell["p_value"] < _SIGNIFICANT
+
+
+def _parts(blocks: Sequence[_Block], room: int) -> Iterator[list[_Block]]:
+    part: list[_Block] = []
+    used = 0
+    for block in blocks:
+        size = sum(width + _GAP for width in _widths(block))
+        if part and used + size > room:
+            yield part
+            part, used = [], 0
+        part.append(block)
+        used += size
+    yield part
+
+
+def _widths(block: _Block) -> tuple[int, int]:
+    values, differences = zip(*block, strict=True)
+    return max(map(len, values)), max(map(len, differences))
+
+
+def _lines(names: Sequence[str], part: Sequence[_Block]) -> Iterator[str]:
+    first = max(map(len, names))
+    for place, name in enumerate(names):
+        cells = [name.ljust(first)]
+        for block in part:
+            (value, difference), (left, right) = block[place], _widths(block)
+            cells += [value.ljust(left), _painted(difference, right)]
+        yield (" " * _GAP).join(cells).rstrip()
+
+
+def _painted(difference: str, width: int) -> str:
+    """Colour what is more than chance; the star says the same without colour."""
+    text = difference.ljust(width)
+    if not difference.endswith("*"):
+        return text
+    return coloured(text, "green" if difference.startswith("+") else "red")
 
 
 def _about(evaluation: Evaluation) -> str:
@@ -41,6 +111,11 @@ def _about(evaluation: Evaluation) -> str:
             lines[0] += f" and {1000 * timings.rerank:.1f} ms to rerank {evaluation.depth:,}"
         lines.append(
             f"differences to {evaluation.baseline}; *: p < {_SIGNIFICANT} by a paired "
-            "randomisation test"
+            "randomisation test, corrected (Holm) for the systems compared"
+        )
+    if evaluation.depth is not None:
+        lines.append(
+            "relevant documents that the first stage missed were "
+            + ("added to its candidates" if evaluation.missed_added else "not added")
         )
     return "\n".join(lines)

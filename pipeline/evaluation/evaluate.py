@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from time import perf_counter
-from typing import TypeAlias
 
-import numpy as np
-
-from pipeline.errors import EvaluationError
 from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure, parse_measures
+from pipeline.evaluation.pool import collect
 from pipeline.evaluation.results import Evaluation, System
-from pipeline.evaluation.runs import Entries, Run, entries, strictly_decreasing
-from pipeline.fusion import Fusion, reranker
-from pipeline.ranking import Timings
-from pipeline.search import fuse
-from pipeline.stages import Candidates, Stages, count
+from pipeline.evaluation.runs import Run
+from pipeline.fusion import Fusion
 from reranker.base import PairScorer
 from retriever.base import Retriever
 
 __all__ = ["evaluate", "evaluate_runs"]
-
-_System: TypeAlias = Callable[[Candidates], Entries]
 
 
 def evaluate(
@@ -34,6 +24,7 @@ def evaluate(
     *,
     depth: int = 100,
     k: int = 100,
+    missed: Mapping[str, str] | None = None,
     measures: Sequence[str] = DEFAULT_MEASURES,
     names: tuple[str, str] = ("BM25", "cross-encoder"),
     progress: Callable[[int], None] | None = None,
@@ -41,8 +32,7 @@ def evaluate(
     """Evaluate both stages, and fusions of the two, on the same candidates.
 
     Each pair is scored once; all systems are made of the same scores. The second stage reorders
-    the first ``depth`` hits; those beyond follow in the first stage's order. Positives that the
-    first stage missed stay missed.
+    the first ``depth`` hits; those beyond follow in the first stage's order.
 
     Args:
         retriever: the first stage.
@@ -52,6 +42,8 @@ def evaluate(
         qrels: judgements; all their queries count, those without results as 0.
         depth: how many candidates are scored, a query.
         k: how long the rankings are at least that are measured.
+        missed: texts of relevant documents, to be added where the first stage missed them: see
+            ``collect``. By default they stay missed, as in a search.
         measures: names of measures, see ``parse_measures``.
         names: what the stages' systems are called.
         progress: called with the number of queries done.
@@ -64,33 +56,14 @@ def evaluate(
 
     """
     parse_measures(measures)  # before the work, not after
-    texts = _judged(queries, qrels)
-    systems: dict[str, _System] = {names[0]: _first}
-    if scorer is not None:
-        systems[names[1]] = partial(_fused, reranker)
-        systems |= {f"fusion: {name}": partial(_fused, fusion) for name, fusion in fusions.items()}
-    runs: dict[str, dict[str, Entries]] = {name: {} for name in systems}
-    spent = np.zeros(3)
-    k, depth = count("k", k), count("depth", depth)
-    found = Stages(retriever, scorer).run(list(texts.values()), k=max(k, depth), depth=depth)
-    for done, (query, candidates) in enumerate(zip(texts, found, strict=True), start=1):
-        started = perf_counter()
-        for name, system in systems.items():
-            runs[name][query] = system(candidates)
-        spent += candidates.retrieval, candidates.rerank, perf_counter() - started
-        if progress:
-            progress(done)
-    timings = Timings(*(spent / len(texts)).tolist())
-    return evaluate_runs(runs, qrels, measures=measures, depth=depth, timings=timings)
+    pool = collect(
+        retriever, scorer, queries, qrels, depth=depth, k=k, missed=missed, progress=progress
+    )
+    return pool.evaluate(fusions, measures=measures, names=names)
 
 
 def evaluate_runs(
-    runs: Mapping[str, Run],
-    qrels: Qrels,
-    *,
-    measures: Sequence[str] = DEFAULT_MEASURES,
-    depth: int | None = None,
-    timings: Timings | None = None,
+    runs: Mapping[str, Run], qrels: Qrels, *, measures: Sequence[str] = DEFAULT_MEASURES
 ) -> Evaluation:
     """Evaluate runs that are there already, by name; the first is the baseline.
 
@@ -103,24 +76,4 @@ def evaluate_runs(
         name: System(run, measure({q: run[q].ids.tolist() for q in run}, qrels, measures))
         for name, run in runs.items()
     }
-    return Evaluation(tuple(measures), tuple(qrels), systems, depth, timings)
-
-
-def _judged(queries: Mapping[str, str], qrels: Qrels) -> dict[str, str]:
-    missing = [query for query in qrels if query not in queries]
-    if missing:
-        raise EvaluationError(
-            f"expected a text for each judged query, found none for {len(missing)} of "
-            f"{len(qrels)}, for example {missing[0]!r}"
-        )
-    if not qrels:
-        raise EvaluationError("expected judgements, found none")
-    return {query: queries[query] for query in qrels}
-
-
-def _fused(fusion: Fusion, candidates: Candidates) -> Entries:
-    return entries(fuse(candidates, fusion, len(candidates.hits)))
-
-
-def _first(candidates: Candidates) -> Entries:
-    return Entries(candidates.hits.ids, strictly_decreasing(candidates.hits.scores))
+    return Evaluation(tuple(measures), tuple(qrels), systems)

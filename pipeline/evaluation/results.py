@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.runs import Run
-from pipeline.evaluation.significance import randomization_test
+from pipeline.evaluation.significance import holm, randomization_test, t_test
 from pipeline.ranking import Timings
 
 __all__ = ["Difference", "Evaluation", "System"]
@@ -37,7 +37,9 @@ class Difference:
 
     Attributes:
         mean: of the queries' differences; above 0 where the system is better.
-        p_value: two-sided, of the paired randomisation test; not corrected for many comparisons.
+        p_value: two-sided, of the paired randomisation test, corrected (Holm) for as many systems
+            as were compared with the baseline in this measure.
+        t_p_value: of Student's paired t-test, corrected likewise.
         wins: queries on which the system is better.
         losses: queries on which it is worse.
 
@@ -45,6 +47,7 @@ class Difference:
 
     mean: float
     p_value: float
+    t_p_value: float
     wins: int
     losses: int
 
@@ -59,8 +62,9 @@ class Evaluation:
         systems: by name; the first is what the others are compared with.
         depth: how many candidates the second stage scored, a query; ``None`` where runs came
             from elsewhere.
-        timings: mean seconds a query by stage, fusion that of all systems together; ``None``
-            where runs came from elsewhere.
+        timings: mean seconds a query by stage; ``None`` where runs came from elsewhere.
+        missed_added: whether relevant documents that the first stage missed were put behind its
+            candidates.
 
     Raises:
         EvaluationError: when there is no system, or values of another shape than (m, q).
@@ -72,6 +76,7 @@ class Evaluation:
     systems: Mapping[str, System]
     depth: int | None = None
     timings: Timings | None = None
+    missed_added: bool = False
 
     def __post_init__(self) -> None:
         if not self.systems:
@@ -90,43 +95,70 @@ class Evaluation:
 
     def means(self, system: str) -> dict[str, float]:
         """Return a system's mean of each measure over all judged queries."""
-        values = self._system(system).values.mean(axis=1)
+        values = self.values(system).mean(axis=1)
         return dict(zip(self.measures, values.tolist(), strict=True))
 
-    def differences(self, system: str, baseline: str | None = None) -> dict[str, Difference]:
-        """Return how a system differs from another, the first where none is named, by measure."""
-        against = self._system(self.baseline if baseline is None else baseline)
-        apart = self._system(system).values - against.values
-        p_values = randomization_test(apart).tolist()
+    def values(self, system: str) -> NDArray[np.float64]:
+        """Return a system's values, (m, q), by measure and query.
+
+        Raises:
+            EvaluationError: when there is no such system.
+
+        """
+        if system not in self.systems:
+            raise EvaluationError(
+                f"unknown system {system!r}: expected one of {', '.join(map(repr, self.systems))}"
+            )
+        return self.systems[system].values
+
+    def comparisons(self, baseline: str | None = None) -> dict[str, dict[str, Difference]]:
+        """Return how every other system differs from one, the first by default, by measure."""
+        against = self.baseline if baseline is None else baseline
+        apart = {
+            name: self.values(name) - self.values(against)
+            for name in self.systems
+            if name != against
+        }
+        if not apart:
+            return {}
+        p_values = _corrected([randomization_test(values) for values in apart.values()])
+        t_p_values = _corrected([t_test(values) for values in apart.values()])
         return {
-            name: Difference(float(row.mean()), p, int((row > 0).sum()), int((row < 0).sum()))
-            for name, row, p in zip(self.measures, apart, p_values, strict=True)
+            name: self._differences(values, p, t)
+            for (name, values), p, t in zip(apart.items(), p_values, t_p_values, strict=True)
+        }
+
+    def _differences(
+        self, apart: NDArray[np.float64], p_values: list[float], t_p_values: list[float]
+    ) -> dict[str, Difference]:
+        return {
+            name: Difference(float(row.mean()), p, t, int((row > 0).sum()), int((row < 0).sum()))
+            for name, row, p, t in zip(self.measures, apart, p_values, t_p_values, strict=True)
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row a system, fit for a table: its name, and value and difference by measure.
+        """Return a row a system, fit for a table: its name, and what is to say by measure.
 
-        Each measure has ``value``, and ``difference`` and ``p_value`` against the first system,
-        ``None`` for the first itself.
+        Each measure has ``value``, and ``difference`` and its ``p_value``, ``t_p_value``, ``wins``
+        and ``losses`` against the first system, ``None`` for the first itself.
         """
-        return [{"system": name, **self._row(name)} for name in self.systems]
-
-    def _row(self, name: str) -> dict[str, dict[str, float | None]]:
-        means = self.means(name)
-        if name == self.baseline:
-            return {
-                measure: {"value": value, "difference": None, "p_value": None}
-                for measure, value in means.items()
+        compared = self.comparisons()
+        return [
+            {
+                "system": name,
+                **{
+                    measure: {"value": value, **_plain(compared.get(name, {}).get(measure))}
+                    for measure, value in self.means(name).items()
+                },
             }
-        return {
-            measure: {"value": means[measure], "difference": apart.mean, "p_value": apart.p_value}
-            for measure, apart in self.differences(name).items()
-        }
+            for name in self.systems
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the runs as plain values, fit for JSON."""
         return {
             "depth": self.depth,
+            "missed_added": self.missed_added,
             "measures": list(self.measures),
             "queries": list(self.queries),
             "seconds": asdict(self.timings) if self.timings else None,
@@ -134,9 +166,15 @@ class Evaluation:
             "values": {name: system.values.tolist() for name, system in self.systems.items()},
         }
 
-    def _system(self, name: str) -> System:
-        if name not in self.systems:
-            raise EvaluationError(
-                f"unknown system {name!r}: expected one of {', '.join(map(repr, self.systems))}"
-            )
-        return self.systems[name]
+
+def _corrected(p_values: list[NDArray[np.float64]]) -> list[list[float]]:
+    """Correct (c, m) p-values over the comparisons."""
+    corrected: list[list[float]] = np.apply_along_axis(holm, 0, np.stack(p_values)).tolist()
+    return corrected
+
+
+def _plain(difference: Difference | None) -> dict[str, Any]:
+    if difference is None:
+        return dict.fromkeys(("difference", "p_value", "t_p_value", "wins", "losses"))
+    values = asdict(difference)
+    return {"difference": values.pop("mean"), **values}

@@ -110,6 +110,7 @@ class Settings(BaseSettings):
 
     Attributes:
         retriever: the first stage.
+        rerank: whether there is a second stage.
         reranker: the second stage.
         fusion: how their scores become one.
         proxy: the proxy in front of a search engine.
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
     )
 
     retriever: RetrieverSettings = RetrieverSettings()
+    rerank: bool = True
     reranker: RerankerSettings = RerankerSettings()
     fusion: FusionSettings = FusionSettings()
     proxy: ProxySettings = ProxySettings()

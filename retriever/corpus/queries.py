@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -73,7 +73,10 @@ def _from_tsv(_: int, line: str) -> tuple[str, str]:
 
 
 def read_qrels(path: PathLike) -> dict[str, dict[str, int]]:
-    """Read judgements from a TSV file with BEIR's header, plain or gzipped.
+    """Read judgements, plain or gzipped.
+
+    The first line tells the form: BEIR's header and tab-separated values, or TREC's four columns
+    (query id, iteration, document id, relevance) between white space, without a header.
 
     Returns:
         The relevance (0 and below: judged, not relevant) by document id by query id, in order.
@@ -103,16 +106,25 @@ def read_qrels(path: PathLike) -> dict[str, dict[str, int]]:
 
 
 def _judgements(source: Source) -> Iterator[tuple[int, list[str]]]:
-    rows = csv.reader(read_lines(source), delimiter="\t", quoting=csv.QUOTE_NONE)
-    for number, row in enumerate(rows, 1):
-        if number == 1 and row != _QRELS_HEADER:
-            raise CorpusError(
-                f"{source.place(1)}: expected the header {_QRELS_HEADER}, found {row!r:.200}"
-            )
-        if len(row) != 3:
-            raise CorpusError(
-                f"{source.place(number)}: expected query-id, corpus-id and score with tabs "
-                f"between them, found {row!r:.200}"
-            )
-        if number > 1:
-            yield number, row
+    lines: Iterator[tuple[int, str]] = enumerate(map(str.rstrip, read_lines(source)), 1)
+    number, first = next(lines, (0, ""))
+    header = first.split("\t") == _QRELS_HEADER
+    if number and not header and len(first.split()) != 4:
+        raise CorpusError(
+            f"{source.place(number)}: expected the header {_QRELS_HEADER}, or TREC's four columns "
+            f"(query id, iteration, document id, relevance), found {first!r:.200}"
+        )
+    if not header:
+        lines = chain([(number, first)], lines)
+    for number, line in lines:
+        if header or line:
+            yield number, _judgement(source.place(number), line, header)
+
+
+def _judgement(place: str, line: str, beir: bool) -> list[str]:
+    """Return query id, document id and relevance."""
+    fields = line.split("\t") if beir else line.split()
+    if len(fields) != (3 if beir else 4):
+        form = "query-id, corpus-id and score with tabs" if beir else "four columns with spaces"
+        raise CorpusError(f"{place}: expected {form} between them, found {fields!r:.200}")
+    return fields if beir else [fields[0], *fields[2:]]

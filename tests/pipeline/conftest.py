@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_bert import save_tiny_bert
 
 from retriever.bm25.index import BM25Index
 from retriever.documents import Document
@@ -54,28 +55,4 @@ owls river roof runs sat sleeps slept the too warm watches
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Save a real cross-encoder, tiny and untrained."""
-    import torch
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("model")
-    special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-    words = sorted(set(_WORDS.split()))
-    vocabulary = {word: number for number, word in enumerate([*special.values(), *words])}
-    PreTrainedTokenizerFast(
-        tokenizer_object=BertWordPieceTokenizer(vocabulary),
-        model_max_length=32,
-        **{f"{name}_token": token for name, token in special.items()},
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        num_labels=1,
-        initializer_range=0.5,
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return folder
+    return save_tiny_bert(tmp_path_factory.mktemp("model"), _WORDS.split(), max_length=32)

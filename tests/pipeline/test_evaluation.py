@@ -16,8 +16,10 @@ from pipeline.evaluation import (
     System,
     evaluate,
     evaluate_runs,
+    holm,
     measure,
     randomization_test,
+    t_test,
 )
 from pipeline.fusion import fusion, reranker, rrf
 from pipeline.search import SearchPipeline
@@ -80,9 +82,9 @@ def test_differences_by_query() -> None:
     values = {"one": [[0.0, 0.5, 1.0, 0.25]], "other": [[0.5, 0.25, 1.0, 1.0]]}
     systems = {name: System({}, np.array(rows)) for name, rows in values.items()}
     found = Evaluation(("MAP",), ("a", "b", "c", "d"), systems)
-    apart = found.differences("other")["MAP"]
+    apart = found.comparisons()["other"]["MAP"]
     assert (apart.mean, apart.wins, apart.losses) == (0.25, 2, 1)
-    assert found.differences("one", "other")["MAP"].mean == -0.25
+    assert found.comparisons("other")["one"]["MAP"].mean == -0.25
     with pytest.raises(EvaluationError, match="unknown system 'third': expected one of 'one'"):
         found.means("third")
 
@@ -131,6 +133,36 @@ def test_randomization_at_its_ends() -> None:
     assert randomization_test(np.full((1, 100), 0.1))[0] == pytest.approx(1 / 10_001)
     again = np.random.default_rng(1).normal(0, 1, (2, 50))
     np.testing.assert_array_equal(randomization_test(again), randomization_test(again))
+
+
+def test_t_test_equals_scipys() -> None:
+    from scipy.stats import ttest_rel
+
+    one, other = np.random.default_rng(2).normal(0, 1, (2, 3, 40))
+    expected = ttest_rel(one, other, axis=1).pvalue
+    np.testing.assert_allclose(t_test(one - other), expected, rtol=1e-9)
+    ends = np.array([[0.0, 0.0, 0.0], [0.1, 0.1, 0.1]])
+    assert t_test(ends).tolist() == [1.0, 0.0]
+    assert t_test(ends[:, :1]).tolist() == [1.0, 1.0]
+
+
+def test_holm_steps_down() -> None:
+    # four tests of Holm 1979's kind: 4 x 0.005, 3 x 0.01, then 2 x 0.03 holds the last one up
+    corrected = holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+
+
+def test_several_systems_are_corrected_for() -> None:
+    generator = np.random.default_rng(4)
+    values = {f"s{i}": System({}, generator.random((1, 30)) + i / 20) for i in range(4)}
+    queries = tuple(map(str, range(30)))
+    together = Evaluation(("MAP",), queries, values).comparisons()
+    for name in ("s1", "s2", "s3"):
+        alone = Evaluation(("MAP",), queries, {n: values[n] for n in ("s0", name)}).comparisons()
+        assert together[name]["MAP"].p_value >= alone[name]["MAP"].p_value
+        assert together[name]["MAP"].t_p_value >= alone[name]["MAP"].t_p_value
+    assert together["s1"]["MAP"].p_value > alone["s3"]["MAP"].p_value
 
 
 def test_bm25_on_scifact_is_what_is_published(data: Callable[[str], Path]) -> None:

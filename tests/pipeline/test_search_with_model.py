@@ -16,39 +16,14 @@ QUERIES = ["cat hunts mice", "zebra", "an owl that watches the farm at night", "
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> CrossEncoder:
-    import torch
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
-    words = "the cat dog fox hen owl sleeps hunts mice runs and watches farm at night in barn near"
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {word: row for row, word in enumerate([*special, *words.split()])}
-    folder: Path = tmp_path_factory.mktemp("model")
-    PreTrainedTokenizerFast(
-        tokenizer_object=BertWordPieceTokenizer(vocabulary),
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    ).save_pretrained(folder)
-    torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        num_labels=1,
-        initializer_range=1.0,  # so that scores differ
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return CrossEncoder(str(folder), device="cpu")
+def cross_encoder(model: Path) -> CrossEncoder:
+    return CrossEncoder(str(model), device="cpu")
 
 
-def test_queries_together_score_as_queries_alone(animals: BM25Index, model: CrossEncoder) -> None:
-    pipeline = SearchPipeline(animals, model, fusion("weighted"), depth=15)
+def test_queries_together_score_as_queries_alone(
+    animals: BM25Index, cross_encoder: CrossEncoder
+) -> None:
+    pipeline = SearchPipeline(animals, cross_encoder, fusion("weighted"), depth=15)
     for query, together in zip(QUERIES, pipeline.search_many(QUERIES, 60), strict=True):
         alone = pipeline.search(query, 60)
         assert sorted(alone.ids) == sorted(together.ids)
@@ -57,10 +32,10 @@ def test_queries_together_score_as_queries_alone(animals: BM25Index, model: Cros
             np.testing.assert_allclose(scores[0][id], scores[1][id], atol=1e-5)
 
 
-def test_the_models_scores_make_the_order(animals: BM25Index, model: CrossEncoder) -> None:
+def test_the_models_scores_make_the_order(animals: BM25Index, cross_encoder: CrossEncoder) -> None:
     query = QUERIES[0]
-    ranking = SearchPipeline(animals, model, reranker, depth=12).search(query, 12)
-    expected = model.predict([(query, text) for text in ranking.texts])
+    ranking = SearchPipeline(animals, cross_encoder, reranker, depth=12).search(query, 12)
+    expected = cross_encoder.predict([(query, text) for text in ranking.texts])
     np.testing.assert_allclose(ranking.rerank, expected, atol=1e-5)
     assert ranking.rerank_ranks.tolist() == list(range(1, 13))
     assert len(set(ranking.retrieval_ranks.tolist())) == 12

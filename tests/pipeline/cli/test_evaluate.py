@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,3 +82,70 @@ def test_published_figures(
     arguments = ("--no-rerank", "--k1", 0.9, "--b", 0.4, "--json")
     [system] = json.loads(run("evaluate", "--data", data(name), *arguments).out)["systems"]
     assert system["nDCG@10"]["value"] == pytest.approx(published, abs=0.003)
+
+
+def test_variants_side_by_side(run: Run, collection: Path, model: Path) -> None:
+    variants = ("--variant", "rrf: fusion.method=rrf", "--variant", "b0: retriever.b=0 depth=1")
+    done = run("evaluate", "--data", collection, "--model", model, *variants, "--json")
+    assert done.status == 0, done.err
+    assert [system["system"] for system in json.loads(done.out)["systems"]] == [
+        *("BM25", "cross-encoder", "fusion: weighted"),
+        *("rrf: cross-encoder", "rrf: fusion: rrf"),
+        *("b0: BM25", "b0: cross-encoder", "b0: fusion: weighted"),
+    ]
+
+
+def test_several_collections_and_their_mean(run: Run, collection: Path) -> None:
+    other = collection.with_name("others")
+    shutil.copytree(collection, other)
+    write_corpus(other / "corpus.jsonl", DOCUMENTS[1:])
+    arguments = ("--data", collection, other, "--no-rerank")
+    found = json.loads(run("evaluate", *arguments, "--json").out)
+    values = [found["sets"][name]["systems"][0]["MAP"]["value"] for name in ("animals", "others")]
+    assert found["mean"][0]["MAP"]["value"] == pytest.approx(sum(values) / 2)
+    text = run("evaluate", *arguments).out
+    assert text.startswith("animals\n")
+    assert "\nothers\n" in text
+    assert "\nmean of 2 sets\n" in text
+
+
+def test_runs_instead_of_searches(run: Run, collection: Path, model: Path) -> None:
+    saved = run("evaluate", "--data", collection, "--model", model, "--save-runs", "runs", "--json")
+    trec = "1 0 mouse 1\n2 0 owl 1\n2 0 mouse 1\n"
+    Path("qrels.txt").write_text(trec)
+    runs = ("--runs", "runs/BM25.trec", "runs/cross-encoder.trec")
+    done = run("evaluate", *runs, "--qrels", "qrels.txt", "--fusion", "rrf", "--json")
+    assert done.status == 0, done.err
+    before, after = json.loads(saved.out), json.loads(done.out)
+    assert [system["system"] for system in after["systems"]] == [
+        *("BM25", "cross-encoder", "fusion: rrf")
+    ]
+    for name in ("BM25", "cross-encoder"):
+        assert after["values"][name] == before["values"][name]
+    assert "expected the judgements" in run("evaluate", *runs).err
+
+
+def test_missed_documents_added(run: Run, collection: Path, model: Path) -> None:
+    arguments = ("evaluate", "--data", collection, "--model", model, "--depth", 1)
+    assert "were not added" in run(*arguments).out
+    done = run(*arguments, "--add-missed")
+    assert "were added to its candidates" in done.out
+    plain = json.loads(run(*arguments, "--add-missed", "--json").out)
+    recall = plain["systems"][1]["Recall@100"]["value"]
+    assert (plain["missed_added"], recall) == (True, 1.0)
+
+
+def test_cases_and_plots(run: Run, collection: Path, model: Path) -> None:
+    arguments = ("--model", model, "--fusion", "reranker", "--cases", 2, "--plot", "plots")
+    done = run("evaluate", "--data", collection, *arguments)
+    assert done.status == 0, done.err
+    assert " over BM25 by fusion: reranker" in done.out
+    names = {path.name for path in Path("plots").iterdir()}
+    assert names == {f"{plot}.{kind}" for plot in ("depth", "gains") for kind in ("png", "svg")}
+
+
+@pytest.mark.parametrize("variant", ["tiny", "tiny:", "tiny: depth", ": depth=3"])
+def test_a_variant_that_is_none(run: Run, collection: Path, variant: str) -> None:
+    done = run("evaluate", "--data", collection, "--variant", variant)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "expected 'NAME: setting=value ...'" in done.err

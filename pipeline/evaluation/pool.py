@@ -1,0 +1,196 @@
+"""What both stages say of judged queries: found and scored once, ranked as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import EvaluationError
+from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure
+from pipeline.evaluation.missed import Completed
+from pipeline.evaluation.results import Evaluation, System
+from pipeline.evaluation.runs import Entries, Run, entries, strictly_decreasing
+from pipeline.fusion import Fusion, reranker
+from pipeline.ranking import Timings
+from pipeline.search import fuse
+from pipeline.stages import Candidates, Stages, count, status_of
+from reranker.base import PairScorer
+from retriever.base import Retriever
+from retriever.hits import Hits
+
+__all__ = ["Pool", "collect"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Judged queries with both stages' scores of their candidates, without the texts.
+
+    Attributes:
+        candidates: by query id, in the judgements' order.
+        qrels: the judgements.
+        depth: how many of the first stage's best were scored, a query.
+        reranked: whether there was a second stage.
+        timings: mean seconds a query by stage; none for fusion.
+        own: how many candidates of each query the first stage found itself; the others are
+            relevant documents that it missed. ``None`` where such were not added.
+
+    """
+
+    candidates: Mapping[str, Candidates]
+    qrels: Qrels
+    depth: int
+    reranked: bool
+    timings: Timings
+    own: Mapping[str, int] | None = None
+
+    def first(self) -> Run:
+        """Return the first stage's run.
+
+        Documents that were added stand behind its own, unless it has no relevant one itself: so
+        sentence-transformers' evaluator has it, which counts 0 for such a query.
+        """
+        return {query: self._first(query, found.hits) for query, found in self.candidates.items()}
+
+    def fused(self, fusion: Fusion, *, depth: int | None = None) -> Run:
+        """Return the run that a fusion makes of both stages' scores.
+
+        Args:
+            fusion: how.
+            depth: as if only so many had been scored; all by default. Hits beyond follow in the
+                first stage's order.
+
+        """
+        return {
+            query: entries(fuse(_cut(found, depth), fusion, len(found.hits)))
+            for query, found in self.candidates.items()
+        }
+
+    def measured(self, run: Run, measures: Sequence[str]) -> NDArray[np.float64]:
+        """Return a run's values, (m, q) float64, by measure and query."""
+        return measure({query: run[query].ids.tolist() for query in run}, self.qrels, measures)
+
+    def evaluate(
+        self,
+        fusions: Mapping[str, Fusion],
+        *,
+        measures: Sequence[str] = DEFAULT_MEASURES,
+        names: tuple[str, str] = ("BM25", "cross-encoder"),
+        depth: int | None = None,
+    ) -> Evaluation:
+        """Measure both stages, and fusions of the two, called "fusion: name".
+
+        Args:
+            fusions: by name.
+            measures: names of measures.
+            names: what the stages' systems are called.
+            depth: as if only so many had been scored.
+
+        Raises:
+            EvaluationError: when a measure is unknown.
+            FusionError: when the scores cannot be fused.
+
+        """
+        runs: dict[str, Run] = {names[0]: self.first()}
+        if self.reranked:
+            named = {names[1]: reranker} | {
+                f"fusion: {name}": each for name, each in fusions.items()
+            }
+            runs |= {name: self.fused(fusion, depth=depth) for name, fusion in named.items()}
+        systems = {name: System(run, self.measured(run, measures)) for name, run in runs.items()}
+        return Evaluation(
+            measures=tuple(measures),
+            queries=tuple(self.qrels),
+            systems=systems,
+            depth=depth or self.depth,
+            timings=self.timings,
+            missed_added=self.own is not None,
+        )
+
+    def _first(self, query: str, hits: Hits) -> Entries:
+        ids, scores = hits.ids, hits.scores
+        if self.own is not None:
+            own = self.own[query]
+            if not any(self.qrels[query].get(id, 0) > 0 for id in ids[:own]):
+                ids, scores = ids[:own], scores[:own]
+        return Entries(ids, strictly_decreasing(scores))
+
+
+def collect(
+    retriever: Retriever,
+    scorer: PairScorer | None,
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    *,
+    depth: int = 100,
+    k: int = 100,
+    missed: Mapping[str, str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Pool:
+    """Find and score the candidates of all judged queries, each pair once.
+
+    Args:
+        retriever: the first stage.
+        scorer: the second; ``None`` for the first alone.
+        queries: texts by query id; those without judgements are left out.
+        qrels: judgements; all their queries count.
+        depth: how many candidates are scored, a query.
+        k: how many hits are kept at least, a query.
+        missed: texts of all relevant documents by id, to add those that the first stage missed
+            behind its ``depth`` best, to be scored like them; ``None`` leaves them missed.
+        progress: called with the number of queries done.
+
+    Raises:
+        EvaluationError: when nothing is judged, or a judged query has no text.
+        SearchError: when k or the depth is not a count.
+        RetrieverError, RerankerError, ScoringError: when a stage fails.
+
+    """
+    texts = _judged(queries, qrels)
+    k, depth = count("k", k), count("depth", depth)
+    completed = None if missed is None else Completed(retriever, qrels, depth, missed)
+    stages = Stages(completed or retriever, scorer)
+    scored = depth if completed is None else depth + _most_relevant(qrels)
+    found = stages.run(list(texts.values()), k=max(k, scored), depth=scored)
+    candidates: dict[str, Candidates] = {}
+    spent = np.zeros(2)
+    for query, each in zip(texts, found, strict=True):
+        candidates[query] = _without_texts(each)
+        spent += each.retrieval, each.rerank
+        if progress:
+            progress(len(candidates))
+    retrieval, rerank = (spent / len(texts)).tolist()
+    timings = Timings(retrieval, rerank, fusion=0.0)
+    own = None if completed is None else completed.own
+    return Pool(candidates, qrels, depth, scorer is not None, timings, own)
+
+
+def _judged(queries: Mapping[str, str], qrels: Qrels) -> dict[str, str]:
+    missing = [query for query in qrels if query not in queries]
+    if missing:
+        raise EvaluationError(
+            f"expected a text for each judged query, found none for {len(missing)} of "
+            f"{len(qrels)}, for example {missing[0]!r}"
+        )
+    if not qrels:
+        raise EvaluationError("expected judgements, found none")
+    return {query: queries[query] for query in qrels}
+
+
+def _most_relevant(qrels: Qrels) -> int:
+    return max(sum(grade > 0 for grade in judged.values()) for judged in qrels.values())
+
+
+def _without_texts(candidates: Candidates) -> Candidates:
+    hits = candidates.hits
+    return replace(candidates, hits=Hits(hits.ids, hits.scores, np.full(len(hits), "", object)))
+
+
+def _cut(candidates: Candidates, depth: int | None) -> Candidates:
+    """Return the candidates as if only the first ``depth`` had been scored."""
+    if depth is None or len(candidates.scores) <= depth:
+        return candidates
+    scores = candidates.scores.take(slice(0, depth))
+    return replace(candidates, scores=scores, status=status_of(scores))

@@ -1,0 +1,271 @@
+"""Choosing settings on judged queries, by cross-validation, and only where a test bears them out.
+
+The chosen setting of each fold is measured on the queries that it was not chosen on; these values
+together are what the tuning is worth, and what is tested. So a grid that is searched harder does
+not look better than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import EvaluationError
+from pipeline.evaluation.pool import Pool
+from pipeline.evaluation.significance import holm, randomization_test
+from pipeline.fusion import Fusion, fusion, reranker
+
+__all__ = [
+    "Choice",
+    "FusionTuning",
+    "ScoringTuning",
+    "choose",
+    "fusion_grid",
+    "tune_fusion",
+    "tune_scoring",
+]
+
+_LEVEL = 0.05
+_K1 = (0.6, 0.9, 1.2, 1.6, 2.0)
+_B = (0.2, 0.4, 0.6, 0.75, 0.9)
+_SHARES = tuple(number / 20 for number in range(1, 20))
+_NORMALIZERS = ("min-max", "z-score", "sum", "rank", ["theoretical-min-max", "min-max"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What cross-validation says of a grid of settings.
+
+    Attributes:
+        names: (c,) of the settings.
+        means: (c,) float64: each one's mean over all queries.
+        best: the name of the one with the highest mean: the one to use.
+        held_out: (q,) float64: each query's value under the setting that was chosen without it.
+        folds: the settings that the folds chose.
+
+    """
+
+    names: tuple[str, ...]
+    means: NDArray[np.float64]
+    best: str
+    held_out: NDArray[np.float64]
+    folds: tuple[str, ...]
+
+
+def choose(
+    names: Sequence[str], values: NDArray[np.float64], *, folds: int = 5, seed: int = 0
+) -> Choice:
+    """Choose among settings by cross-validation over queries.
+
+    Args:
+        names: (c,) of the settings; of equal ones the first is chosen.
+        values: (c, q) a measure by setting and query.
+        folds: into how many parts the queries are cut.
+        seed: of the cut.
+
+    Raises:
+        EvaluationError: when there are fewer queries than folds, or fewer than two folds.
+
+    """
+    queries = values.shape[1]
+    if not 2 <= folds <= queries:
+        raise EvaluationError(
+            f"expected from 2 to {queries} folds, as many as there are judged queries at most, "
+            f"found {folds}; a few dozen queries are needed to choose anything"
+        )
+    fold_of = np.random.default_rng(seed).permutation(np.arange(queries) % folds)
+    held_out, chosen = np.empty(queries), []
+    for number in range(folds):
+        out = fold_of == number
+        best = int(np.argmax(values[:, ~out].mean(axis=1)))
+        held_out[out] = values[best, out]
+        chosen.append(names[best])
+    means = values.mean(axis=1)
+    return Choice(tuple(names), means, names[int(np.argmax(means))], held_out, tuple(chosen))
+
+
+def fusion_grid(*, logits: bool) -> dict[str, Mapping[str, Any]]:
+    """Return the fusions that are tried: settings by a name that says them.
+
+    Args:
+        logits: whether the second stage's scores are logits, not probabilities.
+
+    """
+    grid: dict[str, Mapping[str, Any]] = {}
+    for kind in _NORMALIZERS:
+        for share in _SHARES:
+            weights = [round(1 - share, 2), share]
+            name = f"weighted {' + '.join(kind) if isinstance(kind, list) else kind}"
+            grid[f"{name} {weights[0]:.2f}/{weights[1]:.2f}"] = {
+                "method": "weighted",
+                "normalizer": kind,
+                "weights": weights,
+            }
+    for alpha in _SHARES:
+        grid[f"tm2c2 {alpha}"] = {"method": "tm2c2", "alpha": alpha, "logits": logits}
+    for k in (1, 5, 10, 20, 60, 100):
+        grid[f"rrf k={k}"] = {"method": "rrf", "k": k}
+    for method in ("dbsf", "comb-mnz", "comb-max", "isr", "borda"):
+        grid[method] = {"method": method}
+    return grid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FusionTuning:
+    """A fusion chosen on judged queries, beside the two stages alone.
+
+    Attributes:
+        measure: by which.
+        choice: among the grid's fusions.
+        grid: their settings by name.
+        first: (q,) float64: the first stage's values.
+        second: (q,) float64: the second stage's.
+        p_first: of the tuned fusion's held-out values against the first stage's; Holm, of two.
+        p_second: the same against the second stage's.
+        p_stages: of the second stage against the first.
+
+    """
+
+    measure: str
+    choice: Choice
+    grid: Mapping[str, Mapping[str, Any]]
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+    p_first: float
+    p_second: float
+    p_stages: float
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the tuned fusion beats both stages, significantly, on queries it did not see."""
+        held_out = self.choice.held_out.mean()
+        better = held_out > self.first.mean() and held_out > self.second.mean()
+        return bool(better and max(self.p_first, self.p_second) < _LEVEL)
+
+    @property
+    def reranks(self) -> bool:
+        """Whether a second stage is worth having at all, alone or fused."""
+        return self.adopted or bool(
+            self.second.mean() > self.first.mean() and self.p_stages < _LEVEL
+        )
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What to use: the tuned fusion if adopted, else the second stage alone or the first."""
+        return self.grid[self.choice.best] if self.adopted else {"method": "reranker"}
+
+
+def tune_fusion(
+    pool: Pool,
+    *,
+    measure: str = "nDCG@10",
+    grid: Mapping[str, Mapping[str, Any]] | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> FusionTuning:
+    """Choose a fusion and test it.
+
+    Args:
+        pool: both stages' scores of a development split.
+        measure: by which.
+        grid: settings of fusions by name; ``fusion_grid`` by default.
+        folds: of the cross-validation.
+        seed: of its cut.
+        progress: told how many fusions were tried.
+
+    Raises:
+        EvaluationError: when the measure is unknown or there are too few queries.
+        FusionError: when a fusion of the grid cannot be used on these scores.
+
+    """
+    grid = fusion_grid(logits=_logits(pool)) if grid is None else grid
+    rows = []
+    for done, settings in enumerate(grid.values(), 1):
+        rows.append(_values(pool, _fusion(settings), measure))
+        if progress:
+            progress(done)
+    choice = choose(tuple(grid), np.stack(rows), folds=folds, seed=seed)
+    [first] = pool.measured(pool.first(), [measure])
+    second = _values(pool, reranker, measure)
+    p_first, p_second = holm(
+        np.array([_p_value(choice.held_out, first), _p_value(choice.held_out, second)])
+    ).tolist()
+    return FusionTuning(
+        measure, choice, grid, first, second, p_first, p_second, _p_value(second, first)
+    )
+
+
+def _logits(pool: Pool) -> bool:
+    """Say whether a score of the second stage is no probability."""
+    scores = [found.scores.values for found in pool.candidates.values()]
+    return any(bool(((column < 0) | (column > 1)).any()) for column in scores)
+
+
+def _fusion(settings: Mapping[str, Any]) -> Fusion:
+    parameters = {name: value for name, value in settings.items() if name != "method"}
+    return fusion(settings["method"], **parameters)
+
+
+def _values(pool: Pool, method: Fusion, measure: str) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = pool.measured(pool.fused(method), [measure])[0]
+    return values
+
+
+def _p_value(values: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    return float(randomization_test((values - others)[None, :])[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoringTuning:
+    """BM25's parameters chosen on judged queries.
+
+    Attributes:
+        choice: among the grid's parameters.
+        grid: k1 and b by name.
+        given: (q,) float64: the values of the parameters that were there before.
+        p_value: of the held-out values against these.
+
+    """
+
+    choice: Choice
+    grid: Mapping[str, tuple[float, float]]
+    given: NDArray[np.float64]
+    p_value: float
+
+    @property
+    def adopted(self) -> tuple[float, float] | None:
+        """The chosen k1 and b, where they are significantly better; ``None`` keeps the old."""
+        better = self.choice.held_out.mean() > self.given.mean() and self.p_value < _LEVEL
+        return self.grid[self.choice.best] if better else None
+
+
+def tune_scoring(
+    values: Callable[[float | None, float | None], NDArray[np.float64]],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> ScoringTuning:
+    """Choose BM25's k1 and b by what the first stage alone is worth.
+
+    Args:
+        values: gives a measure of the first stage, (q,) by query, for k1 and b; for the ones that
+            it has for ``None``.
+        folds: of the cross-validation.
+        seed: of its cut.
+        progress: told how many pairs of parameters were tried.
+
+    """
+    grid = {f"k1 {k1}, b {b}": (k1, b) for k1 in _K1 for b in _B}
+    rows = []
+    for done, parameters in enumerate(grid.values(), 1):
+        rows.append(values(*parameters))
+        if progress:
+            progress(done)
+    choice, given = choose(tuple(grid), np.stack(rows), folds=folds, seed=seed), values(None, None)
+    return ScoringTuning(choice, grid, given, _p_value(choice.held_out, given))
