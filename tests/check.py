@@ -1,6 +1,6 @@
 """Run every check on the package as users get it; needs Python 3.11 or newer and nothing else.
 
-    python3 tests/check.py              everything: lint, format, types, tests
+    python3 tests/check.py              everything: lint, format, types, docs, tests
     python3 tests/check.py -k fusion    further arguments go to pytest
 
 It makes an environment of its own (.check/), builds the wheel, installs that wheel with the tools
@@ -58,6 +58,7 @@ def main(arguments: list[str]) -> None:
     run("lint", BIN / "ruff", "check", "--no-cache", ".")
     run("format", BIN / "ruff", "format", "--no-cache", "--check", ".")
     run("types", BIN / "mypy", "--cache-dir", WORK / "mypy")
+    run("docs", BIN / "sphinx-build", "-q", "-W", "--keep-going", "docs", WORK / "docs")
     print("== tests", flush=True)
     pytest = [str(BIN / "pytest"), "-p", "no:cacheprovider", *arguments]
     sys.exit(subprocess.run(pytest, cwd=ROOT, check=False).returncode)

@@ -1,0 +1,60 @@
+"""The README and the documentation are true: their code runs, their commands parse, links lead on.
+
+Code between ```` ```python ```` fences is run, each block on its own in an empty folder; what needs
+a server or a file of the reader's stands between ```` ```py ```` fences.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.app import build_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.M | re.S)
+
+
+def _all_blocks(language: str) -> Iterator[object]:
+    for page in PAGES:
+        for number, block in enumerate(_blocks(page, language), 1):
+            yield pytest.param(block, id=f"{page.name}-{number}")
+
+
+@pytest.mark.parametrize("code", _all_blocks("python"))
+def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "documentation", "exec"), {"__name__": "documentation"})
+
+
+def _commands() -> list[list[str]]:
+    blocks = [block for page in PAGES for block in _blocks(page, "console")]
+    text = re.sub(r"\\\n\s*", "", "\n".join(blocks))
+    found = re.findall(r"^\$ (?:.*/bin/)?(twopass .*)$", text, flags=re.M)
+    commands = [shlex.split(re.split(r"\s{3,}|\s\|\s", line)[0])[1:] for line in found]
+    return [command for command in commands if "--help" not in command]
+
+
+@pytest.mark.parametrize("arguments", _commands(), ids=" ".join)
+def test_the_commands_are_understood(arguments: list[str]) -> None:
+    assert callable(build_parser().parse_args(arguments).run)
+
+
+def _links() -> Iterator[object]:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            yield pytest.param(page.parent / target, id=f"{page.name}-{target}")
+
+
+@pytest.mark.parametrize("target", _links())
+def test_the_links_lead_somewhere(target: Path) -> None:
+    assert target.exists()
