@@ -30,7 +30,7 @@ def _all_blocks(language: str) -> Iterator[object]:
             yield pytest.param(block, id=f"{page.name}-{number}")
 
 
-@pytest.mark.parametrize("code", _all_blocks("python"))
+@pytest.mark.parametrize("code", list(_all_blocks("python")))
 def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "documentation", "exec"), {"__name__": "documentation"})
@@ -55,6 +55,6 @@ def _links() -> Iterator[object]:
             yield pytest.param(page.parent / target, id=f"{page.name}-{target}")
 
 
-@pytest.mark.parametrize("target", _links())
+@pytest.mark.parametrize("target", list(_links()))
 def test_the_links_lead_somewhere(target: Path) -> None:
     assert target.exists()
