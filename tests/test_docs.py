@@ -6,8 +6,10 @@ a server or a file of the reader's stands between ```` ```py ```` fences.
 
 from __future__ import annotations
 
+import gc
 import re
 import shlex
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +35,12 @@ def _all_blocks(language: str) -> Iterator[object]:
 @pytest.mark.parametrize("code", list(_all_blocks("python")))
 def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "documentation", "exec"), {"__name__": "documentation"})
+    names = {"__name__": "documentation"}
+    exec(compile(code, "documentation", "exec"), names)
+    names.clear()
+    with warnings.catch_warnings():  # an example need not close what it opens
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _commands() -> list[list[str]]:
