@@ -66,8 +66,9 @@ class CrossEncoder:
         precision: ``"fp32"`` for scores equal to sentence-transformers', or ``"bf16"``, ``"fp16"``;
             ``"auto"`` takes bf16 where a short measurement finds it clearly faster on this device,
             and logits may then differ by some 1e-2.
-        engine: ``"packed"`` (without padding, for models of BERT's kind), ``"torch"`` (any model),
-            or ``"auto"``: the faster of those that take the model.
+        engine: ``"onnx"`` (ONNX Runtime on a CPU, without torch, for models of BERT's kind),
+            ``"packed"`` (the same in torch, without padding), ``"torch"`` (any model), or
+            ``"auto"``: the fastest of those that take the model on the device.
         max_query_length: cut queries to so many tokens; by default a query that leaves no room for
             a document is an error.
         token_budget: padded tokens a batch at most; by default what suits the device.

@@ -13,8 +13,6 @@ from reranker.base import ModelError
 from reranker.encoding import PairEncoder
 from reranker.engines.base import Engine
 from reranker.engines.choice import EngineName, PrecisionName, choose_engine
-from reranker.engines.loading import load_classifier, positions
-from reranker.engines.torch import choose_device
 from reranker.folder import ModelFolder
 from reranker.sources import locate
 from reranker.tokenizer import ModelTokenizer
@@ -57,29 +55,33 @@ def load_model(
         ModelError: when the model cannot be had, or is no cross-encoder.
 
     """
-    where = choose_device(device)
     folder = ModelFolder.read(locate(name_or_path, trust_remote_code=trust_remote_code, **source))
     tokenizer = ModelTokenizer.load(folder.path, trust_remote_code=trust_remote_code)
-    model = load_classifier(folder, trust_remote_code=trust_remote_code)
-    _check_vocabulary(model, tokenizer)
-    runner = choose_engine(model, tokenizer, device=where, precision=precision, name=engine)
+    runner = choose_engine(
+        folder,
+        tokenizer,
+        device=device,
+        precision=precision,
+        name=engine,
+        trust_remote_code=trust_remote_code,
+    )
+    _check_vocabulary(runner, tokenizer)
     if num_labels not in (None, runner.labels):
         raise ModelError(f"expected a model of {num_labels} labels, found {runner.labels}")
     encoder = PairEncoder(
         tokenizer.backend,
-        tokenizer.limit(positions(model), folder.max_length, max_length),
+        tokenizer.limit(runner.positions, folder.max_length, max_length),
         max_query_length=max_query_length,
         cut_left=tokenizer.cuts_left,
     )
     return LoadedModel(encoder, runner, _activation(activation_fn, folder, runner.labels))
 
 
-def _check_vocabulary(model: Any, tokenizer: ModelTokenizer) -> None:
+def _check_vocabulary(engine: Engine, tokenizer: ModelTokenizer) -> None:
     """Refuse a tokeniser of another model, whose tokens this one has no place for."""
-    known = model.get_input_embeddings().num_embeddings
-    if tokenizer.backend.get_vocab_size() > known:
+    if tokenizer.backend.get_vocab_size() > engine.words:
         raise ModelError(
-            f"expected a tokenizer of at most the model's {known} tokens, "
+            f"expected a tokenizer of at most the model's {engine.words} tokens, "
             f"found one of {tokenizer.backend.get_vocab_size()}: it belongs to another model"
         )
 

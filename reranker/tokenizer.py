@@ -1,4 +1,4 @@
-"""A model's tokeniser, as transformers reads it from the model's folder."""
+"""A model's tokeniser, as transformers reads it from the model's folder, or would."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from reranker.base import ModelError
+from reranker.plain_tokenizer import PlainTokenizer
 
 __all__ = ["ModelTokenizer"]
 
@@ -45,11 +46,14 @@ class ModelTokenizer:
             ModelError: when there is none, it is not a fast one or it has no padding token.
 
         """
-        from transformers import AutoTokenizer
-
+        plain = PlainTokenizer.read(path)
+        if plain is not None:
+            return cls._plain(plain)
         if not any(file for name in _FILES for file in path.glob(name)):
             # transformers would make up a tokeniser that knows no words
             raise ModelError(f"expected a tokenizer ({_FILES[0]}) in {str(path)!r}, found none")
+        from transformers import AutoTokenizer
+
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(
                 str(path), local_files_only=True, trust_remote_code=trust_remote_code
@@ -69,6 +73,18 @@ class ModelTokenizer:
                 "set pad_token in its tokenizer_config.json"
             )
         return cls._of(tokenizer)
+
+    @classmethod
+    def _plain(cls, plain: PlainTokenizer) -> ModelTokenizer:
+        length: int = plain.config.get("model_max_length") or _UNSET
+        return cls(
+            backend=plain.backend,
+            pad_id=plain.pad_id,
+            pads_left=plain.config.get("padding_side") == "left",
+            cuts_left=plain.config.get("truncation_side") == "left",
+            typed=plain.typed,
+            max_length=length if length < _UNSET else None,
+        )
 
     @classmethod
     def _of(cls, tokenizer: Any) -> ModelTokenizer:

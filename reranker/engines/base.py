@@ -17,12 +17,18 @@ class Engine(Protocol):
 
     Attributes:
         labels: how many logits the model gives a row.
+        words: how many tokens it knows.
+        positions: how many tokens a row may have; None where that is not limited.
         token_budget: how many padded tokens a batch had best have on this device.
 
     """
 
     @property
     def labels(self) -> int: ...  # noqa: D102
+    @property
+    def words(self) -> int: ...  # noqa: D102
+    @property
+    def positions(self) -> int | None: ...  # noqa: D102
     @property
     def token_budget(self) -> int: ...  # noqa: D102
 

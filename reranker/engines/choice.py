@@ -2,49 +2,100 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, get_args
 
 from reranker.base import ModelError
 from reranker.engines.base import Engine
-from reranker.engines.packed import PackedEngine
-from reranker.engines.precision import faster_precision
-from reranker.engines.torch import TorchEngine
+from reranker.engines.devices import is_cpu
+from reranker.engines.ort.classifier import Classifier
+from reranker.engines.ort.engine import OnnxEngine
+from reranker.engines.weights import Weights
+from reranker.folder import ModelFolder
 from reranker.tokenizer import ModelTokenizer
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 __all__ = ["EngineName", "PrecisionName", "choose_engine"]
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
-EngineName = Literal["auto", "packed", "torch"]
+EngineName = Literal["auto", "onnx", "packed", "torch"]
 
 
 def choose_engine(
-    model: nn.Module,
+    folder: ModelFolder,
     tokenizer: ModelTokenizer,
     *,
-    device: torch.device,
+    device: str | None,
     precision: PrecisionName,
     name: EngineName,
+    trust_remote_code: bool = False,
 ) -> Engine:
     """Return the engine of that name, or the fastest that takes the model on the device.
 
     Raises:
-        ModelError: when the engine is unknown or does not take the model.
+        ModelError: when the device, the engine or the precision is unknown, the engine does not
+            take the model, or the model cannot be loaded.
 
     """
-    if name not in ("auto", "packed", "torch"):
-        raise ModelError(f"expected an engine of auto, packed, torch, found {name!r}")
+    _check_name("an engine", name, EngineName)
+    _check_name("a precision", precision, PrecisionName)
+    if name == "onnx":
+        return _onnx(folder, tokenizer, device, precision)
+    if name == "auto" and precision == "fp32" and is_cpu(device) and not trust_remote_code:
+        try:
+            return _onnx(folder, tokenizer, device, precision)
+        except ModelError:
+            pass  # torch takes it, or knows best what is wrong with it
+    return _torch(folder, tokenizer, device, precision, name, trust_remote_code)
+
+
+def _onnx(
+    folder: ModelFolder, tokenizer: ModelTokenizer, device: str | None, precision: PrecisionName
+) -> Engine:
+    """Return the engine that needs no torch."""
+    if device not in (None, "cpu") or precision != "fp32":
+        raise ModelError(
+            "expected device 'cpu' and precision 'fp32' for engine 'onnx', found "
+            f"{device!r} and {precision!r}"
+        )
+    spec = Classifier.of(folder.config)
+    if spec is None:
+        raise ModelError(
+            "expected a model of BERT's kind for engine 'onnx', found "
+            f"{folder.config.get('model_type')!r}; engine='torch' takes it"
+        )
+    with Weights(folder) as weights:
+        return OnnxEngine(spec, weights, typed=tokenizer.typed)
+
+
+def _torch(
+    folder: ModelFolder,
+    tokenizer: ModelTokenizer,
+    device: str | None,
+    precision: PrecisionName,
+    name: EngineName,
+    trust_remote_code: bool,
+) -> Engine:
+    """Return an engine of torch, which is loaded only here."""
+    from reranker.engines.loading import load_classifier
+    from reranker.engines.packed import PackedEngine
+    from reranker.engines.precision import faster_precision
+    from reranker.engines.torch import TorchEngine, choose_device
+
+    where = choose_device(device)
+    model = load_classifier(folder, trust_remote_code=trust_remote_code)
     suits = PackedEngine.suits(model)
     if name == "packed" and not suits:
         raise ModelError(
             f"expected a model of BERT's kind for engine 'packed', found {type(model).__name__}; "
             "engine='torch' takes it"
         )
-    chosen = faster_precision(model, device) if precision == "auto" else precision
+    chosen = faster_precision(model, where) if precision == "auto" else precision
     # a GPU is starved by the many small attention groups; it has the padded batches
-    if name == "packed" or (name == "auto" and suits and device.type == "cpu"):
-        return PackedEngine(model, typed=tokenizer.typed, device=device, precision=chosen)
-    return TorchEngine(model, tokenizer, device=device, precision=chosen)
+    if name == "packed" or (name == "auto" and suits and where.type == "cpu"):
+        return PackedEngine(model, typed=tokenizer.typed, device=where, precision=chosen)
+    return TorchEngine(model, tokenizer, device=where, precision=chosen)
+
+
+def _check_name(kind: str, name: str, known: object) -> None:
+    names = get_args(known)
+    if name not in names:
+        raise ModelError(f"expected {kind} of {', '.join(names)}, found {name!r}")

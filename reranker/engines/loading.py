@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reranker.base import ModelError
+from reranker.engines.wholeness import not_finite, not_there, of_other_shape, unreadable
 from reranker.folder import ModelFolder
 from reranker.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["load_classifier", "positions"]
+__all__ = ["load_classifier", "positions", "words"]
 
 
 def load_classifier(folder: ModelFolder, *, trust_remote_code: bool = False) -> nn.Module:
@@ -35,14 +35,17 @@ def load_classifier(folder: ModelFolder, *, trust_remote_code: bool = False) -> 
                 output_loading_info=True,
             )
     except Exception as error:
-        raise ModelError(
-            f"expected a sequence-classification model in {str(folder.path)!r}, could not load it: "
-            f"{type(error).__name__}: {str(error).strip().splitlines()[0]:.200}"
-        ) from error
+        raise unreadable(folder, error) from error
     _check_whole(folder, report)
     module: nn.Module = model.float().eval()
     _check_finite(folder, module)
     return module
+
+
+def words(model: nn.Module) -> int:
+    """Return how many tokens the model knows."""
+    classifier: Any = model
+    return int(classifier.get_input_embeddings().num_embeddings)
 
 
 def positions(model: nn.Module) -> int | None:
@@ -69,16 +72,9 @@ def _check_whole(folder: ModelFolder, report: Any) -> None:
     missing = sorted(report["missing_keys"])
     mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
     if missing:
-        kinds = ", ".join(folder.config.get("architectures") or ["unknown architecture"])
-        raise ModelError(
-            f"expected a cross-encoder (a sequence-classification model) in {str(folder.path)!r}, "
-            f"found {kinds} without the weights {_some(missing)}"
-        )
+        raise not_there(folder, missing)
     if mismatched:
-        raise ModelError(
-            f"expected weights that fit config.json in {str(folder.path)!r}, found other shapes of "
-            f"{_some(mismatched)}"
-        )
+        raise of_other_shape(folder, mismatched)
 
 
 def _check_finite(folder: ModelFolder, model: nn.Module) -> None:
@@ -86,12 +82,4 @@ def _check_finite(folder: ModelFolder, model: nn.Module) -> None:
         name for name, values in model.named_parameters() if not bool(values.isfinite().all())
     ]
     if broken:
-        raise ModelError(
-            f"expected finite weights in {str(folder.path)!r}, found NaN or infinity in "
-            f"{_some(broken)}; the file is damaged or its training diverged"
-        )
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+        raise not_finite(folder, broken)

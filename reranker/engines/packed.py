@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.engines.layer import Group, PackedLayer
+from reranker.engines.loading import positions, words
+from reranker.engines.places import places
 from reranker.engines.torch import CPU_BUDGET, GPU_BUDGET, Precision, memory_errors, torch_dtype
 from reranker.tokens import TokenRows
 
@@ -64,6 +66,7 @@ class PackedEngine:
         self._typed = typed
         self._device = device
         self.labels = int(classifier.config.num_labels)
+        self.words, self.positions = words(model), positions(model)
         self.token_budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
 
     @staticmethod
@@ -102,12 +105,9 @@ class PackedEngine:
 
         tables = self._encoder.embeddings
         pads = tables.position_embeddings.padding_idx
-        places = _places(batch) if pads is None else _places_of_roberta(batch, pads)
         types = batch.types.astype(np.int64) if self._typed else 0
-        ids, frame = (
-            torch.from_numpy(numbers).to(self._device)
-            for numbers in (batch.ids, types * tables.position_embeddings.num_embeddings + places)
-        )
+        frames = types * tables.position_embeddings.num_embeddings + places(batch, pads)
+        ids, frame = (torch.from_numpy(numbers).to(self._device) for numbers in (batch.ids, frames))
         summed = tables.word_embeddings(ids)
         summed += self._frames[frame]
         normalised: Tensor = tables.LayerNorm(summed)
@@ -141,20 +141,3 @@ def _groups(batch: TokenRows) -> list[Group]:
         tokens = slice(int(batch.offsets[first]), int(batch.offsets[last]))
         groups.append(Group(tokens, slice(first, last), len(rows), int(lengths[first])))
     return groups
-
-
-def _places(batch: TokenRows) -> NDArray[np.int64]:
-    """(t,) each token's place in its row."""
-    return np.arange(len(batch.ids)) - np.repeat(batch.offsets[:-1], batch.lengths)
-
-
-def _places_of_roberta(batch: TokenRows, pad_id: int) -> NDArray[np.int64]:
-    """(t,) each token's place as RoBERTa counts: behind the padding's number, without padding.
-
-    A document may have the padding token in its text; it gets the padding's own place.
-    """
-    real = batch.ids != pad_id
-    counted = np.cumsum(real)
-    before = np.concatenate(([0], counted))[batch.offsets[:-1]]
-    places: NDArray[np.int64] = (counted - np.repeat(before, batch.lengths)) * real + pad_id
-    return places

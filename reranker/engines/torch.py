@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.base import ModelError
+from reranker.engines.loading import positions, words
 from reranker.tokenizer import ModelTokenizer
 from reranker.tokens import TokenRows
 
@@ -111,6 +112,7 @@ class TorchEngine:
         self._device = device
         config: Any = model.config
         self.labels = int(config.num_labels)
+        self.words, self.positions = words(model), positions(model)
         self.token_budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:

@@ -9,9 +9,10 @@ import torch
 from reranker.cross_encoder import CrossEncoder
 from reranker.engines import precision
 from reranker.engines.loading import load_classifier
+from reranker.engines.ort.engine import OnnxEngine
 from reranker.engines.packed import PackedEngine
 from reranker.engines.precision import faster_precision
-from reranker.engines.torch import choose_device, memory_errors
+from reranker.engines.torch import TorchEngine, choose_device, memory_errors
 from reranker.folder import ModelFolder
 from reranker.loading import load_model
 
@@ -29,11 +30,17 @@ def test_other_errors_stay_what_they_are():
 
 
 @pytest.mark.parametrize(
-    ("kind", "packed"),
-    [("bert", True), ("roberta", True), ("modernbert", False), ("distilbert", False)],
+    ("kind", "engine", "half"),
+    [
+        ("bert", OnnxEngine, PackedEngine),
+        ("roberta", OnnxEngine, PackedEngine),
+        ("modernbert", TorchEngine, TorchEngine),
+        ("distilbert", TorchEngine, TorchEngine),
+    ],
 )
-def test_chooses_the_packed_engine_where_the_model_suits(tiny, kind, packed):
-    assert isinstance(load_model(tiny(kind), device="cpu").engine, PackedEngine) is packed
+def test_chooses_the_fastest_engine_that_takes_the_model(tiny, kind, engine, half):
+    assert isinstance(load_model(tiny(kind), device="cpu").engine, engine)
+    assert isinstance(load_model(tiny(kind), device="cpu", precision="bf16").engine, half)
 
 
 def test_the_device_is_a_gpu_only_where_there_is_one():
@@ -63,7 +70,7 @@ def test_auto_is_the_precision_that_was_measured_once_for_all_models_of_a_width(
     scores = CrossEncoder(tiny("bert"), device="cpu", precision="auto").predict(pairs)
     chosen = faster_precision(load_classifier(ModelFolder.read(tiny("bert"))), torch.device("cpu"))
     assert chosen in ("fp32", "bf16")
-    fixed = CrossEncoder(tiny("bert"), device="cpu", precision=chosen)
+    fixed = CrossEncoder(tiny("bert"), device="cpu", precision=chosen, engine="packed")
     np.testing.assert_array_equal(scores, fixed.predict(pairs))
 
 

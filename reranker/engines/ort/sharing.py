@@ -1,0 +1,73 @@
+"""Work shared by several threads, none of which outlives it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import BoundedSemaphore, Thread
+from typing import Generic, TypeVar
+
+__all__ = ["Helpers"]
+
+Job = TypeVar("Job")
+
+
+class Helpers:
+    """Threads that help a caller with its jobs, so many at a time for all callers together.
+
+    They are begun for a call and end with it: nothing is to be closed, and nothing is lost when
+    the process forks. Beginning one takes some 50 microseconds.
+
+    Args:
+        number: how many may be at work beside the callers themselves.
+
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = BoundedSemaphore(number) if number else None
+
+    def run(self, work: Callable[[Job], None], jobs: Sequence[Job]) -> None:
+        """Do all jobs, the first ones first; after an error, none is begun.
+
+        Raises:
+            BaseException: the first that a job raised.
+
+        """
+        shared = _Jobs(work, jobs)
+        threads: list[Thread] = []
+        while len(threads) + 1 < len(jobs) and self._free and self._free.acquire(blocking=False):
+            threads.append(Thread(target=self._help, args=(shared,), daemon=True))
+            threads[-1].start()
+        shared.work()
+        for thread in threads:
+            thread.join()
+        if shared.errors:
+            raise shared.errors[0]
+
+    def _help(self, shared: _Jobs[Job]) -> None:
+        try:
+            shared.work()
+        finally:
+            if self._free:
+                self._free.release()
+
+
+class _Jobs(Generic[Job]):
+    """Jobs that are still to be done, and what went wrong with others."""
+
+    def __init__(self, work: Callable[[Job], None], jobs: Sequence[Job]) -> None:
+        self._work = work
+        self._waiting = deque(jobs)
+        self.errors: list[BaseException] = []
+
+    def work(self) -> None:
+        """Do jobs until there are none."""
+        while not self.errors:
+            try:
+                job = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self._work(job)
+            except BaseException as error:  # the caller raises it
+                self.errors.append(error)

@@ -1,0 +1,241 @@
+"""Models of BERT's kind in ONNX Runtime: the logits of torch, without torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from reranker.base import ModelError
+from reranker.cross_encoder import CrossEncoder
+from reranker.engines.cores import cores
+from reranker.engines.ort.bert import build
+from reranker.engines.ort.classifier import Classifier
+from reranker.engines.ort.engine import RUN_TOKENS, _runs
+from reranker.engines.ort.graph import Graph
+from reranker.engines.ort.products import fp32
+from reranker.engines.ort.session import Session, _memory_errors
+from reranker.engines.ort.sharing import Helpers
+from reranker.engines.weights import Weights
+from reranker.folder import ModelFolder
+
+KINDS = ["bert", "electra", "roberta", "xlm-roberta"]
+
+
+@pytest.fixture(scope="module")
+def pairs(texts) -> list[tuple[str, str]]:
+    documents = [*texts, "", "river", "a b c [SEP] <mask> <pad> d", " ".join(texts)]
+    return [(query, document) for query in ("what is berlin", "") for document in documents]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("labels", [1, 3])
+def test_gives_the_logits_of_torch(tiny, pairs, kind, labels):
+    ours = CrossEncoder(tiny(kind, labels), engine="onnx").logits(pairs)
+    theirs = CrossEncoder(tiny(kind, labels), device="cpu", engine="torch").logits(pairs)
+    assert np.ptp(theirs.values) > 0.1
+    np.testing.assert_allclose(ours.values, theirs.values, atol=1e-5, rtol=1e-5)
+
+
+def test_helping_threads_change_nothing(tiny, pairs, monkeypatch):
+    alone = CrossEncoder(tiny("bert"), engine="onnx").predict(pairs * 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    np.testing.assert_array_equal(CrossEncoder(tiny("bert")).predict(pairs * 3), alone)
+
+
+def test_weights_in_several_files_and_in_half_precision(tiny, pairs, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    folder = shutil.copytree(tiny("bert"), tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    half = {name: values.astype(np.float16) for name, values in weights.items()}
+    parts = dict(sorted(half.items())[:10]), dict(sorted(half.items())[10:])
+    for number, part in enumerate(parts):
+        save_file(part, folder / f"{number}.safetensors")
+    names = {name: f"{i}.safetensors" for i, part in enumerate(parts) for name in part}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    scores = CrossEncoder(folder, engine="onnx").predict(pairs)
+    np.testing.assert_allclose(scores, CrossEncoder(tiny("bert")).predict(pairs), atol=5e-3)
+
+
+def test_says_what_it_does_not_take(tiny):
+    with pytest.raises(ModelError, match=r"found 'modernbert'; engine='torch' takes it"):
+        CrossEncoder(tiny("modernbert"), engine="onnx")
+    with pytest.raises(ModelError, match=r"expected device 'cpu' .* found 'cuda'"):
+        CrossEncoder(tiny("bert"), engine="onnx", device="cuda")
+    with pytest.raises(ModelError, match=r"precision 'fp32' .* and 'bf16'"):
+        CrossEncoder(tiny("bert"), engine="onnx", precision="bf16")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_hidden_layers": 3}, r"found Bert.* without the weights bert.encoder.layer.2"),
+        ({"vocab_size": 10}, "found other shapes of bert.embeddings.word_embeddings.weight"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(tiny, tmp_path, change, message):
+    folder = shutil.copytree(tiny("bert"), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(ModelError, match=message):
+        CrossEncoder(folder, engine="onnx")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_act": "relu"},
+        {"position_embedding_type": "relative_key"},
+        {"is_decoder": True},
+        {"embedding_size": 16},
+        {"model_type": "deberta-v2"},
+    ],
+)
+def test_what_is_unusual_is_left_to_torch(tiny, change):
+    config = json.loads((tiny("electra") / "config.json").read_text())
+    assert Classifier.of(config) is not None
+    assert Classifier.of(config | change) is None
+
+
+def test_bf16_weights_are_left_to_torch(tiny, tmp_path, pairs):
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(tiny("bert"), tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    brief = {name: values.bfloat16() for name, values in weights.items()}
+    save_file(brief, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="found BF16; engine='torch' takes them"):
+        CrossEncoder(folder, engine="onnx")
+    scores = CrossEncoder(folder, device="cpu").predict(pairs)
+    np.testing.assert_allclose(scores, CrossEncoder(tiny("bert")).predict(pairs), atol=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_writes_what_onnx_reads(tiny, kind, tmp_path):
+    """The bytes are checked by the format's own library, weights beside them."""
+    folder = ModelFolder.read(tiny(kind))
+    spec = Classifier.of(folder.config)
+    assert spec is not None
+    with Weights(folder) as weights:
+        graph = build(spec, weights, fp32)
+    model = onnx.load_model_from_string(graph.written())
+    outside = {tensor.name: tensor for tensor in model.graph.initializer if tensor.external_data}
+    assert outside.keys() == graph.arrays.keys()
+    for name, array in graph.arrays.items():
+        assert tuple(outside[name].dims) == array.shape
+        outside[name].CopyFrom(onnx.numpy_helper.from_array(array, name))
+    onnx.checker.check_model(model, full_check=True)
+    assert [value.name for value in model.graph.input] == ["ids", "frames"]
+
+
+def test_graphs_say_numbers_texts_and_lists_as_onnx_does():
+    graph = Graph()
+    given = graph.input("x", "float32", ("rows", 3))
+    turned = graph.add("Transpose", given, perm=[1, 0])
+    scaled = graph.add("Elu", turned, alpha=-0.5)
+    graph.output(graph.add("Mul", scaled, graph.constant(2.0)), (3, "rows"))
+    model = onnx.load_model_from_string(graph.written())
+    onnx.checker.check_model(model, full_check=True)
+    assert [onnx.helper.get_attribute_value(a) for n in model.graph.node for a in n.attribute] == [
+        [1, 0],
+        -0.5,
+    ]
+    x = np.array([[1, -1, 2]], dtype=np.float32)
+    expected = 2 * np.where(x > 0, x, -0.5 * np.expm1(x)).T
+    np.testing.assert_allclose(Session(graph)(x=x), expected, atol=1e-6)
+
+
+def test_runs_have_rows_of_one_length_and_are_bounded():
+    lengths = np.array([5, 300, 5, 64, 600, 64, *[5] * 200])
+    runs = _runs(lengths)
+    assert sorted(np.concatenate(runs)) == list(range(len(lengths)))
+    for run in runs:
+        assert len(set(lengths[run])) == 1
+        assert len(run) == 1 or lengths[run].sum() <= RUN_TOKENS
+    assert _runs(lengths[:0]) == []
+
+
+def test_a_full_memory_is_a_memory_error():
+    with pytest.raises(MemoryError), _memory_errors():
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 10")
+    with pytest.raises(RuntimeError, match="shape"), _memory_errors():
+        raise RuntimeError("wrong shape")
+
+
+def test_helpers_do_all_jobs_once_and_are_shared_by_callers():
+    helpers, done, at_once, lock = Helpers(2), [], [], threading.Lock()
+    running = 0
+
+    def work(job: int) -> None:
+        nonlocal running
+        with lock:
+            running += 1
+            at_once.append(running)
+        threading.Event().wait(0.001)
+        with lock:
+            running -= 1
+            done.append(job)
+
+    callers = [
+        threading.Thread(target=helpers.run, args=(work, range(100 * i, 100 * i + 50)))
+        for i in range(3)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert sorted(done) == [100 * i + job for i in range(3) for job in range(50)]
+    assert max(at_once) <= 3 + 2
+    helpers.run(work, [])
+    assert not any("_help" in thread.name for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_helpers_raise_what_a_job_raised_and_begin_no_more(number):
+    begun = []
+
+    def work(job: int) -> None:
+        begun.append(job)
+        if job == 3:
+            raise MemoryError("no room")
+
+    helpers = Helpers(number)
+    with pytest.raises(MemoryError, match="no room"):
+        helpers.run(work, range(1000))
+    assert len(begun) < 1000
+    helpers.run(begun.append, [5000])  # and they are free again
+    assert begun[-1] == 5000
+
+
+def test_counts_the_cores_that_it_may_use(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert cores() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert cores() >= 1
+
+
+def test_scores_without_torch_and_transformers(tiny):
+    """A process that scores on the CPU loads neither, and only what it needs."""
+    heavy = "torch", "transformers", "onnx", "huggingface_hub", "scipy", "pandas", "numba"
+    code = (
+        "import sys\n"
+        "from reranker import CrossEncoder\n"
+        "model = CrossEncoder(sys.argv[1], device='cpu')\n"
+        "print(model.rank('what is berlin', ['river', 'the capital'])[0]['score'] != 0)\n"
+        f"print(sorted({heavy!r} & sys.modules.keys()))"
+    ).replace(f"{heavy!r}", repr(set(heavy)))
+    for folder in (*map(str, map(tiny, KINDS)), "twopass/default"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, folder], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == ["True", "[]"], folder
+    assert Path(folder).parts == ("twopass", "default")
