@@ -62,7 +62,8 @@ def publish_documents(
         scoring: k1 and b of the server's BM25.
         shards: each scores by its own statistics.
         replicas: further copies.
-        resume: take up the newest index of this alias that was made alike and never published.
+        resume: take up the newest index of this alias that was made alike, and after the one that
+            it stands for.
         remove_old: delete what the alias stood for, in the same step; an index that has another
             alias as well stays.
         progress: called now and then with the number of documents done.
@@ -118,8 +119,9 @@ def _indices(connection: Connection, alias: str) -> dict[str, set[str]]:
 def _unfinished(
     connection: Connection, alias: str, body: Mapping[str, Any], old: Iterable[str]
 ) -> str:
+    """Return the newest index that was made and not published; empty where there is none."""
     alike = made_alike(connection, f"{alias}-2*", body)
-    return max((name for name in alike if name not in old), default="")
+    return max((name for name in alike if name > max(old, default="")), default="")
 
 
 def _verify(connection: Connection, name: str, report: LoadReport) -> None:
