@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from servers import ELASTICSEARCH, OPENSEARCH, Package, Server, ServerUnavailable
+from servers import ELASTICSEARCH, OPENSEARCH, Cluster, Package, Server, ServerUnavailable
 
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 _started: list[Server] = []
+Startable = TypeVar("Startable", Server, Cluster)
 
 
 @pytest.fixture(scope="session")
@@ -49,15 +52,26 @@ def _serve(package: Package, settings: dict[str, str]) -> Iterator[str]:
     if url := os.environ.get(package.url_variable):
         yield url.rstrip("/")
         return
+    server = Server(package, settings)
+    with started(server):
+        _started.append(server)
+        yield server.url
+
+
+@contextmanager
+def started(server: Startable) -> Iterator[Startable]:
+    """Start a server or a cluster and stop it after the block.
+
+    Where it cannot be had, the test is skipped; in CI it fails.
+    """
     try:
-        server = Server(package, settings).start()
+        server.start()
     except ServerUnavailable as error:
         if os.environ.get("CI"):
-            pytest.fail(f"CI must test against {package.name}: {error}")
+            pytest.fail(f"CI must test against real servers: {error}")
         pytest.skip(str(error))
-    _started.append(server)
     try:
-        yield server.url
+        yield server
     finally:
         server.stop()
 

@@ -42,3 +42,11 @@ def remote(request: pytest.FixtureRequest) -> Iterator[Remote]:
     for index in there:
         connection.request("DELETE", f"/{index['index']}")
     connection.close()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note how long each wait would be, and wait no longer than a moment."""
+    noted: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", noted.append)
+    return noted

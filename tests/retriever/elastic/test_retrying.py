@@ -7,46 +7,35 @@ at a chosen moment; the clients are the official ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from faults import Answer, Fault, FaultyServer, serving
 
 from retriever.base import RefusedError, UnreachableError
 from retriever.documents import Document
 from retriever.elastic import Connection, ElasticsearchRetriever, connect, load_documents
 from retriever.elastic.bulk import create_documents
 
+pytestmark = pytest.mark.usefixtures("waits")
+
 DOCUMENTS = [Document(f"d{number}", f"text {number} 😀") for number in range(1_203)]
 
-Fault = int | str
-"""A status to answer with; "lose": do as asked and hang up instead of answering; "hang": wait."""
 
-
-class Faulty(ThreadingHTTPServer):
-    """Keeps documents; fails as it is told.
+class Faulty(FaultyServer):
+    """Keeps documents.
 
     Attributes:
-        faults: what becomes of the next requests, in order; 200 lets one through.
         busy: how often each document is still refused with 429.
-        requests: method and path of all that came.
-        released: ends the waiting.
+        documents: what it keeps.
 
     """
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.faults: list[Fault] = []
+        super().__init__()
         self.busy: dict[str, int] = {}
         self.documents: dict[str, Any] = {}
-        self.requests: list[str] = []
-        self.released = Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
     def create(self, id: str, source: Any) -> dict[str, Any]:
         if self.busy.get(id, 0):
@@ -59,58 +48,31 @@ class Faulty(ThreadingHTTPServer):
             return {"create": {"_id": id, "status": 201}}
         return {"create": {"_id": id, "status": status, "error": error}}
 
-    def answer(self, path: str, body: bytes) -> dict[str, Any]:
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        del method, headers
+        product = {"Content-Type": "application/json", "X-Elastic-Product": "Elasticsearch"}
+        return 200, product, json.dumps(self.result(path, body)).encode()
+
+    def result(self, path: str, body: bytes) -> dict[str, Any]:
         if path.endswith("/_bulk"):
             lines = [json.loads(line) for line in body.splitlines()]
             pairs = zip(lines[::2], lines[1::2], strict=True)
             return {"items": [self.create(action["create"]["_id"], it) for action, it in pairs]}
         if path.endswith("/_msearch"):
-            return {"responses": [{"hits": {"hits": []}}] * (len(body.splitlines()) // 2)}
+            return {"responses": [self.found() for _ in range(len(body.splitlines()) // 2)]}
         return {"acknowledged": True}
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Faulty
-
-    def _do(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests.append(f"{self.command} {self.path}")
-        fault = self.server.faults.pop(0) if self.server.faults else 200
-        if isinstance(fault, int) and fault != 200:
-            self._send(fault, {"error": {"type": "e", "reason": "not now"}, "status": fault})
-            return
-        answer = self.server.answer(self.path, body)
-        if fault == "hang":
-            self.server.released.wait(30)
-        if fault in ("lose", "hang"):
-            self.close_connection = True
-        else:
-            self._send(200, answer)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _do  # noqa: N815
-
-    def _send(self, status: int, answer: Any) -> None:
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("X-Elastic-Product", "Elasticsearch")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def found(self) -> dict[str, Any]:
+        if self.busy.get("search", 0):
+            self.busy["search"] -= 1
+            return {"error": {"type": "e", "reason": "queue full"}, "status": 429}
+        return {"hits": {"hits": []}}
 
 
 @pytest.fixture
 def server() -> Iterator[Faulty]:
-    with Faulty() as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Faulty()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(params=["elasticsearch", "opensearch"])
@@ -118,14 +80,6 @@ def connection(server: Faulty, request: pytest.FixtureRequest) -> Iterator[Conne
     made = connect(server.url, engine=request.param)
     yield made
     made.close()
-
-
-@pytest.fixture(autouse=True)
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Note how long each wait would be, and wait no longer than a moment."""
-    noted: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", noted.append)
-    return noted
 
 
 def created(connection: Connection, documents: list[Document] = DOCUMENTS) -> list[tuple[str, str]]:
@@ -140,6 +94,7 @@ ALL_TAKEN = [(document.id, "") for document in DOCUMENTS]
     "faults",
     [
         [],
+        ["half", 200, "refuse"],
         [429],
         [503, 429, 502],
         [200, 504, 504, 200, 503],
@@ -206,6 +161,17 @@ def test_a_search_is_sent_again(
     assert (len(server.requests), len(waits)) == (4, 3)
     server.faults = [fault] * 4
     with pytest.raises(UnreachableError):
+        remote.search(["x"], 3)
+    remote.close()
+
+
+def test_single_searches_are_sent_again(server: Faulty, connection: Connection) -> None:
+    server.busy = {"search": 3}
+    remote = ElasticsearchRetriever(server.url, "i", engine=connection.engine)
+    assert [len(hits) for hits in remote.search(["x", "y"], 3)] == [0, 0]
+    assert len(server.requests) == 3  # both, both, one
+    server.busy = {"search": 100}
+    with pytest.raises(UnreachableError, match="429: queue full"):
         remote.search(["x"], 3)
     remote.close()
 

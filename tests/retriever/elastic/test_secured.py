@@ -1,0 +1,139 @@
+"""An Elasticsearch of its own: encrypted, with a password, killed and started again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+import trustme
+from conftest import started
+from servers import ELASTICSEARCH, Server
+
+from retriever.base import UnauthorizedError, UnreachableError
+from retriever.documents import Document
+from retriever.elastic import (
+    Connection,
+    ElasticsearchRetriever,
+    connect,
+    load_documents,
+    read_documents,
+)
+from retriever.elastic.bulk import create_documents
+
+from .watching import Watcher
+
+pytestmark = pytest.mark.server
+
+PASSWORD = "a-right-password"
+SETTINGS = {
+    "xpack.security.enabled": "true",
+    "xpack.security.http.ssl.enabled": "true",
+    "xpack.security.http.ssl.key": "http.key",
+    "xpack.security.http.ssl.certificate": "http.crt",
+}
+
+
+@dataclass(frozen=True)
+class Secured:
+    """The server, and the file of the authority that signed its certificate."""
+
+    server: Server
+    authority: Path
+
+    def connect(self, user: str = "elastic", password: str = PASSWORD) -> Connection:
+        return connect(self.server.url, **self.options(user, password), retries=0)
+
+    def options(self, user: str = "elastic", password: str = PASSWORD) -> dict[str, Any]:
+        return {"ca_certs": str(self.authority), "basic_auth": (user, password)}
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    files = {
+        "http.key": certificate.private_key_pem.bytes(),
+        "http.crt": b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
+    }
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    server = Server(ELASTICSEARCH, SETTINGS, heap="400m", password=PASSWORD, files=files)
+    with started(server):
+        yield Secured(server, path)
+
+
+def health(connection: Connection) -> str:
+    try:
+        return str(connection.request("GET", "/_cluster/health")["status"])
+    finally:
+        connection.close()
+
+
+def test_the_right_password(secured: Secured) -> None:
+    assert health(secured.connect()) == "green"
+
+
+@pytest.mark.parametrize(("user", "password"), [("elastic", "wrong"), ("nobody", PASSWORD)])
+def test_a_wrong_one(secured: Secured, user: str, password: str) -> None:
+    with pytest.raises(UnauthorizedError, match="401: unable to authenticate user"):
+        health(secured.connect(user, password))
+
+
+def test_none(secured: Secured) -> None:
+    with pytest.raises(UnauthorizedError, match="401: missing authentication credentials"):
+        health(connect(secured.server.url, ca_certs=str(secured.authority)))
+
+
+def test_a_wrong_password_in_a_search_is_told_by_its_type(secured: Secured) -> None:
+    retriever = ElasticsearchRetriever(secured.server.url, "i", **secured.options(password="no"))
+    with pytest.raises(UnauthorizedError):
+        retriever.search(["cat"], 1)
+    retriever.close()
+
+
+def test_an_authority_that_is_not_trusted(secured: Secured) -> None:
+    made = connect(secured.server.url, basic_auth=("elastic", PASSWORD), retries=0)
+    with pytest.raises(UnreachableError, match="name its authority's file as ca_certs"):
+        health(made)
+
+
+def test_killed_and_started_again(secured: Secured) -> None:
+    anchors = [Document(f"a{number}", "anchor") for number in range(50)]
+    others = [Document(f"d{number}", "cat") for number in range(6_000)]
+    connection = secured.connect()
+    load_documents(connection, "killed", anchors, analysis={})
+    reached = Event()
+    outcomes = []
+
+    def source() -> Iterator[Document]:
+        for number, document in enumerate(others):
+            if number == 2_000:
+                reached.set()
+            yield document
+
+    def load() -> None:
+        outcomes.extend(create_documents(connection, "killed", source(), first_wait=2))
+
+    loader = Thread(target=load)
+    url = secured.server.url
+    retriever = ElasticsearchRetriever(url, "killed", **secured.options(), retries=0)
+    with Watcher(retriever, "anchor", 100) as watcher:
+        loader.start()
+        assert reached.wait(60)
+        secured.server.kill()
+        down = len(watcher.answers)
+        secured.server.start()
+        loader.join()
+    assert [(outcome.id, outcome.reason) for outcome in outcomes] == [(d.id, "") for d in others]
+    connection.request("POST", "/killed/_refresh")
+    ids = sorted(document.id for document in read_documents(connection, "killed"))
+    assert ids == sorted(document.id for document in [*anchors, *others])
+    watcher.check({document.id for document in anchors})
+    assert watcher.failures > 0
+    assert 0 < down < len(watcher.answers)
+    retriever.close()
+    connection.close()
