@@ -98,6 +98,7 @@ def _build(
     index = build_index(
         settings, documents, Path(arguments.out), overwrite=overwrite, progress=done
     )
+    index.warm()  # so that no search has to compile
     return index.info()
 
 

@@ -60,7 +60,8 @@ def prepare_output() -> None:
 def configure_logging(debug: bool) -> None:
     """Show the warnings of our own packages in one line each; all messages for debugging.
 
-    Libraries log what they also raise, which would say it twice.
+    That loops are being compiled is told, too: it takes some seconds, once. Libraries log what
+    they also raise, which would say it twice.
     """
     import logging
 
@@ -69,3 +70,4 @@ def configure_logging(debug: bool) -> None:
         handler.addFilter(lambda record: record.name.split(".")[0] in _OURS)
     level = logging.INFO if debug else logging.WARNING
     logging.basicConfig(format="twopass: %(message)s", level=level, handlers=[handler])
+    logging.getLogger("retriever.native").setLevel(logging.INFO)

@@ -17,7 +17,7 @@ __all__ = ["Batch"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The terms of q queries, one after another, m of them.
+    """The terms of q queries, one after another, m of them; of a query by falling weight.
 
     Attributes:
         numbers: (s, m) int32: each term's number in each segment, -1 where it is not.
@@ -43,10 +43,18 @@ class Batch:
                     weights.append(statistics.idf * count)
             offsets.append(len(rows))
         numbers = np.array(rows, np.int32).reshape(len(rows), lexicon.n_segments)
-        columns = np.ascontiguousarray(numbers.T)
-        return cls(columns, np.array(weights, np.float32), np.array(offsets, np.int64))
+        return cls(*_by_weight(numbers, np.array(weights, np.float32), np.array(offsets, np.int64)))
 
     def totals(self) -> Iterator[float]:
         """Yield the sum of each query's weights."""
         for start, end in pairwise(self.offsets.tolist()):
             yield float(self.weights[start:end].sum(dtype=np.float64))
+
+
+def _by_weight(
+    numbers: NDArray[np.int32], weights: NDArray[np.float32], offsets: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+    """Order each query's terms by falling weight, equal ones as they come; turn the numbers."""
+    queries = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((-weights, queries))
+    return np.ascontiguousarray(numbers[order].T), weights[order], offsets

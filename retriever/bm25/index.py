@@ -7,28 +7,26 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from retriever.analysis import Analyzer, get_analyzer
 from retriever.base import QueryError
-from retriever.bm25.building import RUN_TERMS, write_segment
 from retriever.bm25.clauses import leaf_idfs
-from retriever.bm25.explain import Explanation, explain
 from retriever.bm25.fields import DocumentEncoder, FieldWeights
-from retriever.bm25.folders import new_folder
 from retriever.bm25.manifest import FORMAT, Manifest, SegmentRecord
-from retriever.bm25.memory import MemoryStorage
 from retriever.bm25.requests import SearchRequest, answer, leaves_of
-from retriever.bm25.segment import copy_segment
 from retriever.bm25.snapshot import Snapshot, load_snapshot
 from retriever.bm25.storage import FolderStorage, Storage
-from retriever.bm25.writer import Writer
 from retriever.documents import Document, checked
 from retriever.filters import Filter
-from retriever.highlight import HighlightOptions, highlight
 from retriever.hits import Hits
 from retriever.query import Syntax
 from retriever.scoring import Lucene, Scoring, describe, formula
+
+if TYPE_CHECKING:
+    from retriever.bm25.explain import Explanation
+    from retriever.bm25.writer import Writer
+    from retriever.highlight import HighlightOptions
 
 __all__ = ["BM25Index"]
 
@@ -64,7 +62,7 @@ class BM25Index:
         scoring: Scoring = Lucene(),  # noqa: B008 - frozen
         weights: FieldWeights = FieldWeights(),  # noqa: B008 - frozen
         threads: int = 1,
-        run_terms: int = RUN_TERMS,
+        run_terms: int | None = None,
         overwrite: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> Self:
@@ -80,7 +78,8 @@ class BM25Index:
             weights: how often title and text count.
             threads: for the analysis.
             run_terms: how many term ids are held in memory, at 4 bytes each and about three times
-                that while they are sorted, before they are set aside on the disk.
+                that while they are sorted, before they are set aside on the disk; ``None`` for
+                50 million.
             overwrite: replace an index that stands there, once the new one is whole.
             progress: called now and then with the number of documents done.
 
@@ -91,6 +90,10 @@ class BM25Index:
             StorageError: when it cannot be written.
 
         """
+        from retriever.bm25.building import RUN_TERMS, write_segment
+        from retriever.bm25.folders import new_folder
+        from retriever.bm25.memory import MemoryStorage
+
         how = get_analyzer(analyzer)
         empty = Manifest(how.spec(), describe(scoring), weights)
         encoder = DocumentEncoder(how, weights, threads=threads)
@@ -101,7 +104,7 @@ class BM25Index:
                 checked(documents),
                 encoder,
                 threads=threads,
-                run_terms=run_terms,
+                run_terms=run_terms or RUN_TERMS,
                 progress=progress,
             )
             return (SegmentRecord(storage.record(name)),)
@@ -138,6 +141,13 @@ class BM25Index:
     def snapshot(self) -> Snapshot:
         """The commit that searches see."""
         return self._snapshot
+
+    def warm(self) -> None:
+        """Do now what the first search would wait for: load the machine code, weigh the postings.
+
+        The first time on a machine the loops are compiled, in some seconds, and kept.
+        """
+        self._snapshot.warm()
 
     def search(
         self,
@@ -178,6 +188,8 @@ class BM25Index:
             QueryError: when the query cannot be understood.
 
         """
+        from retriever.bm25.explain import explain
+
         snapshot = self._snapshot
         leaves = leaves_of(query, syntax, self._analyzer)
         return explain(snapshot, self._analyzer, leaves, _number(snapshot, id))
@@ -202,6 +214,8 @@ class BM25Index:
             QueryError: when the query cannot be understood.
 
         """
+        from retriever.highlight import highlight
+
         idfs = leaf_idfs(self._snapshot, leaves_of(query, syntax, self._analyzer))
         return highlight(text, idfs, self._analyzer, weights=idfs, **options)
 
@@ -340,6 +354,9 @@ class BM25Index:
             StorageError: when it cannot be written.
 
         """
+        from retriever.bm25.folders import new_folder
+        from retriever.bm25.segment import copy_segment
+
         snapshot = self._snapshot
 
         def fill(storage: Storage) -> tuple[SegmentRecord, ...]:
@@ -349,6 +366,8 @@ class BM25Index:
         new_folder(Path(path), empty, fill, overwrite=overwrite)
 
     def _writing(self) -> Writer:
+        from retriever.bm25.writer import Writer
+
         with self._opening:
             if self._writer is None:
                 self._writer = Writer(self._storage, self._analyzer, self._scoring, self._see)

@@ -1,25 +1,68 @@
 """Exact top-k of many queries in one segment after another.
 
-The compiled part is :mod:`retriever.bm25.pruning`. numba compiles it at its first use in the life
-of an installation, in some seconds, and keeps the result beside the module (or, where that is not
-writable, in the user's cache; ``NUMBA_CACHE_DIR`` names another place): every later process
-loads it. :func:`warm` does it ahead, for both widths of codes.
+The loops are in :mod:`retriever.native.loops`; :func:`warm` loads them ahead of the first search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.bm25.postings import Postings, build_postings, read_only
+from retriever.bm25.postings import Postings
+from retriever.native.function import Function
+from retriever.native.loops.records import Lists, Queries, Top, Work
 
 __all__ = ["Best", "Scratch", "search", "warm"]
 
 
-_NO_MASK = read_only(np.empty(0, dtype=np.uint8))
+_WORK = Work(
+    scores="float32[]",
+    candidates="uint32[]",
+    seen="uint8[]",
+    weights="float32[]",
+    begins="int64[]",
+    ends="int64[]",
+    columns="int64[]",
+    rest="float64[]",
+    counts="int64[]",
+)
+_TOP = Top(docs="int64[]", scores="float32[]", sizes="int64[]")
+_BY_TERM = {
+    "weights": np.float32,
+    "begins": np.int64,
+    "ends": np.int64,
+    "columns": np.int64,
+    "rest": np.float64,
+}
+_BINS = 512  # of the histogram that the first floor is read from
+_NO_MASK = np.empty(0, dtype=np.uint8)
+
+
+def _lists(codes: str) -> Lists:
+    return Lists(
+        starts="int64[]",
+        docs="uint32[]",  # an unsigned index needs no check for being negative
+        codes=codes,
+        frontier_starts="int64[]",
+        frontier_codes=codes,
+        column_terms="int32[]",
+        columns=codes,
+        n_docs="int64",
+    )
+
+
+def _search(codes: str) -> Function:
+    queries = Queries(terms="int32[]", weights="float32[]", offsets="int64[]")
+    return Function(
+        "retriever.native.loops.pruning:search",
+        *(_lists(codes), "float32[]", queries, "uint8[]", "int64", _WORK, _TOP),
+    )
+
+
+_SEARCH = {codes: _search(f"{codes}[]") for codes in ("uint16", "uint32")}
+_FINISH = Function("retriever.native.loops.heap:finish", _TOP)
 
 
 class Scratch:
@@ -30,12 +73,26 @@ class Scratch:
 
     """
 
-    __slots__ = ("candidates", "scores", "seen")
+    __slots__ = ("_work", "scores", "seen")
 
     def __init__(self, n_docs: int) -> None:
         self.scores = np.zeros(n_docs, dtype=np.float32)
-        self.candidates = np.empty(n_docs + 1, dtype=np.uint32)
         self.seen = np.zeros(n_docs, dtype=np.uint8)
+        self._work = Work(
+            self.scores,
+            np.empty(n_docs + 1, dtype=np.uint32),
+            self.seen,
+            **{name: np.empty(0, dtype) for name, dtype in _BY_TERM.items()},
+            counts=np.empty(_BINS, np.int64),
+        )
+
+    def work(self, terms: int) -> Work:
+        """Return what the loop takes, for queries of so many terms together."""
+        if len(self._work.rest) <= terms:
+            room = 2 * terms + 62
+            work = {name: np.empty(room, dtype) for name, dtype in _BY_TERM.items()}
+            self._work = self._work._replace(**work)
+        return self._work
 
 
 class Best:
@@ -61,11 +118,14 @@ class Best:
 
         No segment can be searched after that.
         """
-        from retriever.bm25.pruning import finish
-
-        finish(self.numbers, self.scores, self.sizes)
+        _FINISH(self.top)
         for i, size in enumerate(self.sizes.tolist()):
             yield self.numbers[i, :size], self.scores[i, :size]
+
+    @property
+    def top(self) -> Top:
+        """What the loops take."""
+        return Top(self.numbers, self.scores, self.sizes)
 
 
 def search(
@@ -83,13 +143,13 @@ def search(
     """Search one segment for q queries, and put what is better into ``best``.
 
     A score is the sum, in float32, of ``weights[i] * impacts[code]`` over the terms that the
-    document has, in the order of falling weight (equal weights: as they come in ``terms``): the
-    same to the last bit in whichever segment the document is, and however it was found.
+    document has, in the order in which they come: the same to the last bit in whichever segment
+    the document is, and however it was found.
 
     Args:
         postings: the segment.
-        terms: (m,) int32: the queries' terms one after another, no two of a query the same;
-            -1 for one that the segment does not have.
+        terms: (m,) int32: the queries' terms one after another, no two of a query the same, in
+            the order of falling weight; -1 for one that the segment does not have.
         weights: (m,) float32: each term's idf times how often it stands in the query.
         offsets: (q + 1,) int64: query i has the terms ``offsets[i]`` to ``offsets[i + 1]``.
         impacts: (c,) float32, what :meth:`Postings.impacts` gave.
@@ -99,40 +159,27 @@ def search(
         scratch: for at least n documents.
 
     """
-    from retriever.bm25.pruning import search
-
-    search(
-        postings.starts,
-        postings.docs,
-        postings.codes,
-        postings.frontier_starts,
-        postings.frontier_codes,
-        postings.column_terms,
-        postings.columns,
-        postings.n_docs,
+    _SEARCH[postings.codes.dtype.name](
+        Lists(
+            postings.starts,
+            postings.docs.view(np.uint32),
+            postings.codes,
+            postings.frontier_starts,
+            postings.frontier_codes,
+            postings.column_terms,
+            postings.columns,
+            postings.n_docs,
+        ),
         impacts,
-        terms,
-        weights,
-        offsets,
-        _NO_MASK if mask is None else read_only(mask),
+        Queries(terms, weights, offsets),
+        _NO_MASK if mask is None else mask,
         base,
-        scratch.scores,
-        scratch.candidates,
-        scratch.seen,
-        best.numbers,
-        best.scores,
-        best.sizes,
+        scratch.work(len(terms)),
+        best.top,
     )
 
 
-def warm() -> None:
-    """Compile the search for both widths of codes, into the cache on disk."""
-    narrow = build_postings(np.zeros(1, np.int32), np.array([0, 1], np.int64), 1)
-    codes = ("codes", "frontier_codes", "columns")
-    wide = replace(narrow, **{name: getattr(narrow, name).astype(np.uint32) for name in codes})
-    for postings in (narrow, wide):
-        one = np.ones(1, dtype=np.float32)
-        query = np.zeros(1, np.int32), one, np.array([0, 1], np.int64)
-        best = Best(1, 1)
-        search(postings, *query, one, best, scratch=Scratch(1))
-        list(best.ranked())
+def warm(codes: Iterable[str] = tuple(_SEARCH)) -> None:
+    """Load the search, compiled if need be, for codes of these dtypes (default: both)."""
+    for function in (*(_SEARCH[each] for each in codes), _FINISH):
+        function.load()

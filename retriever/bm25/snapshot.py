@@ -83,6 +83,13 @@ class Snapshot:
         """What is known of the terms."""
         return Lexicon(self.segments, self.scoring, self.n_docs)
 
+    def warm(self) -> None:
+        """Do now what the first search would wait for."""
+        from retriever.bm25.kernels import warm
+
+        warm({segment.postings.codes.dtype.name for segment in self.segments})
+        self.impacts  # noqa: B018 - computed when it is first asked for
+
     def search(
         self,
         queries: Sequence[Mapping[str, float]],

@@ -12,7 +12,6 @@ import rank_bm25
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retriever.bm25 import pruning
 from retriever.bm25.kernels import Best, Scratch, search, warm
 from retriever.bm25.postings import build_postings
 from retriever.scoring import BM25L, BM25Plus, Lucene, Okapi
@@ -38,9 +37,11 @@ class Collection:
         self.idf[df > 0] = scoring.idf(df[df > 0], len(docs))
 
     def query(self, terms):
-        """Fold repeated terms: ids and weights."""
+        """Fold repeated terms: ids and weights, by falling weight."""
         terms, counts = np.unique(np.asarray(terms, np.int32), return_counts=True)
-        return terms, (self.idf[terms] * counts).astype(np.float32)
+        weights = (self.idf[terms] * counts).astype(np.float32)
+        order = np.argsort(-weights, kind="stable")
+        return terms[order], weights[order]
 
     def search(self, terms, k, **options):
         return self.search_many([terms], k, **options)[0]
@@ -210,10 +211,14 @@ def test_k_may_exceed_the_documents_and_a_query_may_match_none():
 
 def test_negative_and_zero_weights_still_rank():
     collection = Collection([[0], [0, 1], [0, 0], [1]], 2, Lucene())
-    terms = np.array([0, 1], np.int32)
-    for weights in ([-1.0, 2.0], [0.0, 1.0], [0.0, 0.0], [-1.0, -2.0]):
-        weights = np.array(weights, np.float32)
-        collection.query = lambda _, w=weights: (terms, w)
+    for terms, weights in (
+        ([1, 0], [2.0, -1.0]),
+        ([1, 0], [1.0, 0.0]),
+        ([0, 1], [0.0, 0.0]),
+        ([0, 1], [-1.0, -2.0]),
+    ):
+        query = np.array(terms, np.int32), np.array(weights, np.float32)
+        collection.query = lambda _, q=query: q
         for k in (1, 2, 9):
             assert_equal(collection.search([0, 1], k), collection.brute([0, 1], k))
 
@@ -231,14 +236,6 @@ def test_threads_share_a_segment():
         found = [hits for part in pool.map(run, [queries[:30], queries[30:]]) for hits in part]
     for one, other in zip(found, expected, strict=True):
         assert_equal(one, other)
-
-
-def test_a_search_is_compiled_once_for_each_width_of_codes():
-    collection = Collection([[0, 1], [1]], 2, Lucene())
-    collection.search([0, 1], 1, mask=np.ones(2, np.uint8))
-    collection.search([0, 1], 1, mask=np.ones(2, np.bool_).view(np.uint8))
-    collection.search([1, 0, 0], 2)
-    assert len(pruning.search.signatures) == 2
 
 
 def read(folder):

@@ -1,4 +1,4 @@
-"""The best k so far, in a binary heap whose root is the worst of them; compiled.
+"""The best k so far, in a binary heap whose root is the worst of them.
 
 Of two documents the better has the higher score, of equal scores the lower number.
 """
@@ -9,10 +9,18 @@ from typing import Any
 
 from numba import njit
 
-__all__ = ["push", "sort"]
+__all__ = ["finish", "push"]
 
 
-@njit(nogil=True, cache=True)
+@njit
+def finish(top: Any) -> None:
+    """Turn each query's heap into a list, best first."""
+    k = len(top.docs) // max(1, len(top.sizes))
+    for q in range(len(top.sizes)):
+        _sort(top.docs[q * k : q * k + k], top.scores[q * k : q * k + k], top.sizes[q])
+
+
+@njit
 def push(docs: Any, scores: Any, size: int, doc: Any, score: Any) -> int:
     """Put a document in: in place of the root when the heap is full. Return the new size."""
     if size == len(docs):
@@ -31,16 +39,15 @@ def push(docs: Any, scores: Any, size: int, doc: Any, score: Any) -> int:
     return size + 1
 
 
-@njit(nogil=True, cache=True)
-def sort(docs: Any, scores: Any, size: int) -> None:
-    """Turn the heap's first ``size`` rows into a list, best first."""
+@njit
+def _sort(docs: Any, scores: Any, size: int) -> None:
     for end in range(size - 1, 0, -1):
         doc, score = docs[end], scores[end]
         docs[end], scores[end] = docs[0], scores[0]
         _sink(docs, scores, end, doc, score)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _sink(docs: Any, scores: Any, size: int, doc: Any, score: Any) -> None:
     at = 0
     while True:
@@ -58,6 +65,6 @@ def _sink(docs: Any, scores: Any, size: int, doc: Any, score: Any) -> None:
     docs[at], scores[at] = doc, score
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _worse(doc: Any, score: Any, other: Any, other_score: Any) -> bool:
     return bool(score < other_score or (score == other_score and doc > other))

@@ -1,8 +1,7 @@
-"""The accumulators of one segment's scores: what is added, dropped and collected; compiled.
+"""The accumulators of one segment's scores: what is added, dropped and collected.
 
-``scores`` (n,) float32 has a document's sum so far, 0 where nothing was added; ``candidates``
-(n + 1,) uint32 begins with the documents of which a sum is kept. Loops that run over every
-posting are written without branches.
+``work`` is a ``Work``, of which ``n`` candidates are kept; the postings ``begin`` to ``end`` of
+``lists`` are those of one term. Loops that run over every posting are written without branches.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from retriever.bm25.heap import push
+from retriever.native.loops.heap import push
 
 __all__ = [
     "add",
@@ -27,19 +26,10 @@ __all__ = [
 ]
 
 
-@njit(nogil=True, cache=True)
-def add(
-    docs: Any,
-    codes: Any,
-    impacts: Any,
-    weight: Any,
-    begin: int,
-    end: int,
-    scores: Any,
-    candidates: Any,
-    n: int,
-) -> int:
+@njit
+def add(lists: Any, impacts: Any, weight: Any, begin: int, end: int, work: Any, n: int) -> int:
     """Add postings to the scores, new documents to the n candidates; return their new number."""
+    docs, codes, scores, candidates = lists.docs, lists.codes, work.scores, work.candidates
     size = np.uint64(n)
     for p in range(np.uint64(begin), np.uint64(end)):
         doc = docs[p]
@@ -50,23 +40,22 @@ def add(
     return int(size)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def add_to_candidates(
-    docs: Any, codes: Any, impacts: Any, weight: Any, begin: int, end: int, scores: Any
+    lists: Any, impacts: Any, weight: Any, begin: int, end: int, scores: Any
 ) -> None:
     """Add postings to the scores that are not 0: all others' have been set to 0."""
+    docs, codes = lists.docs, lists.codes
     for p in range(np.uint64(begin), np.uint64(end)):
         doc = docs[p]
         score = scores[doc]
         scores[doc] = score + weight * impacts[codes[p]] * np.float32(score > 0)
 
 
-@njit(nogil=True, cache=True)
-def add_column(
-    columns: Any, at: int, impacts: Any, weight: Any, scores: Any, candidates: Any, n: int
-) -> None:
+@njit
+def add_column(column: Any, impacts: Any, weight: Any, work: Any, n: int) -> None:
     """Add a frequent term to the candidates' scores, by document."""
-    column = columns[at:]
+    scores, candidates = work.scores, work.candidates
     for x in range(np.uint64(n)):
         doc = candidates[x]
         code = column[doc]
@@ -75,19 +64,10 @@ def add_column(
         scores[doc] += weight * impact
 
 
-@njit(nogil=True, cache=True)
-def gallop(
-    docs: Any,
-    codes: Any,
-    impacts: Any,
-    weight: Any,
-    begin: int,
-    end: int,
-    scores: Any,
-    candidates: Any,
-    n: int,
-) -> None:
+@njit
+def gallop(lists: Any, impacts: Any, weight: Any, begin: int, end: int, work: Any, n: int) -> None:
     """Add to the candidates' scores; these come in a few ascending runs, one for each term."""
+    docs, codes, scores, candidates = lists.docs, lists.codes, work.scores, work.candidates
     at = begin
     last = np.uint32(0)
     for x in range(n):
@@ -100,7 +80,7 @@ def gallop(
             scores[doc] += weight * impacts[codes[at]]
 
 
-@njit(nogil=True, cache=True)
+@njit
 def first_from(docs: Any, begin: int, end: int, doc: Any) -> int:
     """Return the first place from ``begin`` on whose document is ``doc`` or later, else ``end``."""
     if begin >= end or docs[begin] >= doc:
@@ -120,9 +100,10 @@ def first_from(docs: Any, begin: int, end: int, doc: Any) -> int:
     return high
 
 
-@njit(nogil=True, cache=True)
-def keep_above(scores: Any, candidates: Any, n: int, bar: Any) -> int:
+@njit
+def keep_above(work: Any, n: int, bar: Any) -> int:
     """Drop the candidates that have not more than ``bar``; return how many are left."""
+    scores, candidates = work.scores, work.candidates
     left = np.uint64(0)
     for x in range(np.uint64(n)):
         doc = candidates[x]
@@ -134,11 +115,12 @@ def keep_above(scores: Any, candidates: Any, n: int, bar: Any) -> int:
     return int(left)
 
 
-@njit(nogil=True, cache=True)
-def keep_allowed(scores: Any, candidates: Any, n: int, mask: Any) -> int:
+@njit
+def keep_allowed(work: Any, n: int, mask: Any) -> int:
     """Drop the candidates whose mask is 0; return how many are left. Without a mask, all."""
     if len(mask) == 0:
         return n
+    scores, candidates = work.scores, work.candidates
     left = np.uint64(0)
     for x in range(np.uint64(n)):
         doc = candidates[x]
@@ -149,20 +131,13 @@ def keep_allowed(scores: Any, candidates: Any, n: int, mask: Any) -> int:
     return int(left)
 
 
-@njit(nogil=True, cache=True)
-def collect(
-    scores: Any,
-    candidates: Any,
-    n: int,
-    base: int,
-    top_docs: Any,
-    top_scores: Any,
-    size: int,
-) -> int:
+@njit
+def collect(work: Any, n: int, base: int, top_docs: Any, top_scores: Any, size: int) -> int:
     """Move the candidates into the heap, their scores back to 0; return the heap's size.
 
     ``base`` is added to their numbers.
     """
+    scores, candidates = work.scores, work.candidates
     for x in range(np.uint64(n)):
         doc = candidates[x]
         score = scores[doc]
@@ -172,33 +147,29 @@ def collect(
     return size
 
 
-@njit(nogil=True, cache=True)
+@njit
 def exhaust(
-    docs: Any,
-    codes: Any,
-    begins: Any,
-    ends: Any,
+    lists: Any,
     impacts: Any,
-    weights: Any,
+    plan: Any,
     mask: Any,
     base: int,
-    scores: Any,
-    candidates: Any,
-    seen: Any,
+    work: Any,
     top_docs: Any,
     top_scores: Any,
     size: int,
 ) -> int:
     """Score every document: a weight of 0 or less allows no bounds. Return the heap's size."""
+    scores, candidates, seen = work.scores, work.candidates, work.seen
     n = 0
-    for i in range(len(begins)):
-        for p in range(begins[i], ends[i]):
-            doc = docs[p]
+    for i in range(len(plan.begins)):
+        for p in range(plan.begins[i], plan.ends[i]):
+            doc = lists.docs[p]
             if not seen[doc]:
                 seen[doc] = 1
                 candidates[n] = doc
                 n += 1
-            scores[doc] += weights[i] * impacts[codes[p]]
+            scores[doc] += plan.weights[i] * impacts[lists.codes[p]]
     for x in range(n):
         doc = candidates[x]
         score = scores[doc]

@@ -1,0 +1,247 @@
+"""The search of one segment: MaxScore over windows of documents.
+
+Turtle & Flood, Query Evaluation: Strategies and Optimizations (1995), run term at a time within a
+window of documents (as Lucene's and PISA's range-based variants do document at a time):
+
+1. Terms come in the order of falling weight; ``rest[i]`` bounds what the terms from i on can add.
+2. The rarest terms, together at most one posting to 64 documents, are added up once to learn a
+   floor: the k-th best partial score, which the k-th best score cannot be below.
+3. A document that has only terms from i on with ``rest[i]`` below the floor cannot be among the
+   best k: the terms before i are the essential ones, and only their documents are candidates.
+4. In each window the essential postings are added to accumulators; a document is noted when its
+   accumulator was 0. Then, term by term, candidates that what remains cannot lift over the floor
+   are dropped, and the term is added to the others: by a look into its column (a frequent term has
+   its codes by document), by a pass over its postings in the window, or, where these are many more
+   than the candidates, by galloping from one to the next.
+5. What is left enters the heap of the best k; its worst raises the floor for the next window, and
+   for the next segment, in which the heap goes on.
+
+A score is thus always summed in the same order, whichever way its parts were found: pruned and
+exhaustive search agree to the last bit. Floors and bounds are kept apart by ``slack``, more than
+the rounding of all sums together, and a document is only dropped when its bound is below the
+floor; equal scores are decided in the heap, where the lower number wins.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from retriever.native.loops.accumulators import (
+    add,
+    add_column,
+    add_to_candidates,
+    collect,
+    exhaust,
+    first_from,
+    gallop,
+    keep_above,
+    keep_allowed,
+)
+from retriever.native.loops.records import Plan
+
+__all__ = ["search"]
+
+_WINDOW = 8192  # documents at least, so that a window's accumulators fit the innermost caches
+_WINDOW_POSTINGS = 16384  # essential ones in a window, about: a floor for each few thousand
+_RARE = 64  # documents to a posting of the terms that the first floor is learnt from
+_GALLOP = 64  # postings to a candidate from which on galloping beats a pass
+_ULPS = 2.0**-22  # four times the error of one operation, relative
+
+
+@njit
+def search(
+    lists: Any, impacts: Any, queries: Any, mask: Any, base: int, work: Any, top: Any
+) -> None:
+    """Search for many queries, one after another; the heap of each goes on from what it holds.
+
+    For the arguments see :func:`retriever.bm25.kernels.search` and ``records``.
+    """
+    k = len(top.docs) // max(1, len(top.sizes))
+    for q in range(len(top.sizes)):
+        plan = _plan(lists, impacts, queries, q, work)
+        if len(plan.weights) == 0:
+            continue
+        docs, scores = top.docs[q * k : q * k + k], top.scores[q * k : q * k + k]
+        size = top.sizes[q]
+        if _all_positive(plan.weights):
+            size = _prune(lists, impacts, plan, mask, base, work, docs, scores, size)
+        else:
+            size = exhaust(lists, impacts, plan, mask, base, work, docs, scores, size)
+        top.sizes[q] = size
+
+
+@njit
+def _all_positive(weights: Any) -> bool:
+    for weight in weights:  # noqa: SIM110 - a generator does not compile
+        if not weight > 0:
+            return False
+    return True
+
+
+@njit
+def _plan(lists: Any, impacts: Any, queries: Any, q: int, work: Any) -> Any:
+    """Say in ``work`` what is known of a query's terms, but for those that the segment lacks."""
+    m = 0
+    for i in range(queries.offsets[q], queries.offsets[q + 1]):
+        term = queries.terms[i]
+        if term < 0:
+            continue
+        work.weights[m] = queries.weights[i]
+        work.begins[m], work.ends[m] = lists.starts[term], lists.starts[term + 1]
+        work.columns[m] = _column(lists, term)
+        work.rest[m] = np.float64(queries.weights[i]) * _highest(lists, impacts, term)
+        m += 1
+    work.rest[m] = 0
+    slack = 1 + (m + 4) * _ULPS
+    for i in range(m - 1, -1, -1):
+        work.rest[i] = work.rest[i + 1] + work.rest[i] * slack
+    return Plan(
+        work.weights[:m], work.begins[:m], work.ends[:m], work.columns[:m], work.rest[: m + 1]
+    )
+
+
+@njit
+def _highest(lists: Any, impacts: Any, term: int) -> Any:
+    """Return the highest impact that a term has."""
+    best = np.float32(0)
+    for f in range(lists.frontier_starts[term], lists.frontier_starts[term + 1]):
+        best = max(best, impacts[lists.frontier_codes[f]])
+    return best
+
+
+@njit
+def _column(lists: Any, term: int) -> int:
+    """Return where a term's column starts, -1 for a term without."""
+    low, high = 0, len(lists.column_terms)
+    while low < high:
+        middle = (low + high) // 2
+        if lists.column_terms[middle] < term:
+            low = middle + 1
+        else:
+            high = middle
+    if low < len(lists.column_terms) and lists.column_terms[low] == term:
+        return int(low * lists.n_docs)
+    return -1
+
+
+@njit
+def _prune(
+    lists: Any,
+    impacts: Any,
+    plan: Any,
+    mask: Any,
+    base: int,
+    work: Any,
+    top_docs: Any,
+    top_scores: Any,
+    size: int,
+) -> int:
+    """Go through the windows; return the heap's size."""
+    slack = 1 - (len(plan.weights) + 4) * _ULPS
+    floor = _first_floor(lists, impacts, plan, mask, work, len(top_docs))
+    if size == len(top_docs):
+        floor = max(floor, np.float64(top_scores[0]))
+    floor *= slack
+    essential = len(plan.weights)
+    low = 0
+    while low < lists.n_docs:
+        while essential and plan.rest[essential - 1] <= floor:
+            essential -= 1
+        high = _window_end(plan, essential, low, lists.n_docs)
+        n = 0
+        for i in range(essential):
+            begin, end = plan.begins[i], _end(lists, plan, i, plan.begins[i], high)
+            n = add(lists, impacts, plan.weights[i], begin, end, work, n)
+            plan.begins[i] = end
+        n = keep_allowed(work, n, mask)
+        n = _complete(lists, impacts, plan, essential, floor * slack, low, high, work, n)
+        size = collect(work, n, base, top_docs, top_scores, size)
+        if size == len(top_docs):
+            floor = max(floor, top_scores[0] * slack)
+        low = high
+    return size
+
+
+@njit
+def _complete(
+    lists: Any,
+    impacts: Any,
+    plan: Any,
+    essential: int,
+    floor: float,
+    low: int,
+    high: int,
+    work: Any,
+    n: int,
+) -> int:
+    """Add the other terms to a window's candidates; return how many of these are left."""
+    for i in range(essential, len(plan.weights)):
+        n = keep_above(work, n, np.float32(floor - plan.rest[i]))
+        if n == 0:
+            break
+        weight = plan.weights[i]
+        if plan.columns[i] >= 0:
+            add_column(lists.columns[plan.columns[i] :], impacts, weight, work, n)
+            continue
+        begin = first_from(lists.docs, plan.begins[i], plan.ends[i], low)
+        end = _end(lists, plan, i, begin, high)
+        plan.begins[i] = end
+        if end - begin <= _GALLOP * n:
+            add_to_candidates(lists, impacts, weight, begin, end, work.scores)
+        else:
+            gallop(lists, impacts, weight, begin, end, work, n)
+    return n
+
+
+@njit
+def _end(lists: Any, plan: Any, i: int, begin: int, high: int) -> int:
+    """Return where a term's postings end that come before the document ``high``."""
+    if high == lists.n_docs:
+        return int(plan.ends[i])
+    return int(first_from(lists.docs, begin, plan.ends[i], high))
+
+
+@njit
+def _first_floor(lists: Any, impacts: Any, plan: Any, mask: Any, work: Any, k: int) -> float:
+    """Return a score that at least k documents reach by the rarest terms alone, or 0."""
+    budget = max(lists.n_docs // _RARE, 4 * k)
+    terms = len(plan.begins)
+    rare = 0
+    total = 0
+    while rare < terms and total + plan.ends[rare] - plan.begins[rare] <= budget:
+        total += plan.ends[rare] - plan.begins[rare]
+        rare += 1
+    if rare == terms or total < k:
+        return 0.0
+    n = 0
+    for i in range(rare):
+        n = add(lists, impacts, plan.weights[i], plan.begins[i], plan.ends[i], work, n)
+    n = keep_allowed(work, n, mask)
+    counts = work.counts
+    counts[:] = 0
+    scale = (len(counts) - 1) / plan.rest[0]
+    for x in range(n):
+        doc = work.candidates[x]
+        counts[int(work.scores[doc] * scale)] += 1
+        work.scores[doc] = 0
+    n = 0
+    for i in range(len(counts) - 1, 0, -1):
+        n += counts[i]
+        if n >= k:
+            return float(i / scale)
+    return 0.0
+
+
+@njit
+def _window_end(plan: Any, essential: int, low: int, n_docs: int) -> int:
+    """Return where a window from ``low`` ends: with about ``_WINDOW_POSTINGS`` essential ones."""
+    left = 0
+    for i in range(essential):
+        left += plan.ends[i] - plan.begins[i]
+    if left <= _WINDOW_POSTINGS:
+        return n_docs
+    documents = (n_docs - low) * _WINDOW_POSTINGS // left
+    return min(low + max(documents, _WINDOW), n_docs)
