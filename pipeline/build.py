@@ -199,4 +199,10 @@ def assemble(retriever: Retriever, settings: Settings, *, rerank: bool = True) -
     from pipeline.search import SearchPipeline
 
     scorer = build_scorer(settings) if rerank and settings.rerank else None
-    return SearchPipeline(retriever, scorer, build_fusion(settings), depth=settings.depth)
+    return SearchPipeline(
+        retriever,
+        scorer,
+        build_fusion(settings),
+        depth=settings.depth,
+        deadline=settings.deadline,
+    )

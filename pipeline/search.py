@@ -174,9 +174,9 @@ def fuse(candidates: Candidates, fusion: Fusion, k: int) -> Ranking:
     """Make a ranking of what both stages say: one stable sort, ties in the first stage's order.
 
     Only what the second stage was to score is fused, so that k changes no score; hits beyond
-    follow with NaN. So does what it was to score and did not, whatever the fusion makes of it: a
-    sum that lacks a part is no lower sum, it is another thing. Where nothing was scored, the first
-    stage's scores stand.
+    follow with NaN. So does what it was to score and did not: a sum that lacks a part is no lower
+    sum, it is another thing. A search that was cut short is the search of that lesser depth. Where
+    nothing was scored, the first stage's scores stand.
 
     Raises:
         FusionError: when the fusion fails, or does not give one number a document.
@@ -211,14 +211,18 @@ def fuse(candidates: Candidates, fusion: Fusion, k: int) -> Ranking:
 
 
 def _fused(fusion: Fusion, columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fuse (s, m) columns; NaN where the last has none."""
-    fused = np.asarray(fusion(columns), dtype=np.float32)
-    if fused.shape != columns.shape[1:] or np.isinf(fused).any():
+    """Fuse (s, m) columns of the documents that the last has; NaN for the others."""
+    scored = ~np.isnan(columns[-1])
+    found = np.asarray(fusion(columns[:, scored]), dtype=np.float32)
+    n = int(np.count_nonzero(scored))
+    if found.shape != (n,) or np.isinf(found).any():
         raise FusionError(
-            f"expected from the fusion ({columns.shape[1]},) scores, finite or NaN, "
-            f"found shape {fused.shape}{' with infinity' if np.isinf(fused).any() else ''}"
+            f"expected from the fusion ({n},) scores, finite or NaN, "
+            f"found shape {found.shape}{' with infinity' if np.isinf(found).any() else ''}"
         )
-    return np.where(np.isnan(columns[-1]), np.float32(np.nan), fused)
+    fused = np.full(len(scored), np.nan, dtype=np.float32)
+    fused[scored] = found
+    return fused
 
 
 def _order(fused: NDArray[np.float32], opinions: list[NDArray[np.float32]]) -> NDArray[np.int64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.errors import UnscoredError
+from reranker.errors import OutputError, UnscoredError
 
 __all__ = ["Scores", "Span"]
 
@@ -121,6 +121,50 @@ class Scores:
             columns={name: column[pairs] for name, column in self.columns.items()},
             evidence=None if self.evidence is None else self.evidence[pairs],
             truncated=None if self.truncated is None else self.truncated[pairs],
+        )
+
+    @classmethod
+    def joined(
+        cls, n: int, parts: Sequence[tuple[NDArray[np.int64] | slice, Scores]], reason: str = ""
+    ) -> Scores:
+        """Return the scores of n pairs from those of parts of them.
+
+        Args:
+            n: how many pairs there are.
+            parts: which pairs, and their scores; all of one scorer.
+            reason: why some pairs are in no part; by default a part's own reason.
+
+        Raises:
+            OutputError: when the parts are of different scorers: their scores are of different
+                kinds.
+
+        """
+        found = [scores for _, scores in parts]
+        by = {scores.by for scores in found}
+        if len(by) > 1:
+            raise OutputError(
+                f"expected scores of one kind, found some by {' and some by '.join(sorted(by))}: "
+                "put a chain of scorers around what splits requests, not into it"
+            )
+        names = dict.fromkeys(name for scores in found for name in scores.columns)
+        columns = {name: np.full(n, np.nan, dtype=np.float32) for name in names}
+        values = np.full(n, np.nan, dtype=np.float32)
+        evidence = np.full(n, None, dtype=object)
+        truncated = np.zeros(n, dtype=np.bool_)
+        for pairs, scores in parts:
+            values[pairs] = scores.values
+            for name, column in scores.columns.items():
+                columns[name][pairs] = column
+            evidence[pairs] = scores.evidence
+            truncated[pairs] = False if scores.truncated is None else scores.truncated
+        reasons = [reason, *(scores.reason for scores in found)]
+        return cls(
+            values,
+            next(filter(None, reasons), ""),
+            "".join(by),
+            columns,
+            evidence if any(scores.evidence is not None for scores in found) else None,
+            truncated if any(scores.truncated is not None for scores in found) else None,
         )
 
     def whole(self) -> NDArray[np.float32]:

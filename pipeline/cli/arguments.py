@@ -30,6 +30,7 @@ _SETTINGS = {
     "host": "serve.host",
     "port": "serve.port",
     "workers": "serve.workers",
+    "deadline": "deadline",
 }
 
 

@@ -42,6 +42,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--k", type=count, metavar="N", help="results a query (10)")
     add_ranking(parser)
     parser.add_argument("--fusion", metavar="METHOD", help=FUSION_HELP)
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        metavar="SECONDS",
+        help="score as many candidates as there is time for; the rest stays below",
+    )
     parser.add_argument("--filter", metavar="JSON", help='as {"term": {"lang": "en"}}')
     parser.add_argument("--json", action="store_true", help="JSON Lines, one object a query")
     parser.add_argument("--out", metavar="FILE", help="where many queries' results go")
@@ -70,6 +76,8 @@ def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> Non
         echo(_to_json(ranking, query=arguments.query))
     elif len(ranking):
         print_ranking(ranking, Snippets(retriever, arguments.query))
+        if ranking.status.outcome in ("partial", "failed"):
+            note(f"twopass: {ranking.status.outcome} reranking: {ranking.status.reason}")
     else:
         note("nothing found")
 

@@ -17,8 +17,8 @@ A document that a column lacks (NaN)
     made for lists that overlap in part (RRF, Comb*, DBSF, ISR, RBC) add nothing for it; Borda and
     Condorcet have rules of their own; ``rescore`` does as Elasticsearch does.
 A document that the last column lacks
-    A fusion treats it as above. The pipeline places it below all that the final scorer scored,
-    whatever the fusion made of it: after a deadline, some sums have a part more than others.
+    The pipeline does not ask the fusion about it, but places it below all that the final scorer
+    scored: after a deadline, some sums would have a part more than others.
 NaN in the result
     "No score": the document stays below all others, in the first stage's order.
 Infinity, or a score that a normaliser's formula does not hold for

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
 Weight = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -117,6 +118,8 @@ class Settings(BaseSettings):
         serve: the HTTP service.
         depth: how many candidates the second stage reads, a query.
         k: how many results a query gives.
+        deadline: seconds that a search may take; what was not scored by then stays below what
+            was. None for as long as it takes.
 
     """
 
@@ -135,6 +138,7 @@ class Settings(BaseSettings):
     serve: ServeSettings = ServeSettings()
     depth: Count = 100
     k: Count = 10
+    deadline: Seconds | None = None
 
     @classmethod
     def settings_customise_sources(

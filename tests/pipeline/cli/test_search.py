@@ -136,3 +136,12 @@ def test_documents_cannot_command_the_terminal(run: Run, tmp_path: Path) -> None
     assert "\x1b" not in out
     assert "\x07" not in out
     assert "[bold]cat[/bold]" in out
+
+
+def test_a_deadline(run: Run, index: Path, model: Path) -> None:
+    arguments = ("search", "--index", index, "--model", model, "cat")
+    late = run(*arguments, "--deadline", "1e-9")
+    assert late.status == 0
+    assert "failed reranking: out of time" in late.err
+    assert "reranking" not in run(*arguments, "--deadline", "600").err
+    assert "deadline: expected greater than 0" in run(*arguments, "--deadline", "0").err
