@@ -63,6 +63,6 @@ def test_an_elasticsearch_client_on_opensearch(opensearch_url: str) -> None:
         lambda: connection.request("GET", "/_cluster/health"),
         lambda: ElasticsearchRetriever(opensearch_url, "any").search(["cat"], 1),
     ):
-        with pytest.raises(IncompatibleClientError, match="say engine .* 'opensearch'"):
+        with pytest.raises(IncompatibleClientError, match=r"say engine .* 'opensearch'"):
             send()
     connection.close()
