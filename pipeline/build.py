@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
     from pipeline.fusion import Fusion
     from pipeline.search import SearchPipeline
-    from pipeline.settings import RetrieverSettings, Settings
-    from reranker import PairScorer
+    from pipeline.settings import RerankerSettings, RetrieverSettings, Settings
+    from reranker import BiEncoderScorer, CrossEncoder, PairScorer
     from retriever import Retriever
     from retriever.bm25.index import BM25Index
     from retriever.documents import Document
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 __all__ = [
     "assemble",
     "build_connection",
+    "build_encoder",
     "build_fusion",
     "build_index",
     "build_pipeline",
     "build_retriever",
     "build_scorer",
+    "calibration_file",
+    "stored_folder",
 ]
 
 
@@ -161,13 +164,95 @@ def build_scorer(settings: Settings) -> PairScorer:
     from reranker.cross_encoder import CrossEncoder
 
     reranker = settings.reranker
-    return CrossEncoder(
+    model = CrossEncoder(
         reranker.model,
         device=reranker.device,
         max_length=reranker.max_length,
         precision=reranker.precision,
         token_budget=reranker.token_budget,
+        stored_tokens=stored_folder(settings.retriever, "tokens"),
     )
+    return _calibrated(_in_cascade(_by_passages(model, reranker), settings), reranker)
+
+
+def _by_passages(model: CrossEncoder, reranker: RerankerSettings) -> PairScorer:
+    from reranker.passages import PassageScorer
+
+    reading = reranker.passages.reading
+    return model if reading is None else PassageScorer(model, model.encoder, reading)
+
+
+def _in_cascade(scorer: PairScorer, settings: Settings) -> PairScorer:
+    from reranker.cascade import Cascade
+
+    cascade = settings.reranker.cascade
+    return (
+        scorer
+        if cascade.model is None
+        else Cascade(build_encoder(settings), scorer, keep=cascade.keep)
+    )
+
+
+def build_encoder(settings: Settings) -> BiEncoderScorer:
+    """Load the cascade's encoder.
+
+    Raises:
+        SettingsError: when none is named.
+        RerankerError: when it cannot be had.
+
+    """
+    from reranker.bi_encoder import BiEncoderScorer
+
+    cascade = settings.reranker.cascade
+    if cascade.model is None:
+        raise SettingsError("reranker.cascade.model: expected an encoder, found none")
+    return BiEncoderScorer(
+        cascade.model,
+        device=settings.reranker.device,
+        pooling=cascade.pooling,
+        query_prefix=cascade.query_prefix,
+        passage_prefix=cascade.passage_prefix,
+        stored=stored_folder(settings.retriever, "embeddings"),
+    )
+
+
+def stored_folder(
+    retriever: RetrieverSettings, kind: Literal["tokens", "embeddings"]
+) -> Path | None:
+    """Return where an index in a folder keeps what was computed of its documents' texts."""
+    if retriever.index is None or retriever.kind not in ("bm25", "rank-bm25"):
+        return None
+    return Path(retriever.index) / kind
+
+
+def _calibrated(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:
+    if reranker.calibration is None:
+        return scorer
+    from reranker.calibration import CalibratedScorer, Calibration
+
+    calibration = Calibration.load(calibration_file(reranker))
+    if calibration.scorer not in ("", reranker.model):
+        raise SettingsError(
+            f"reranker.calibration: expected one of {reranker.model!r}, found that of "
+            f"{calibration.scorer!r}: run 'twopass calibrate' with this model"
+        )
+    return CalibratedScorer(scorer, calibration, by=reranker.model)
+
+
+def calibration_file(reranker: RerankerSettings) -> Path:
+    """Return the file of the calibration that the settings name.
+
+    Raises:
+        RerankerError: when it stands beside a model that cannot be had.
+
+    """
+    from reranker.calibration import calibration_path
+    from reranker.sources import locate
+
+    name = reranker.calibration or "default"
+    if name.endswith(".json"):
+        return Path(name)
+    return calibration_path(name, locate(reranker.model))
 
 
 def build_fusion(settings: Settings) -> Fusion:
@@ -198,11 +283,12 @@ def assemble(retriever: Retriever, settings: Settings, *, rerank: bool = True) -
     """
     from pipeline.search import SearchPipeline
 
-    scorer = build_scorer(settings) if rerank and settings.rerank else None
+    rerank = rerank and settings.rerank
     return SearchPipeline(
         retriever,
-        scorer,
+        build_scorer(settings) if rerank else None,
         build_fusion(settings),
         depth=settings.depth,
         deadline=settings.deadline,
+        min_score=settings.min_score if rerank else None,
     )

@@ -7,12 +7,14 @@
     ├── SearchError        a search that cannot be run as asked
     ├── ScoringError       a second stage whose scores cannot be used
     ├── FusionError        score columns that cannot be fused
+    ├── BulkError          a run that cannot be reranked from files as asked
     └── EvaluationError    qrels, runs or measures that cannot be used
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "BulkError",
     "EvaluationError",
     "FusionError",
     "PipelineError",
@@ -44,3 +46,7 @@ class FusionError(PipelineError):
 
 class EvaluationError(PipelineError):
     """Qrels, runs or measures that cannot be used."""
+
+
+class BulkError(PipelineError):
+    """A run that cannot be reranked from files as asked."""

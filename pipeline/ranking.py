@@ -93,6 +93,8 @@ class Ranking:
             not say.
         warnings: what the first stage may have missed and why, for people: a shard of a server
             that did not answer.
+        probabilities: (n,) float32: how likely each document is relevant, NaN where it was not
+            scored; None where no calibrated scorer answered.
 
     Raises:
         ValueError: when the columns do not fit together or break the promises above.
@@ -112,6 +114,7 @@ class Ranking:
     evidence: NDArray[np.object_] | None = None
     truncated: NDArray[np.bool_] | None = None
     warnings: tuple[str, ...] = ()
+    probabilities: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         self._check_columns()
@@ -147,7 +150,7 @@ class Ranking:
         Each has ``rank``, ``id``, ``text``, ``retrieval``, ``rerank``, ``fused``,
         ``retrieval_rank`` and ``rerank_rank``; what was not scored is ``None``. Where there are
         any, also ``columns`` (further opinions by name), ``evidence`` (``start``, ``end``,
-        ``passages``, ``read``) and ``truncated``.
+        ``passages``, ``read``), ``truncated`` and ``probability``.
         """
         return [
             {
@@ -174,6 +177,8 @@ class Ranking:
             found["evidence"] = None if span is None else asdict(span)
         if self.truncated is not None:
             found["truncated"] = bool(self.truncated[i])
+        if self.probabilities is not None:
+            found["probability"] = _number(self.probabilities[i])
         return found
 
 
@@ -191,5 +196,6 @@ _DTYPES = {
     "rerank_ranks": np.int32,
     "evidence": np.object_,
     "truncated": np.bool_,
+    "probabilities": np.float32,
 }
-_OPTIONAL = ("evidence", "truncated")
+_OPTIONAL = ("evidence", "truncated", "probabilities")

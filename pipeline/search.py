@@ -16,6 +16,7 @@ from pipeline.fusion import Fusion
 from pipeline.fusion.columns import ranks
 from pipeline.ranking import Ranking, Timings
 from pipeline.stages import Candidates, OnError, Stages, count
+from pipeline.threshold import above, probability, told
 from reranker.base import PairScorer
 from reranker.deadlines import Deadline
 from retriever.base import Retriever
@@ -43,10 +44,12 @@ class SearchPipeline:
         deadline: seconds that a search may take, unless a call says otherwise: candidates are
             scored in the first stage's order as far as there is time, the others stay below them
             in that order, and the status says ``partial``. None for no deadline.
+        min_score: the probability of relevance that a result must have, unless a call says
+            otherwise, where the scorer is calibrated: see ``pipeline.threshold``. None for none.
 
     Raises:
-        SearchError: when the depth is not a count, the deadline no time, or ``on_error`` neither
-            of its values.
+        SearchError: when the depth is not a count, the deadline no time, ``min_score`` no
+            probability, or ``on_error`` neither of its values.
 
     """
 
@@ -59,11 +62,13 @@ class SearchPipeline:
         depth: int = 100,
         on_error: OnError = "raise",
         deadline: float | None = None,
+        min_score: float | None = None,
     ) -> None:
         self._stages = Stages(retriever, scorer, on_error)
         self._fusion = fusion
         self._depth = count("depth", depth)
         self._deadline = _seconds(deadline)
+        self._min_score = probability(min_score)
 
     def search(
         self,
@@ -74,10 +79,17 @@ class SearchPipeline:
         fusion: Fusion | None = None,
         filter: Filter | None = None,
         deadline: float | None = None,
+        min_score: float | None = None,
     ) -> Ranking:
         """Return the best ``k`` documents of a query; see ``search_many``."""
         [ranking] = self.search_many(
-            [query], k, depth=depth, fusion=fusion, filter=filter, deadline=deadline
+            [query],
+            k,
+            depth=depth,
+            fusion=fusion,
+            filter=filter,
+            deadline=deadline,
+            min_score=min_score,
         )
         return ranking
 
@@ -90,6 +102,7 @@ class SearchPipeline:
         fusion: Fusion | None = None,
         filter: Filter | None = None,
         deadline: float | None = None,
+        min_score: float | None = None,
     ) -> list[Ranking]:
         """Return the best ``k`` documents of each query, in order.
 
@@ -105,10 +118,11 @@ class SearchPipeline:
             deadline: seconds from now, in place of the pipeline's own, for all queries together;
                 ``math.inf`` for none. Retrieval counts, though it is not cut short. The best
                 candidates of all queries are scored first, then the second best, and so on.
+            min_score: the least probability of a result, in place of the pipeline's own.
 
         Raises:
-            SearchError: when k or the depth is not a count, the deadline no time, or a query not
-                a string.
+            SearchError: when k or the depth is not a count, the deadline no time, ``min_score``
+                no probability, or a query not a string.
             RetrieverError: when the first stage cannot search.
             RerankerError: when the second stage cannot score, unless ``on_error`` forgives.
             ScoringError: when its scores cannot be used, unless ``on_error`` forgives.
@@ -116,7 +130,15 @@ class SearchPipeline:
 
         """
         return list(
-            self.stream(queries, k, depth=depth, fusion=fusion, filter=filter, deadline=deadline)
+            self.stream(
+                queries,
+                k,
+                depth=depth,
+                fusion=fusion,
+                filter=filter,
+                deadline=deadline,
+                min_score=min_score,
+            )
         )
 
     def stream(
@@ -128,6 +150,7 @@ class SearchPipeline:
         fusion: Fusion | None = None,
         filter: Filter | None = None,
         deadline: float | None = None,
+        min_score: float | None = None,
     ) -> Iterator[Ranking]:
         """Yield what ``search_many`` returns, some hundred queries at a time, in bounded memory.
 
@@ -138,7 +161,8 @@ class SearchPipeline:
         count("k", k)
         depth = self._depth if depth is None else count("depth", depth)
         found = self._stages.run(queries, k=k, depth=depth, filter=filter, deadline=until)
-        return (fuse(candidates, fusion or self._fusion, k) for candidates in found)
+        least = self._min_score if min_score is None else probability(min_score)
+        return (fuse(each, fusion or self._fusion, k, min_score=least) for each in found)
 
     async def asearch(
         self,
@@ -149,6 +173,7 @@ class SearchPipeline:
         fusion: Fusion | None = None,
         filter: Filter | None = None,
         deadline: float | None = None,
+        min_score: float | None = None,
     ) -> Ranking:
         """Search in a thread; see ``search``.
 
@@ -165,18 +190,22 @@ class SearchPipeline:
                 fusion=fusion,
                 filter=filter,
                 deadline=math.inf if left is None else max(left, _LEAST),
+                min_score=min_score,
             )
 
         return await asyncio.to_thread(search)
 
 
-def fuse(candidates: Candidates, fusion: Fusion, k: int) -> Ranking:
+def fuse(
+    candidates: Candidates, fusion: Fusion, k: int, *, min_score: float | None = None
+) -> Ranking:
     """Make a ranking of what both stages say: one stable sort, ties in the first stage's order.
 
     Only what the second stage was to score is fused, so that k changes no score; hits beyond
     follow with NaN. So does what it was to score and did not: a sum that lacks a part is no lower
     sum, it is another thing. A search that was cut short is the search of that lesser depth. Where
-    nothing was scored, the first stage's scores stand.
+    nothing was scored, the first stage's scores stand. A threshold takes hits out at the end; see
+    ``pipeline.threshold``.
 
     Raises:
         FusionError: when the fusion fails, or does not give one number a document.
@@ -191,8 +220,9 @@ def fuse(candidates: Candidates, fusion: Fusion, k: int) -> Ranking:
         fused = _padded(_fused(fusion, candidates.columns), n)
         rerank_ranks[:] = np.nan_to_num(ranks(rerank[None, :].astype(np.float64))[0])
     columns = {name: _padded(column, n) for name, column in scores.columns.items()}
-    best = _order(fused, list(columns.values()))[:k]
-    evidence, truncated = scores.evidence, scores.truncated
+    best = _order(fused, list(columns.values()))
+    best = best[above(candidates, min_score)[best]][:k]
+    evidence, truncated, probabilities = scores.evidence, scores.truncated, scores.probabilities
     return Ranking(
         ids=hits.ids[best],
         texts=hits.texts[best],
@@ -201,12 +231,13 @@ def fuse(candidates: Candidates, fusion: Fusion, k: int) -> Ranking:
         fused=fused[best],
         retrieval_ranks=(best + 1).astype(np.int32),
         rerank_ranks=rerank_ranks[best],
-        status=candidates.status,
+        status=told(candidates, min_score),
         timings=Timings(candidates.retrieval, candidates.rerank, perf_counter() - started),
         columns={name: column[best] for name, column in columns.items()},
         evidence=None if evidence is None else _padded(evidence, n, None)[best],
         truncated=None if truncated is None else _padded(truncated, n, False)[best],
         warnings=hits.warnings,
+        probabilities=None if probabilities is None else _padded(probabilities, n)[best],
     )
 
 

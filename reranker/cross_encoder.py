@@ -20,6 +20,7 @@ from reranker.progress import progress_bar
 if TYPE_CHECKING:
     import torch
 
+    from reranker.encoding import PairEncoder
     from reranker.engines.choice import EngineName, PrecisionName
 
 __all__ = ["CrossEncoder", "Logits"]
@@ -72,6 +73,8 @@ class CrossEncoder:
         max_query_length: cut queries to so many tokens; by default a query that leaves no room for
             a document is an error.
         token_budget: padded tokens a batch at most; by default what suits the device.
+        stored_tokens: a folder of documents' token ids that were computed before, as
+            ``twopass index --tokens`` does; a text that has none is tokenised as ever.
         trust_remote_code: run code that comes with the model.
         revision: branch, tag or commit on the hub.
         token: for the hub; by default the one that is stored on this machine.
@@ -96,6 +99,7 @@ class CrossEncoder:
         engine: EngineName = "auto",
         max_query_length: int | None = None,
         token_budget: int | None = None,
+        stored_tokens: str | PathLike[str] | None = None,
         trust_remote_code: bool = False,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -115,6 +119,7 @@ class CrossEncoder:
             precision=precision,
             engine=engine,
             max_query_length=max_query_length,
+            stored_tokens=stored_tokens,
             trust_remote_code=trust_remote_code,
             revision=revision,
             token=token,
@@ -137,6 +142,11 @@ class CrossEncoder:
     def max_length(self) -> int:
         """How many tokens a pair has at most."""
         return self._encoder.max_length
+
+    @property
+    def encoder(self) -> PairEncoder:
+        """What turns pairs into the model's token ids."""
+        return self._encoder
 
     def logits(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,9 @@ from tokenizers import Tokenizer
 from reranker.base import InputError, ModelError, QueryTooLongError
 from reranker.clipping import border_of, clip
 from reranker.inputs import check_unicode
+from reranker.stored_tokens import find_tokens
 from reranker.template import Ids, PairTemplate
+from reranker.texts import TokenizedText
 from reranker.tokens import TokenRows
 
 __all__ = ["EncodedPairs", "PairEncoder"]
@@ -50,6 +53,8 @@ class PairEncoder:
         max_query_length: tokens a query at most: longer ones are cut. By default none is ever cut,
             and a query that leaves no room for a document is an error.
         cut_left: whether texts lose their beginning rather than their end, as some tokenisers ask.
+        stored: a folder of token ids that were computed before, see
+            :func:`~reranker.stored_tokens.store_tokens`; ids of other tokenisers are passed over.
 
     Raises:
         ModelError: when the lengths leave no room for a query and a document.
@@ -63,10 +68,12 @@ class PairEncoder:
         *,
         max_query_length: int | None = None,
         cut_left: bool = False,
+        stored: Path | None = None,
     ) -> None:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._stored = None if stored is None else find_tokens(stored, self._tokenizer)
         self._template = PairTemplate.of(self._tokenizer)
         self._border = None if cut_left else border_of(self._tokenizer)
         self._cut_left = cut_left
@@ -105,6 +112,25 @@ class PairEncoder:
         _check_tokens(rows.lengths[row_of], first)
         return EncodedPairs(rows, row_of, cut[row_of])
 
+    @property
+    def room(self) -> int:
+        """How many tokens a query and a document may have together."""
+        return self._room
+
+    def tokenized(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Return each text's own tokens, to its end, with their places.
+
+        Raises:
+            InputError: when a text is no valid Unicode.
+
+        """
+        try:
+            encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        except TypeError as error:
+            check_unicode([("", text) for text in texts])
+            raise InputError(f"expected texts that the tokenizer takes: {error}") from error
+        return [TokenizedText.of(encoding) for encoding in encodings]
+
     def _read(
         self, pairs: Sequence[tuple[str, str]], first: int
     ) -> tuple[dict[str, Ids], dict[str, Ids]]:
@@ -123,8 +149,9 @@ class PairEncoder:
         A text that was not read to its end has more than enough tokens, so that whoever cuts it
         down to enough knows that something was left out.
         """
-        tokens: dict[str, Ids] = {}
-        waiting, characters = list(texts), _CHARACTERS_PER_TOKEN * (enough + 1)
+        tokens = self._known(list(texts))
+        waiting = [text for text in texts if text not in tokens]
+        characters = _CHARACTERS_PER_TOKEN * (enough + 1)
         while waiting:
             read = [self._clipped(text, characters) for text in waiting]
             encodings = self._tokenizer.encode_batch_fast(read, add_special_tokens=False)
@@ -136,6 +163,13 @@ class PairEncoder:
                     tokens[text] = np.array(encoding.ids, dtype=np.int32)
             waiting, characters = unread, 8 * characters
         return tokens
+
+    def _known(self, texts: list[str]) -> dict[str, Ids]:
+        """Look up which texts' tokens were stored."""
+        if self._stored is None:
+            return {}
+        rows = zip(texts, self._stored.find(texts), strict=True)
+        return {text: ids.astype(np.int32) for text, ids in rows if ids is not None}
 
     def _clipped(self, text: str, characters: int) -> str:
         return text if self._border is None else clip(text, characters, self._border)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from reranker import activations
@@ -46,6 +47,7 @@ def load_model(
     precision: PrecisionName = "fp32",
     engine: EngineName = "auto",
     max_query_length: int | None = None,
+    stored_tokens: str | PathLike[str] | None = None,
     trust_remote_code: bool = False,
     **source: Any,
 ) -> LoadedModel:
@@ -73,6 +75,7 @@ def load_model(
         tokenizer.limit(runner.positions, folder.max_length, max_length),
         max_query_length=max_query_length,
         cut_left=tokenizer.cuts_left,
+        stored=None if stored_tokens is None else Path(stored_tokens),
     )
     return LoadedModel(encoder, runner, _activation(activation_fn, folder, runner.labels))
 

@@ -55,6 +55,8 @@ class Scores:
             comes from; None where the scorer does not say.
         truncated: (n,) bool: whether a text of the pair was cut; None where the scorer does not
             say.
+        probabilities: (n,) float32 from 0 to 1, NaN where not scored: how likely the pair is
+            relevant; None where the scorer is not calibrated.
 
     Raises:
         ValueError: when the arrays do not fit together, a score is infinite, or pairs were not
@@ -68,6 +70,7 @@ class Scores:
     columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     evidence: NDArray[np.object_] | None = None
     truncated: NDArray[np.bool_] | None = None
+    probabilities: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         numbers = {"values": self.values, **self.columns}
@@ -79,6 +82,8 @@ class Scores:
             self._check("evidence", self.evidence, np.object_)
         if self.truncated is not None:
             self._check("truncated", self.truncated, np.bool_)
+        if self.probabilities is not None:
+            self._check("probabilities", self.probabilities, np.float32)
         if not self.complete and not self.reason:
             raise ValueError("expected a reason where pairs were not scored, found none")
 
@@ -121,6 +126,7 @@ class Scores:
             columns={name: column[pairs] for name, column in self.columns.items()},
             evidence=None if self.evidence is None else self.evidence[pairs],
             truncated=None if self.truncated is None else self.truncated[pairs],
+            probabilities=None if self.probabilities is None else self.probabilities[pairs],
         )
 
     @classmethod

@@ -13,12 +13,38 @@ from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pipeline.cli import delete, demo, evaluate, explain, export, index, info, search, serve, tune
+from pipeline.cli import (
+    calibrate,
+    delete,
+    demo,
+    evaluate,
+    explain,
+    export,
+    index,
+    info,
+    rerank,
+    search,
+    serve,
+    tune,
+)
 from pipeline.cli.output import configure_logging, echo, note, prepare_output
 
 __all__ = ["build_parser", "main"]
 
-_COMMANDS = (index, search, explain, evaluate, tune, info, delete, export, serve, demo)
+_COMMANDS = (
+    index,
+    search,
+    explain,
+    evaluate,
+    tune,
+    calibrate,
+    rerank,
+    info,
+    delete,
+    export,
+    serve,
+    demo,
+)
 
 _EPILOG = """\
 examples:

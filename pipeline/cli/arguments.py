@@ -31,6 +31,7 @@ _SETTINGS = {
     "port": "serve.port",
     "workers": "serve.workers",
     "deadline": "deadline",
+    "min_score": "min_score",
 }
 
 

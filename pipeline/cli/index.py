@@ -25,6 +25,7 @@ _EXAMPLES = """\
   twopass index corpus.jsonl --out my-index
   twopass index papers.csv --out my-index --id-field pmid --text-field abstract
   twopass index scifact/ --out my-index            a BEIR folder, or any folder of files
+  twopass index corpus.jsonl --out my-index --tokens        faster reranking: tokenised once
   zcat dump.gz | twopass index - --out my-index --on-error skip
 """
 
@@ -47,6 +48,16 @@ def add_parser(commands: Any) -> None:
     _add_reading(parser)
     parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
     add_scoring(parser)
+    parser.add_argument(
+        "--tokens",
+        nargs="?",
+        const=True,
+        metavar="MODEL",
+        help="keep the documents' token ids for a cross-encoder (the one of the settings)",
+    )
+    parser.add_argument(
+        "--embeddings", metavar="MODEL", help="keep the documents' embeddings for a cascade"
+    )
     parser.add_argument("--threads", type=count, metavar="N", help="for the analysis (1)")
 
 
@@ -85,6 +96,7 @@ def run(arguments: Namespace) -> None:
         )
         write = _update if arguments.update else _build
         info = write(arguments, settings, documents, done)
+    _store(arguments, settings)
     _tell_skipped(report)
     _tell_index(arguments.out, info, perf_counter() - start)
 
@@ -114,6 +126,38 @@ def _update(
     with BM25Index.open(arguments.out) as index:
         index.update(documents, progress=done)
         return index.info()
+
+
+def _store(arguments: Namespace, settings: Settings) -> None:
+    """Keep what the second stage needs of each document, where that is asked for or was before."""
+    from pipeline.stored import refresh, store_embeddings, store_tokens
+    from retriever.bm25.index import BM25Index
+
+    folder = Path(arguments.out)
+    with BM25Index.open(folder) as index:
+        if arguments.update:
+            with progress("tokenising", "documents", len(index)) as done:
+                refresh(index, folder, done)
+        if arguments.tokens:
+            with progress("tokenising", "documents", len(index)) as done:
+                store_tokens(index, folder, _with_model(settings, arguments.tokens), done)
+        if arguments.embeddings:
+            with progress("embedding", "documents", len(index)) as done:
+                store_embeddings(index, folder, _with_encoder(settings, arguments.embeddings), done)
+
+
+def _with_model(settings: Settings, model: str | bool) -> Settings:
+    chosen = settings.reranker.model if model is True else model
+    return settings.model_copy(
+        update={"reranker": settings.reranker.model_copy(update={"model": chosen})}
+    )
+
+
+def _with_encoder(settings: Settings, model: str) -> Settings:
+    cascade = settings.reranker.cascade.model_copy(update={"model": model})
+    return settings.model_copy(
+        update={"reranker": settings.reranker.model_copy(update={"cascade": cascade})}
+    )
 
 
 def _tell_skipped(report: SkipReport) -> None:

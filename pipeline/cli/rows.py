@@ -46,7 +46,7 @@ class Row:
 def rows(ranking: Ranking, snippets: Snippets) -> Iterator[Row]:
     """Yield the hits, best first."""
     for place, id in enumerate(ranking.ids):
-        title, parts = snippets.cut(id, ranking.texts[place])
+        title, parts = snippets.cut(id, ranking.texts[place], _passage(ranking, place))
         scores = (ranking.retrieval[place], ranking.rerank[place], ranking.fused[place])
         retrieval, rerank, fused = (_number(float(score)) for score in scores)
         yield Row(
@@ -57,6 +57,14 @@ def rows(ranking: Ranking, snippets: Snippets) -> Iterator[Row]:
             title=title,
             parts=parts,
         )
+
+
+def _passage(ranking: Ranking, place: int) -> str | None:
+    """Return the passage of a long document that its score comes from, if it was one of many."""
+    span = None if ranking.evidence is None else ranking.evidence[place]
+    if span is None or span.passages == 1:
+        return None
+    return str(ranking.texts[place][span.start : span.end])
 
 
 def _number(score: float) -> str:

@@ -48,6 +48,12 @@ def add_parser(commands: Any) -> None:
         metavar="SECONDS",
         help="score as many candidates as there is time for; the rest stays below",
     )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        metavar="P",
+        help="only what is relevant with this probability (needs reranker.calibration)",
+    )
     parser.add_argument("--filter", metavar="JSON", help='as {"term": {"lang": "en"}}')
     parser.add_argument("--json", action="store_true", help="JSON Lines, one object a query")
     parser.add_argument("--out", metavar="FILE", help="where many queries' results go")

@@ -34,19 +34,20 @@ class Snippets:
     query: str
     size: int = 160
 
-    def cut(self, id: str, text: str) -> tuple[str, Parts]:
+    def cut(self, id: str, text: str, passage: str | None = None) -> tuple[str, Parts]:
         """Return a document's title, empty where none is known, and the part of its text to show.
 
         Args:
             id: the document's.
             text: what the retriever gave of it.
+            passage: of the text, from which the part is to be; by default from all of it.
 
         """
         get = getattr(self.retriever, "get", None)
         if get is None:
-            return "", self._parts(text)
+            return "", self._parts(passage or text)
         document = get(id)
-        return printable(document.title), self._parts(document.text)
+        return printable(document.title), self._parts(passage or document.text)
 
     def _parts(self, text: str) -> Parts:
         clean = printable(text[:_LONGEST])

@@ -8,7 +8,7 @@ smallest step of a float32, and what a file says is what was shown.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, TextIO, TypeAlias
@@ -21,7 +21,15 @@ from pipeline.ranking import Ranking
 from retriever.corpus.sources import Source
 from retriever.corpus.text import read_lines
 
-__all__ = ["Entries", "Run", "entries", "read_run", "strictly_decreasing", "write_run"]
+__all__ = [
+    "Entries",
+    "Run",
+    "entries",
+    "read_entries",
+    "read_run",
+    "strictly_decreasing",
+    "write_run",
+]
 
 
 class Entries(NamedTuple):
@@ -88,15 +96,26 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Entries]:
         EvaluationError: when a line is no line of a run, or a document comes twice for a query.
 
     """
-    found: dict[str, dict[str, np.float32]] = {}
     source = Source(Path(path), "tsv")
-    for number, line in enumerate(read_lines(source), start=1):
+    lines = enumerate(read_lines(source), start=1)
+    return read_entries((source.place(number), line) for number, line in lines)
+
+
+def read_entries(lines: Iterable[tuple[str, str]]) -> dict[str, Entries]:
+    """Read lines of a TREC run, each with its place for messages; see ``read_run``.
+
+    Raises:
+        EvaluationError: when a line is no line of a run, or a document comes twice for a query.
+
+    """
+    found: dict[str, dict[str, np.float32]] = {}
+    for place, line in lines:
         if line.strip():
-            query, document, score = _parse(source.place(number), line)
+            query, document, score = _parse(place, line)
             scores = found.setdefault(query, {})
             if document in scores:
                 raise EvaluationError(
-                    f"{source.place(number)}: document {document!r} came before for query {query!r}"
+                    f"{place}: document {document!r} came before for query {query!r}"
                 )
             scores[document] = score
     return {query: _sorted(scores) for query, scores in found.items()}

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pipeline.settings.fusion import FusionSettings
 from pipeline.settings.proxy import ProxySettings
+from pipeline.settings.scorers import CascadeSettings, PassagesSettings
 from pipeline.settings.serve import ServeSettings
 from pipeline.settings.server import ServerSettings
 from retriever.base import RetrieverError
@@ -96,6 +97,9 @@ class RerankerSettings(_Section):
         max_length: tokens a pair at most; None is the model's own.
         precision: fp32, bf16 or fp16.
         token_budget: padded tokens a batch at most; None is what suits the device.
+        passages: how documents are read that are too long for the model.
+        cascade: a cheaper scorer that chooses what the model reads.
+        calibration: scores as probabilities, by a name (beside the model) or a JSON file.
 
     """
 
@@ -104,6 +108,9 @@ class RerankerSettings(_Section):
     max_length: Count | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     token_budget: Count | None = None
+    passages: PassagesSettings = PassagesSettings()
+    cascade: CascadeSettings = CascadeSettings()
+    calibration: str | None = None
 
 
 class Settings(BaseSettings):
@@ -120,6 +127,8 @@ class Settings(BaseSettings):
         k: how many results a query gives.
         deadline: seconds that a search may take; what was not scored by then stays below what
             was. None for as long as it takes.
+        min_score: only results whose probability of relevance is at least this; for a calibrated
+            second stage.
 
     """
 
@@ -139,6 +148,16 @@ class Settings(BaseSettings):
     depth: Count = 100
     k: Count = 10
     deadline: Seconds | None = None
+    min_score: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_min_score(self) -> Self:
+        if self.min_score is not None and self.reranker.calibration is None:
+            raise ValueError(
+                "min_score is a probability: expected reranker.calibration beside it, found none; "
+                "make one with 'twopass calibrate'"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

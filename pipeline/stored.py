@@ -1,0 +1,59 @@
+"""What an index's folder keeps of its documents for the second stage: token ids and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+    from retriever.bm25.index import BM25Index
+
+__all__ = ["Done", "refresh", "store_embeddings", "store_tokens"]
+
+Done = Callable[[int], None]
+
+
+def store_tokens(
+    index: BM25Index, folder: Path, settings: Settings, done: Done = lambda _: None
+) -> None:
+    """Store the documents' token ids for the model of the settings; what is there already stays.
+
+    Raises:
+        RerankerError: when the model's tokeniser cannot be had, or the folder not be written.
+
+    """
+    from reranker.sources import locate
+    from reranker.stored_tokens import store_tokens as store
+    from reranker.tokenizer import ModelTokenizer
+
+    model = settings.reranker.model
+    tokenizer = ModelTokenizer.load(locate(model)).backend
+    store(folder / "tokens", tokenizer, _texts(index), model=model, done=done)
+
+
+def store_embeddings(
+    index: BM25Index, folder: Path, settings: Settings, done: Done = lambda _: None
+) -> None:
+    """Store the documents' embeddings by the cascade's encoder; what is there already stays.
+
+    Raises:
+        RerankerError: when the encoder cannot be had, or the folder not be written.
+
+    """
+    from pipeline.build import build_encoder
+
+    build_encoder(settings).store(folder / "embeddings", _texts(index), done=done)
+
+
+def refresh(index: BM25Index, folder: Path, done: Done = lambda _: None) -> None:
+    """Store token ids of new documents for each tokeniser that the folder has ids of."""
+    if (folder / "tokens").is_dir():
+        from reranker.stored_tokens import refresh_tokens
+
+        refresh_tokens(folder / "tokens", lambda: _texts(index), done)
+
+
+def _texts(index: BM25Index) -> Iterator[str]:
+    return (document.contents for document in index.documents())

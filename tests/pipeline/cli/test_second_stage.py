@@ -1,0 +1,116 @@
+"""The second stage's further parts from the command line: passages, tokens, calibration, bulk."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def long_index(run, tmp_path):
+    text = "A cat sat on the mat. " * 12 + "Owls hunt mice at night. " + "The owl slept. " * 12
+    lines = [{"_id": "long", "title": "Long", "text": text}, {"_id": "short", "text": "An owl."}]
+    (tmp_path / "long.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run("index", tmp_path / "long.jsonl", "--out", tmp_path / "long").status == 0
+    return tmp_path / "long"
+
+
+PASSAGES = (
+    *("-s", "reranker.passages.aggregation=max", "-s", "reranker.passages.overlap=2"),
+    *("-s", "reranker.passages.max_passages=1"),
+)
+
+
+def test_a_long_documents_winning_span_is_shown(run, long_index, model):
+    done = run("search", "--index", long_index, "--model", model, *PASSAGES, "--json", "owls hunt")
+    assert done.status == 0, done.err
+    hits = {hit["id"]: hit for hit in json.loads(done.out)["hits"]}
+    span = hits["long"]["evidence"]
+    assert "Owls hunt mice" in hits["long"]["text"][span["start"] : span["end"]]
+    assert span["read"] == 1 < span["passages"]
+    assert hits["long"]["truncated"]
+    assert hits["short"]["evidence"] == {"start": 0, "end": 7, "passages": 1, "read": 1}
+    table = run("search", "--index", long_index, "--model", model, *PASSAGES, "owls hunt")
+    assert "Owls hunt mice" in table.out
+
+
+def test_stored_tokens_change_no_score(run, corpus, tmp_path, model):
+    plain, stored = tmp_path / "plain", tmp_path / "stored"
+    assert run("index", corpus, "--out", plain).status == 0
+    assert run("index", corpus, "--out", stored, "--tokens", model).status == 0
+    assert len(list(stored.glob("tokens/*/segment-*"))) == 1
+    more = tmp_path / "more.jsonl"
+    more.write_text(json.dumps({"_id": "new", "text": "The cat chased the owl."}) + "\n")
+    for index in (plain, stored):
+        assert run("index", more, "--out", index, "--update").status == 0
+    assert len(list(stored.glob("tokens/*/segment-*"))) == 2, "an update adds what is new"
+    found = [
+        json.loads(run("search", "--index", index, "--model", model, "--json", "cat owl").out)
+        for index in (plain, stored)
+    ]
+    assert found[0]["hits"] == found[1]["hits"]
+    assert len(found[0]["hits"]) == 5
+
+
+@pytest.fixture
+def judged(tmp_path, corpus):
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    corpus.rename(folder / "corpus.jsonl")
+    queries = [{"_id": f"q{n}", "text": f"the cat and the owl {n}"} for n in range(10)]
+    lines = "".join(json.dumps(query) + "\n" for query in queries)
+    (folder / "queries.jsonl").write_text(lines)
+    rows = "".join(f"q{n}\t{('cat', 'owl', 'mouse')[n % 3]}\t1\n" for n in range(10))
+    (folder / "qrels" / "train.tsv").write_text(f"query-id\tcorpus-id\tscore\n{rows}")
+    return folder
+
+
+def test_a_calibration_is_made_kept_and_applied(run, judged, index_of, model, tmp_path):
+    made = tmp_path / "made.json"
+    plot = tmp_path / "plot.png"
+    done = run(
+        *("calibrate", "--data", judged, "--model", model, "--method", "isotonic"),
+        *("--out", made, "--plot", plot),
+    )
+    assert done.status == 0, done.err
+    assert "10 of 40 candidates of 10 queries" in done.out
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    search = ("search", "--index", index_of(judged), "--model", model, "--json")
+    calibrated = (*search, "-s", f"reranker.calibration={made}")
+    hits = json.loads(run(*calibrated, "the cat and the owl").out)["hits"]
+    assert all(0 <= hit["probability"] <= 1 for hit in hits)
+    least = max(hit["probability"] for hit in hits)
+    few = json.loads(run(*calibrated, "--min-score", least, "the cat and the owl").out)["hits"]
+    assert [hit["id"] for hit in few] == [h["id"] for h in hits if h["probability"] >= least]
+    refused = run(*search, "--min-score", "0.5", "the cat")
+    assert refused.status == 2
+    assert "reranker.calibration" in refused.err
+
+
+@pytest.fixture
+def index_of(run, tmp_path):
+    def build(folder):
+        assert run("index", folder, "--out", tmp_path / "index").status == 0
+        return tmp_path / "index"
+
+    return build
+
+
+def test_a_run_is_reranked_from_files(run, index, corpus, model, tmp_path):
+    (tmp_path / "q.tsv").write_text("a\tthe cat\nb\towls at night\n")
+    search = ("search", "--index", index, "--queries", tmp_path / "q.tsv", "--k", 4)
+    assert run(*search, "--no-rerank", "--out", tmp_path / "bm25.trec").status == 0
+    assert run(*search, "--model", model, "--out", tmp_path / "both.trec").status == 0
+    files = ("--run", tmp_path / "bm25.trec", "--queries", tmp_path / "q.tsv", "--model", model)
+    done = run("rerank", *files, "--corpus", corpus, "--out", tmp_path / "new.trec", "--shard", 2)
+    assert done.status == 0, done.err
+    assert "new.trec: " in done.err
+    places = [
+        [line.split()[:4] for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("new.trec", "both.trec")
+    ]
+    assert places[0] == places[1]
+    again = run("rerank", *files, "--corpus", index, "--out", tmp_path / "new.trec")
+    assert again.status == 2
+    assert "--overwrite" in again.err
