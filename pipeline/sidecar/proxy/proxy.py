@@ -54,7 +54,7 @@ class Proxy:
 
     async def handle(self, request: Request) -> Response:
         """Answer any request; also errors are in Elasticsearch's shape."""
-        raw_path = request.scope.get("raw_path", request.url.path.encode()).decode("ascii")
+        raw_path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1")
         target = target_of(raw_path)
         if not self._is_known(request):
             reason = "expected a key of the proxy's in the header x-api-key"

@@ -28,7 +28,9 @@ def text_of(hit: Mapping[str, Any], fields: Sequence[str], *, strict: bool) -> s
         named = [pair for field in fields or ("*",) for pair in shown if matches(pair[0], field)]
     if not named and not (fields and strict):
         named = source
-    return "\n".join(dict.fromkeys(text for _, text in named if text.strip()))
+    text = "\n".join(dict.fromkeys(text for _, text in named if text.strip()))
+    # JSON may hold halves of characters, which no tokeniser takes.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def matches(name: str, pattern: str) -> bool:
