@@ -32,6 +32,7 @@ _SETTINGS = {
     "workers": "serve.workers",
     "deadline": "deadline",
     "min_score": "min_score",
+    "proxy": "proxy.url",
 }
 
 

@@ -14,6 +14,7 @@ __all__ = ["add_parser", "run"]
 _EXAMPLES = """\
   twopass serve                                  rerank clients of many kinds, on port 8765
   twopass serve --index my-index --port 9000     and /search over an index
+  twopass serve --proxy http://localhost:9200    in front of an Elasticsearch: change one URL
   twopass serve --new-key                        an API key, and what goes into the settings
 """
 
@@ -29,6 +30,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--workers", type=count, metavar="N", help="processes (1)")
     parser.add_argument("--index", metavar="DIR", help="the index of /search")
     parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
+    parser.add_argument(
+        "--proxy", metavar="URL", help="rerank _search of the Elasticsearch that is there"
+    )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--new-key", action="store_true", help="make an API key and end")
     instead.add_argument(

@@ -118,7 +118,7 @@ def _without_extras(hit: Hit, window: Window) -> Hit:
     kept = {
         name: value
         for name, value in hit.get("fields", {}).items()
-        if name == "_twopass" or not window.is_extra(name)
+        if name == "_twopass" or not window.is_extra(name, value)
     }
     left_out = {"fields"} if window.kept else {"fields", "ignored_field_values"}
     rest = {name: value for name, value in hit.items() if name not in left_out}

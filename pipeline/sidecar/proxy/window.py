@@ -68,9 +68,10 @@ class Window:
     added: tuple[str, ...]
     rescore: NeuralRescore
 
-    def is_extra(self, name: str) -> bool:
-        """Tell whether a key of a hit's ``fields`` is there for reranking alone."""
-        return _takes_in(self.added, name) and not _takes_in(self.kept, name)
+    def is_extra(self, name: str, values: Any) -> bool:
+        """Tell whether an entry of a hit's ``fields`` is there for reranking alone."""
+        nested = isinstance(values, list) and any(isinstance(each, Mapping) for each in values)
+        return _takes_in(self.added, name, nested) and not _takes_in(self.kept, name, nested)
 
 
 def window_of(search: Search, *, stable_pages: bool = True) -> Window | Passed:
@@ -160,9 +161,9 @@ def _name(field: Any) -> str:
     return str(field.get("field", "")) if isinstance(field, Mapping) else str(field)
 
 
-def _takes_in(patterns: Iterable[str], name: str) -> bool:
+def _takes_in(patterns: Iterable[str], name: str, nested: bool) -> bool:
     """Tell whether one of the patterns is of a field, or of one inside it, if it is nested."""
-    return any(matches(name, each) or each.startswith(f"{name}.") for each in patterns)
+    return any(matches(name, each) or (nested and each.startswith(f"{name}.")) for each in patterns)
 
 
 def _params(search: Search, *, stable_pages: bool) -> Params:

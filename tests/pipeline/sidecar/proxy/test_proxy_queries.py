@@ -131,11 +131,11 @@ def test_texts_are_asked_for_beside_what_the_caller_sees() -> None:
     assert isinstance(cut, Window)
     assert cut.body["_source"] == ["id"]
     assert cut.body["fields"] == [{"field": "year"}, "text"]
-    assert cut.is_extra("text")
-    assert not cut.is_extra("year")
+    assert cut.is_extra("text", ["t"])
+    assert not cut.is_extra("year", [7])
     twice = plan({"query": MATCH, "_source": False, "fields": ["text"]})
     assert isinstance(twice, Window)
-    assert not twice.is_extra("text")
+    assert not twice.is_extra("text", ["t"])
 
 
 def test_pages_of_a_search_ask_the_same_copies() -> None:
