@@ -12,7 +12,7 @@ from retriever.scoring import Lucene, Scoring, formula
 
 if TYPE_CHECKING:
     from retriever.bm25.index import BM25Index
-    from retriever.elastic import Connection, LoadReport, Published
+    from retriever.elastic import Connection, IndexFields, LoadReport, Published
 
 __all__ = [
     "export_bulk",
@@ -147,16 +147,28 @@ def export_to_alias(
     )
 
 
-def import_from_server(connection: Connection, name: str) -> Iterator[Document]:
+def import_from_server(
+    connection: Connection,
+    name: str,
+    *,
+    fields: IndexFields | None = None,
+    routing: str | None = None,
+) -> Iterator[Document]:
     """Yield all documents of a server's index, to be indexed here: ``BM25Index.build(...)``.
+
+    Args:
+        connection: the server.
+        name: of the index, or an alias.
+        fields: which of them are title, text and metadata, where the index is not one of ours.
+        routing: reads only the shards of this value.
 
     Raises:
         BackendError: when the server cannot be reached, has no such index or refuses.
 
     """
-    from retriever.elastic import read_documents
+    from retriever.elastic import IndexFields, read_documents
 
-    return read_documents(connection, name)
+    return read_documents(connection, name, fields=fields or IndexFields(), routing=routing)
 
 
 def _making(

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.arguments import add_command, add_scoring, count, read_settings
-from pipeline.cli.loading import load
+from pipeline.cli.loading import load_corpus, load_index
 from pipeline.cli.output import note, output
 from pipeline.cli.progress import progress
+from pipeline.cli.reading import add_reading
 
 __all__ = ["add_parser", "run_export", "run_import"]
 
@@ -19,6 +20,8 @@ _EXPORT = """\
   twopass export --index my-index --server http://localhost:9200 --name my-index
   twopass export --index my-index --server http://localhost:9200 --alias docs --remove-old
       a new index, docs-<time>; searches of docs find the old one until the new one is whole
+  twopass export --corpus corpus.jsonl --server http://localhost:9200 --alias docs
+      documents straight into the server
 """
 _IMPORT = """\
   twopass import --server http://localhost:9200 --name my-index --out my-index
@@ -31,10 +34,15 @@ def add_parser(commands: Any) -> None:
         commands, "export", help="move an index to a search server", examples=_EXPORT
     )
     parser.set_defaults(run=run_export)
-    parser.add_argument("--index", required=True, metavar="DIR", help="the index's folder")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--index", metavar="DIR", help="the index's folder")
+    what.add_argument(
+        "--corpus", nargs="+", metavar="CORPUS", help="documents instead, as of 'twopass index'"
+    )
     parser.add_argument("--out", metavar="FILE", help="for the bulk format (standard output)")
     _add_server(parser, required=False)
     _add_making(parser)
+    add_reading(parser)
     parser = add_command(
         commands, "import", help="build an index from a search server's", examples=_IMPORT
     )
@@ -72,24 +80,41 @@ def _add_server(parser: ArgumentParser, *, required: bool) -> None:
 
 def run_export(arguments: Namespace) -> None:
     """Write the bulk format, or load the documents into a server."""
-    from pipeline.errors import SettingsError
+    _check(arguments)
+    if arguments.corpus is not None:
+        note(f"{arguments.server}: {load_corpus(arguments)}")
+        return
     from retriever.bm25.index import BM25Index
     from retriever.export import export_bulk
 
-    there = (arguments.name is not None) + (arguments.alias is not None)
-    if arguments.server is not None and (there != 1 or arguments.out is not None):
-        raise SettingsError(
-            "--server: expected --name or --alias for the index there, and no --out"
-        )
-    if arguments.server is None and arguments.alias is not None:
-        raise SettingsError("--alias: expected --server for the server that has it, found none")
     with BM25Index.open(arguments.index) as index:
         if arguments.server is None:
             with output(arguments.out) as out:
                 written = export_bulk(index.documents(), out, index=arguments.name)
             note(f"{arguments.index}: {written:,} documents written")
         else:
-            note(f"{arguments.server}: {load(arguments, index)}")
+            note(f"{arguments.server}: {load_index(arguments, index)}")
+
+
+def _check(arguments: Namespace) -> None:
+    """Tell of arguments that do not go together.
+
+    Raises:
+        SettingsError: when some do not.
+
+    """
+    from pipeline.errors import SettingsError
+
+    there = (arguments.name is not None) + (arguments.alias is not None)
+    if arguments.server is not None and (there != 1 or arguments.out is not None):
+        raise SettingsError(
+            "--server: expected either --name or --alias for the index there, and no --out"
+        )
+    for name in ("alias", "corpus"):
+        if arguments.server is None and getattr(arguments, name) is not None:
+            raise SettingsError(f"--{name}: expected --server as well, found none")
+    if arguments.remove_old and arguments.alias is None:
+        raise SettingsError("--remove-old: expected --alias, whose index is to go, found none")
 
 
 def run_import(arguments: Namespace) -> None:
@@ -101,7 +126,12 @@ def run_import(arguments: Namespace) -> None:
     connection = build_connection(settings, arguments.engine)
     try:
         with progress("importing", "documents") as done:
-            documents = import_from_server(connection, arguments.name)
+            documents = import_from_server(
+                connection,
+                arguments.name,
+                fields=settings.retriever.index_fields,
+                routing=settings.retriever.routing,
+            )
             path, overwrite = Path(arguments.out), arguments.overwrite
             index = build_index(settings, documents, path, overwrite=overwrite, progress=done)
     finally:

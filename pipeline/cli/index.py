@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pipeline.cli.arguments import add_command, add_scoring, count, read_settings
 from pipeline.cli.output import note
 from pipeline.cli.progress import progress
+from pipeline.cli.reading import add_reading, read_corpus, tell_skipped
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
-    from retriever.corpus import SkipReport
     from retriever.documents import Document
 
 __all__ = ["add_parser", "run"]
@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
     there.add_argument(
         "--update", action="store_true", help="add to it; equal ids replace what it has"
     )
-    _add_reading(parser)
+    add_reading(parser)
     parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
     add_scoring(parser)
     parser.add_argument(
@@ -61,43 +61,19 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--threads", type=count, metavar="N", help="for the analysis (1)")
 
 
-def _add_reading(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--format",
-        choices=("jsonl", "csv", "tsv", "parquet", "beir"),
-        help="by default each file's ending says it; standard input is jsonl",
-    )
-    for role, known in (("id", "_id, id"), ("text", "text, contents"), ("title", "title")):
-        parser.add_argument(
-            f"--{role}-field", metavar="NAME", help=f"field of the {role} (default: {known}, ...)"
-        )
-    parser.add_argument(
-        "--on-error",
-        choices=("stop", "skip"),
-        default="stop",
-        help="what to do about a bad record (default: stop)",
-    )
-
-
 def run(arguments: Namespace) -> None:
     """Build or update the index and say what it holds."""
-    from retriever.corpus import FieldNames, SkipReport, read_documents
+    from retriever.corpus import SkipReport
 
     settings = read_settings(arguments)
     report = SkipReport()
     start = perf_counter()
     with progress("indexing", "documents") as done:
-        documents = read_documents(
-            arguments.corpus,
-            format=arguments.format,
-            fields=FieldNames(arguments.id_field, arguments.text_field, arguments.title_field),
-            on_error=arguments.on_error,
-            report=report,
-        )
+        documents = read_corpus(arguments, report)
         write = _update if arguments.update else _build
         info = write(arguments, settings, documents, done)
     _store(arguments, settings)
-    _tell_skipped(report)
+    tell_skipped(report)
     _tell_index(arguments.out, info, perf_counter() - start)
 
 
@@ -158,13 +134,6 @@ def _with_encoder(settings: Settings, model: str) -> Settings:
     return settings.model_copy(
         update={"reranker": settings.reranker.model_copy(update={"cascade": cascade})}
     )
-
-
-def _tell_skipped(report: SkipReport) -> None:
-    if report.count:
-        note(f"skipped {report.count:,} records, the first of them:")
-        for case in report.cases:
-            note(f"  {case}")
 
 
 def _tell_index(path: str, info: dict[str, Any], seconds: float) -> None:

@@ -16,6 +16,7 @@ from pipeline.settings.values import Settings
 __all__ = ["load_settings"]
 
 _SECRETS = {"api_key", "api_keys", "password"}
+_WHOLE = {"template"}  # an object, but one value
 
 
 def load_settings(
@@ -56,8 +57,9 @@ def _merged(sources: list[Source]) -> dict[str, Any]:
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(below)
     for name, value in above.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
-        result[name] = _over(result[name], value) if both else value
+        sections = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
+        merge = sections and name not in _WHOLE
+        result[name] = _over(result[name], value) if merge else value
     return result
 
 

@@ -9,6 +9,8 @@ from retriever.bm25.index import BM25Index
 
 from .conftest import Run
 
+SERVED = ("--index", "index", "--server", "http://127.0.0.1:9")
+
 
 def test_the_bulk_format(run: Run, index: Path) -> None:
     done = run("export", "--index", index)
@@ -26,11 +28,21 @@ def test_the_bulk_format(run: Run, index: Path) -> None:
     ("arguments", "message"),
     [
         (("export", "--index", "absent"), "absent"),
-        (("export", "--index", "index", "--server", "http://127.0.0.1:9"), "expected --name"),
+        (
+            ("export", "--index", "index", "--server", "http://127.0.0.1:9"),
+            "either --name or --alias",
+        ),
         (
             ("export", "--index", "index", "--server", "http://127.0.0.1:9", "--name", "n"),
             "did not answer",
         ),
+        (("export", "--index", "index", "--alias", "a"), "--alias: expected --server"),
+        (("export", "--corpus", "corpus.jsonl"), "--corpus: expected --server"),
+        (("export", *SERVED, "--name", "n", "--alias", "a"), "either --name or --alias"),
+        (("export", *SERVED, "--name", "n", "--remove-old"), "--remove-old: expected --alias"),
+        (("export", *SERVED, "--name", "n", "--scoring", "okapi"), "scores by 'lucene'"),
+        (("export", *SERVED, "--name", "n", "--analyzer", "arabic"), "'arabic'"),
+        (("export", *SERVED, "--name", "n", "--replicas", "-1"), "replicas"),
         (
             ("import", "--server", "http://127.0.0.1:9", "--name", "n", "--out", "o"),
             "did not answer",

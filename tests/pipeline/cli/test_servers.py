@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -52,9 +53,15 @@ def moved(
     done = run("export", "--index", here, *moved.there)
     assert (done.status, done.err) == (0, f"{url}: 4 documents in {moved.name}\n")
     yield moved
-    urllib.request.urlopen(
-        urllib.request.Request(f"{url}/{moved.name}?ignore_unavailable=true", method="DELETE")
-    )
+    for index in asked(f"{url}/_cat/indices/{moved.name}*?format=json"):
+        urllib.request.urlopen(
+            urllib.request.Request(f"{url}/{index['index']}", method="DELETE")
+        ).close()
+
+
+def asked(url: str) -> Any:
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)
 
 
 def found(run: Run, *arguments: str) -> list[str]:
@@ -116,3 +123,56 @@ def test_mistakes_are_one_line(run: Run, moved: Moved) -> None:
 
 def there(name: str, moved: Moved) -> tuple[str, ...]:
     return ("--name", name, "--engine", moved.engine)
+
+
+def test_an_alias_moves_to_a_new_index(run: Run, corpus: Path, moved: Moved) -> None:
+    alias = f"{moved.name}-alias"
+    there = ("--server", moved.url, "--engine", moved.engine, "--alias", alias)
+    analyzer = ("--analyzer", ANALYZERS[moved.engine])
+    first = run("export", "--index", "index", *there, "--shards", 2, "--replicas", 1)
+    assert (first.status, first.out) == (0, "")
+    assert f"4 documents in {alias}-20" in first.err
+    assert f", which {alias} stands for now\n" in first.err
+    (old,) = asked(f"{moved.url}/{alias}/_alias")
+    settings = asked(f"{moved.url}/{old}/_settings")[old]["settings"]["index"]
+    assert (settings["number_of_shards"], settings["number_of_replicas"]) == ("2", "1")
+    second = run(
+        *("export", "--corpus", corpus, *there, *analyzer, "--k1", 0.9, "--remove-old", "--resume")
+    )
+    assert f"which {alias} stands for now; before, for {old} (removed)\n" in second.err
+    (new,) = asked(f"{moved.url}/{alias}/_alias")
+    assert asked(f"{moved.url}/{new}/_count")["count"] == 4
+    settings = asked(f"{moved.url}/{new}/_settings")[new]["settings"]["index"]
+    assert float(settings["similarity"]["default"]["k1"]) == 0.9
+    for query in QUERIES:
+        here = set(found(run, query, "--index", "index"))
+        assert set(found(run, query, *moved.settings(index=alias))) == here
+
+
+def test_a_template_and_fields_from_the_settings(
+    run: Run, moved: Moved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("twopass.toml").write_text(
+        f"""
+[retriever]
+kind = "{moved.engine}"
+url = "http://127.0.0.1:9,{moved.url}"
+index = "{moved.name}"
+text_fields = "title, text"
+title_field = ""
+template.multi_match.query = "{{query}}"
+template.multi_match.fields = ["title"]
+"""
+    )
+    assert found(run, "owls garden") == ["owl"]
+    assert found(run, "the garden") == []
+    monkeypatch.setenv("TWOPASS_RETRIEVER__TEMPLATE", '{"match": {"text": "{query}"}}')
+    assert found(run, "the garden chased")[0] == "dog"
+
+
+def test_what_may_be_missing_is_told(run: Run, moved: Moved) -> None:
+    fields = ("--set=retriever.text_fields=body", "--set=retriever.title_field=")
+    done = run("search", "--no-rerank", "--json", "cat", *moved.settings(), *fields)
+    [warning] = json.loads(done.out)["warnings"]
+    assert warning.startswith("no document that was found has a field body")
+    assert done.err == f"twopass: warning: {warning}\n"

@@ -13,6 +13,8 @@ import trustme
 from conftest import started
 from servers import ELASTICSEARCH, Server
 
+from pipeline.build import build_connection
+from pipeline.settings import load_settings
 from retriever.base import UnauthorizedError, UnreachableError
 from retriever.documents import Document
 from retriever.elastic import (
@@ -93,6 +95,13 @@ def test_a_wrong_password_in_a_search_is_told_by_its_type(secured: Secured) -> N
     with pytest.raises(UnauthorizedError):
         retriever.search(["cat"], 1)
     retriever.close()
+
+
+def test_user_password_and_authority_from_the_settings(secured: Secured) -> None:
+    named = {"url": secured.server.url, "username": "elastic", "password": PASSWORD}
+    named["ca_certs"] = str(secured.authority)
+    settings = load_settings({f"retriever.{name}": value for name, value in named.items()})
+    assert health(build_connection(settings, "elasticsearch")) == "green"
 
 
 def test_an_authority_that_is_not_trusted(secured: Secured) -> None:
