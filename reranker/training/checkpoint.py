@@ -1,0 +1,149 @@
+"""What a training leaves on the disk, so that it can go on as though it had never stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reranker.training.errors import ResumeError
+from reranker.training.examples import Example
+from reranker.training.recipe import Recipe
+
+__all__ = ["Checkpoints", "State", "fingerprint"]
+
+_UNDECIDED = ("token_budget", "checkpointing", "log_every", "save_every", "output")
+
+
+def fingerprint(recipe: Recipe, examples: Sequence[Example], start: str) -> str:
+    """Return what tells this training from others: recipe, examples and weights to begin with."""
+    decisive = {k: v for k, v in recipe.to_dict().items() if k not in _UNDECIDED}
+    digest = hashlib.blake2b(json.dumps([decisive, start]).encode(), digest_size=16)
+    for example in examples:
+        digest.update(repr(example).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+@dataclass(slots=True)
+class State:
+    """Where a training stands.
+
+    Attributes:
+        step: how many steps are done.
+        pairs: how many pairs they had.
+        seconds: how long they took, over all starts.
+        best: the best evaluation so far: its value, and the step after which it was made.
+        recent: the losses since the last line of the log.
+        log: the lines of the log.
+
+    """
+
+    step: int = 0
+    pairs: int = 0
+    seconds: float = 0.0
+    best: tuple[float, int] | None = None
+    recent: list[float] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Checkpoints:
+    """A folder with the last checkpoint, the best weights and the log; written whole or not at all.
+
+    Args:
+        folder: made where it is missing.
+        mark: the training's fingerprint.
+
+    """
+
+    def __init__(self, folder: Path, mark: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._last, self._best = folder / "checkpoint.pt", folder / "best.pt"
+        self._log = folder / "log.jsonl"
+        self._mark = mark
+
+    def save(self, state: State, model: Any, optimizer: Any) -> None:
+        """Write all that the next step depends on."""
+        import torch
+
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        held = {
+            "mark": self._mark,
+            "state": {name: getattr(state, name) for name in State.__slots__},
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "cuda": cuda,
+        }
+        _write(self._last, held)
+
+    def load(self, model: Any, optimizer: Any) -> State | None:
+        """Take up the last checkpoint, or return None where there is none.
+
+        Raises:
+            ResumeError: when it is of another training or cannot be read.
+
+        """
+        import torch
+
+        if not self._last.exists():
+            return None
+        held = _read(self._last)
+        if held.get("mark") != self._mark:
+            raise ResumeError(
+                f"{self._last.parent}: expected a checkpoint of this training, found one of other "
+                "settings or data; choose another folder, or begin anew (--restart)"
+            )
+        model.load_state_dict(held["model"])
+        optimizer.load_state_dict(held["optimizer"])
+        torch.set_rng_state(held["random"])
+        if held["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(held["cuda"])
+        state = State(**held["state"])
+        self._rewrite(state.log)
+        return state
+
+    def clear(self) -> None:
+        """Forget what an earlier training left."""
+        for path in (self._last, self._best, self._log):
+            path.unlink(missing_ok=True)
+
+    def keep_best(self, model: Any) -> None:
+        """Set the weights aside."""
+        _write(self._best, {"mark": self._mark, "model": model.state_dict()})
+
+    def load_best(self, model: Any) -> None:
+        """Give the model the weights that were set aside."""
+        model.load_state_dict(_read(self._best)["model"])
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Add a line to the log."""
+        with self._log.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(entry) + "\n")
+
+    def _rewrite(self, log: Sequence[dict[str, Any]]) -> None:
+        """Drop the lines that were written after the checkpoint: those steps are made again."""
+        self._log.write_text("".join(json.dumps(entry) + "\n" for entry in log), encoding="utf-8")
+
+
+def _write(path: Path, held: dict[str, Any]) -> None:
+    import torch
+
+    part = path.with_suffix(".part")
+    torch.save(held, part)
+    part.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import torch
+
+    try:
+        held: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises what unpickling and unzipping raise
+        raise ResumeError(
+            f"{path}: expected a checkpoint, could not read it: {type(error).__name__}; "
+            "begin anew (--restart)"
+        ) from error
+    return held

@@ -1,0 +1,202 @@
+"""The weights to begin with: a model as it is, with fewer layers, or a small new one."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from reranker.base import ModelError
+from reranker.encoding import PairEncoder
+from reranker.engines.loading import positions
+from reranker.engines.torch import choose_device
+from reranker.folder import ModelFolder
+from reranker.quiet import quiet_transformers
+from reranker.sources import locate
+from reranker.tokenizer import ModelTokenizer
+from reranker.training.errors import RecipeError
+from reranker.training.recipe import Recipe
+from reranker.training.subject import Subject
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["layer_numbers", "new_student", "start_from", "take_layers"]
+
+_HEADS = ("classifier", "pooler", "score", "head", "pre_classifier")
+
+
+def start_from(
+    name_or_path: str | PathLike[str],
+    recipe: Recipe,
+    *,
+    layers: int | None = None,
+    take: Literal["lower", "even"] = "even",
+    hidden: int | None = None,
+    device: str | None = None,
+) -> Subject:
+    """Return a cross-encoder to be trained, with one label.
+
+    Args:
+        name_or_path: a model that ships, a folder or a name on the hub: a cross-encoder, or an
+            encoder, which gets a new head (by the recipe's seed).
+        recipe: its lengths, dropout and seed count here.
+        layers: how many layers to keep; all by default.
+        take: which: the lower ones, or evenly spaced ones.
+        hidden: make a new, small BERT of this width instead, of ``layers`` layers (2), whose
+            embeddings are the model's, projected.
+        device: cpu, cuda, ...; by default a GPU if there is one.
+
+    Raises:
+        ModelError: when the model cannot be had.
+        RecipeError: when it has not so many layers.
+
+    """
+    import torch
+
+    where = choose_device(device)
+    folder = ModelFolder.read(locate(name_or_path))
+    torch.manual_seed(recipe.seed)
+    model, tokenizer = _loaded(folder.path, eager=where.type == "cpu")
+    if hidden is not None:
+        model = new_student(model, layers=layers or 2, hidden=hidden)
+    elif layers is not None:
+        take_layers(model, layer_numbers(model.config.num_hidden_layers, layers, take))
+    if recipe.dropout is not None:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = recipe.dropout
+    reading = ModelTokenizer.load(folder.path)
+    longest = reading.limit(positions(model), folder.max_length, recipe.max_length)
+    encoder = PairEncoder(
+        reading.backend,
+        longest,
+        max_query_length=recipe.max_query_length and min(recipe.max_query_length, longest // 2),
+        cut_left=reading.cuts_left,
+    )
+    shape = "" if hidden is None and layers is None else f" ({layers or 2} layers, {hidden or take})"
+    return Subject(
+        model.to(where), tokenizer, reading, encoder, where, f"{name_or_path}{shape}"
+    )
+
+
+def layer_numbers(total: int, count: int, take: Literal["lower", "even"]) -> list[int]:
+    """Return which layers to keep, from 0: the lowest, or from the first to the last evenly.
+
+    Raises:
+        RecipeError: when there are not so many.
+
+    """
+    if not 1 <= count <= total:
+        raise RecipeError(f"layers: expected 1 to the model's {total}, found {count}")
+    if take == "lower" or count == 1:
+        return list(range(count))
+    return [round(at * (total - 1) / (count - 1)) for at in range(count)]
+
+
+def take_layers(model: Any, numbers: list[int]) -> None:
+    """Leave a model only these of its layers, in this order.
+
+    What a few layers of a trained model are worth as a beginning: Sanh et al. 2019 (DistilBERT),
+    arXiv:1910.01108; Sajjad et al. 2020, arXiv:2004.03844.
+
+    Raises:
+        ModelError: when the layers are not found.
+
+    """
+    from torch import nn
+
+    total = model.config.num_hidden_layers
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.ModuleList) and len(child) == total:
+                setattr(module, name, nn.ModuleList(child[number] for number in numbers))
+                model.config.num_hidden_layers = len(numbers)
+                return
+    raise ModelError(f"expected a list of {total} layers in {type(model).__name__}, found none")
+
+
+def new_student(source: Any, *, layers: int, hidden: int) -> nn.Module:
+    """Return a new BERT classifier whose embeddings are another BERT's, projected.
+
+    The projection is the one that keeps most of the word embeddings' variance (their first
+    principal components); the layers and the head are random.
+
+    Args:
+        source: a model of BERT's kind.
+        layers: how many layers.
+        hidden: how wide; heads are 64 wide, the feed-forward layers four times the width.
+
+    Raises:
+        ModelError: when the source has no embeddings of BERT's kind.
+        RecipeError: when the width is no multiple of 64, or above the source's.
+
+    """
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    own = getattr(source.base_model, "embeddings", None)
+    if not hasattr(own, "token_type_embeddings"):
+        raise ModelError(f"expected a model of BERT's kind, found {type(source).__name__}")
+    if hidden % 64 or hidden > source.config.hidden_size:
+        raise RecipeError(
+            f"hidden: expected a multiple of 64 up to {source.config.hidden_size}, found {hidden}"
+        )
+    kept = ("vocab_size", "max_position_embeddings", "type_vocab_size", "pad_token_id")
+    config = BertConfig(
+        **{name: getattr(source.config, name) for name in kept},
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        intermediate_size=4 * hidden,
+        num_labels=1,
+        attn_implementation=source.config._attn_implementation,
+    )
+    model = BertForSequenceClassification(config)
+    basis = _components(own.word_embeddings.weight, hidden)
+    with torch.no_grad():
+        for part in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
+            values = getattr(own, part).weight
+            new = (values - values.mean(0)) @ basis
+            getattr(model.bert.embeddings, part).weight.copy_(new)
+    return model
+
+
+def _components(values: Tensor, count: int) -> Tensor:
+    """Return the first principal axes as columns, (width, count); their signs are fixed."""
+    import torch
+
+    centred = (values - values.mean(0)).double()
+    _, axes = torch.linalg.eigh(centred.T @ centred)
+    chosen = axes.flip(1)[:, :count]
+    largest = chosen.gather(0, chosen.abs().argmax(0, keepdim=True))
+    return (chosen * largest.sign()).to(values.dtype)
+
+
+def _loaded(folder: Path, *, eager: bool) -> tuple[Any, Any]:
+    """Load a classifier in fp32, with a new head where the folder holds an encoder alone."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    # eager attention's backward pass costs twice its forward pass on a CPU, sdpa's five times
+    attention = {"attn_implementation": "eager"} if eager else {}
+    try:
+        with quiet_transformers():
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                str(folder),
+                num_labels=1,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **attention,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise ModelError(
+            f"expected an encoder or a cross-encoder in {str(folder)!r}, could not load it: "
+            f"{type(error).__name__}: {str(error).strip().splitlines()[0]:.200}"
+        ) from error
+    lost = [key for key in report["missing_keys"] if not set(key.split(".")) & set(_HEADS)]
+    if lost:
+        raise ModelError(f"expected a whole encoder in {str(folder)!r}, missing: {lost[0]}")
+    return model.float(), tokenizer

@@ -1,0 +1,270 @@
+"""The training loop: small, exact, and the same whether it was interrupted or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from reranker.engines.torch import memory_errors
+from reranker.training.batching import step_count, step_rows, token_parts
+from reranker.training.checkpoint import Checkpoints, State, fingerprint
+from reranker.training.errors import DivergedError, ExamplesError, TrainingMemoryError
+from reranker.training.examples import Example, as_pairs
+from reranker.training.interruption import interruptible
+from reranker.training.optimizer import freeze, make_optimizer, set_rates
+from reranker.training.recipe import Recipe
+from reranker.training.subject import Subject
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Progress", "Trainer", "TrainingResult"]
+
+Evaluate = Callable[[Subject], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a training stands, told after each step.
+
+    Attributes:
+        step: steps done, of ``steps``.
+        loss: of the last step, a pair's or a list's mean.
+        pairs_per_second: since the last start.
+        seconds_left: as far as the steps since the last start tell.
+        metrics: where an evaluation was made after this step.
+
+    """
+
+    step: int
+    steps: int
+    loss: float
+    pairs_per_second: float
+    seconds_left: float
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a training came to.
+
+    Attributes:
+        steps: how many were made.
+        pairs: how many pairs they had.
+        seconds: how long they took, evaluations included, over all starts.
+        best_step: after which the weights were best; the last where nothing was evaluated.
+        log: its lines: step, epoch, mean loss since the last line, rate; or step and metrics.
+
+    """
+
+    steps: int
+    pairs: int
+    seconds: float
+    best_step: int
+    log: Sequence[Mapping[str, Any]]
+
+
+class Trainer:
+    """Trains a model in place.
+
+    The order of the examples follows from the seed and the step alone, and a checkpoint holds the
+    rest (weights, optimiser, random numbers): an interrupted training that is taken up again ends
+    with the same weights, bit for bit on a CPU, as one that never was.
+
+    Args:
+        subject: the model.
+        recipe: how.
+        examples: what is learnt from; those that the loss has no use for are left out.
+        folder: for the checkpoint, the best weights and the log.
+        evaluate: measures the model; the first of its values decides which weights are kept.
+        progress: told after each step.
+
+    Raises:
+        ExamplesError: when no example is of use to the loss.
+
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        recipe: Recipe,
+        examples: Sequence[Example],
+        folder: Path,
+        *,
+        evaluate: Evaluate | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        self._subject, self._recipe = subject, recipe
+        self._loss = recipe.make_loss()
+        usable = [e for e in examples if self._loss.usable(e)]
+        if not usable:
+            raise ExamplesError(
+                f"expected examples that the loss {recipe.loss!r} can learn from, found none among "
+                f"{len(examples)}; {type(self._loss).usable.__doc__ or ''}"
+            )
+        self.examples = as_pairs(usable) if self._loss.pairwise_data else usable
+        self.steps = step_count(len(self.examples), recipe.batch_size, recipe.epochs)
+        mark = fingerprint(recipe, self.examples, subject.name)
+        self._checkpoints = Checkpoints(folder, mark)
+        self._evaluate, self._progress = evaluate, progress
+
+    def train(self, *, restart: bool = False) -> TrainingResult:
+        """Train to the end, from the folder's checkpoint where there is one.
+
+        Args:
+            restart: begin anew.
+
+        Raises:
+            ResumeError: when the checkpoint is of another training.
+            DivergedError: when the loss is no number any more.
+            TrainingMemoryError: when the device has no room.
+            KeyboardInterrupt: after a checkpoint was written.
+
+        """
+        state, optimizer = self._begin(restart)
+        clock = _Clock(state)
+        with interruptible() as interrupted:
+            for step in range(state.step, self.steps):
+                loss = self._step(step, optimizer, state)
+                state.step = step + 1
+                metrics = self._after(state, clock)
+                self._progress(clock.progress(state, self.steps, loss, metrics))
+                stopped, last = interrupted(), state.step == self.steps
+                if stopped or last or self._due(self._recipe.save_every, state.step):
+                    self._checkpoints.save(state, self._subject.model, optimizer)
+                if stopped:
+                    raise KeyboardInterrupt
+        return self._finish(state)
+
+    def _begin(self, restart: bool) -> tuple[State, Any]:
+        import torch
+
+        model = self._subject.model
+        if restart:
+            self._checkpoints.clear()
+        torch.manual_seed(self._recipe.seed)
+        freeze(model, self._recipe.freeze)
+        if self._recipe.checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        optimizer = make_optimizer(model, self._recipe)
+        state = self._checkpoints.load(model, optimizer)
+        if state is None:
+            self._checkpoints.clear()
+        return state or State(), optimizer
+
+    def _step(self, step: int, optimizer: Any, state: State) -> float:
+        """Make one step and return its mean loss."""
+        import torch
+
+        recipe, model = self._recipe, self._subject.model
+        rows = step_rows(step, len(self.examples), recipe.batch_size, recipe.seed)
+        model.train()
+        optimizer.zero_grad()
+        total = 0.0
+        try:
+            with memory_errors():
+                for part in token_parts(
+                    [self.examples[row] for row in rows], self._subject.encoder, recipe.token_budget
+                ):
+                    loss = self._part_loss(part) / len(rows)
+                    loss.backward()
+                    total += loss.item()
+                    state.pairs += len(part.rows)
+                if not math.isfinite(total):
+                    raise self._diverged(step, total)
+                if recipe.clip is not None:
+                    weights = [w for w in model.parameters() if w.requires_grad]
+                    torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
+                set_rates(optimizer, recipe.rate(step, self.steps))
+                optimizer.step()
+                state.recent.append(total)
+        except MemoryError as error:
+            raise TrainingMemoryError(
+                f"step {step + 1}: expected room for {recipe.token_budget:,} tokens at one time, "
+                "but the device's memory is full; lower token_budget (gradients are summed as before), "
+                "turn checkpointing on, or lower max_length"
+            ) from error
+        return total
+
+    def _part_loss(self, part: Any) -> Tensor:
+        """Return the sum of the losses of a part's lists."""
+        import torch
+
+        device = self._subject.device
+        mask, labels, scores = (
+            torch.from_numpy(column).to(device) for column in (part.mask, part.labels, part.scores)
+        )
+        flat = self._subject.forward(part.rows, self._recipe.precision)
+        logits = torch.zeros(mask.shape, device=device).masked_scatter(mask, flat)
+        return self._loss(logits, labels, scores, mask).sum()
+
+    def _diverged(self, step: int, loss: float) -> DivergedError:
+        return DivergedError(
+            f"step {step + 1}: expected a loss, found {loss}; lower learning_rate (now "
+            f"{self._recipe.learning_rate:g}), lengthen warmup, clip gradients, or use precision "
+            "fp32; the last checkpoint is from before, so change the recipe and --restart"
+        )
+
+    def _after(self, state: State, clock: _Clock) -> Mapping[str, float]:
+        """Log and evaluate where it is due; return what was measured."""
+        recipe, last = self._recipe, state.step == self.steps
+        clock.tick(state)
+        if self._due(recipe.log_every, state.step) or last:
+            per_epoch = -(-len(self.examples) // recipe.batch_size)
+            entry = {
+                "step": state.step,
+                "epoch": round(state.step / per_epoch, 4),
+                "loss": round(sum(state.recent) / len(state.recent), 6),
+                "rate": recipe.rate(state.step - 1, self.steps),
+                "seconds": round(state.seconds, 1),
+            }
+            self._log(state, entry)
+            state.recent.clear()
+        if self._evaluate is None or not (self._due(recipe.eval_every, state.step) or last):
+            return {}
+        metrics = dict(self._evaluate(self._subject))
+        clock.tick(state)
+        self._log(state, {"step": state.step, **{k: round(v, 6) for k, v in metrics.items()}})
+        value = next(iter(metrics.values()))
+        if state.best is None or value > state.best[0]:
+            state.best = (value, state.step)
+            self._checkpoints.keep_best(self._subject.model)
+        return metrics
+
+    def _log(self, state: State, entry: dict[str, Any]) -> None:
+        state.log.append(entry)
+        self._checkpoints.append(entry)
+
+    @staticmethod
+    def _due(every: int | None, step: int) -> bool:
+        return every is not None and step % every == 0
+
+    def _finish(self, state: State) -> TrainingResult:
+        if state.best is not None:
+            self._checkpoints.load_best(self._subject.model)
+        self._subject.model.eval()
+        best = self.steps if state.best is None else state.best[1]
+        return TrainingResult(state.step, state.pairs, state.seconds, best, tuple(state.log))
+
+
+class _Clock:
+    """Time since this start, beside what earlier starts took."""
+
+    def __init__(self, state: State) -> None:
+        self._started, self._before = perf_counter(), state.seconds
+        self._pairs, self._step = state.pairs, state.step
+
+    def tick(self, state: State) -> None:
+        state.seconds = self._before + perf_counter() - self._started
+
+    def progress(
+        self, state: State, steps: int, loss: float, metrics: Mapping[str, float]
+    ) -> Progress:
+        spent = max(perf_counter() - self._started, 1e-9)
+        speed = (state.pairs - self._pairs) / spent
+        left = spent / (state.step - self._step) * (steps - state.step)
+        return Progress(state.step, steps, loss, speed, left, metrics)
