@@ -29,6 +29,8 @@ __all__ = [
     "build_scorer",
     "calibration_file",
     "stored_folder",
+    "build_teacher",
+    "model_source",
 ]
 
 
@@ -126,12 +128,12 @@ def _client_options(retriever: RetrieverSettings, engine: Engine) -> dict[str, A
 def build_index(
     settings: Settings,
     documents: Iterable[Document],
-    path: Path,
+    path: Path | None,
     *,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> BM25Index:
-    """Build an in-process index with the analyser and formula of the settings.
+    """Build an in-process index with the analyser and formula of the settings; in memory for None.
 
     Raises:
         RetrieverError: when a document cannot be read or the index cannot be written.
@@ -253,6 +255,41 @@ def calibration_file(reranker: RerankerSettings) -> Path:
     if name.endswith(".json"):
         return Path(name)
     return calibration_path(name, locate(reranker.model))
+
+
+def build_teacher(settings: Settings, name: str) -> PairScorer:
+    """Load a teacher: a cross-encoder, whose logits it gives, or an encoder.
+
+    Raises:
+        RerankerError: when the model cannot be had.
+
+    """
+    from reranker.folder import ModelFolder
+    from reranker.sources import locate
+
+    train, source = settings.train, model_source(settings, name)
+    kinds = ModelFolder.read(locate(source)).config.get("architectures") or [""]
+    if str(kinds[0]).endswith("ForSequenceClassification"):
+        from reranker.cross_encoder import CrossEncoder
+
+        return CrossEncoder(
+            source, device=train.device, activation_fn=lambda logits: logits, max_query_length=64
+        )
+    from reranker.bi_encoder import BiEncoderScorer
+
+    return BiEncoderScorer(source, device=train.device)
+
+
+def model_source(settings: Settings, name: str) -> str:
+    """Return where a model named in the training settings is: a local copy's folder, or its name.
+
+    A copy is a folder of ``train.models`` with the last part of the name.
+    """
+    if settings.train.models is not None:
+        local = settings.train.models / name.rpartition("/")[2]
+        if local.is_dir():
+            return str(local)
+    return name
 
 
 def build_fusion(settings: Settings) -> Fusion:

@@ -8,7 +8,8 @@
     ├── ScoringError       a second stage whose scores cannot be used
     ├── FusionError        score columns that cannot be fused
     ├── BulkError          a run that cannot be reranked from files as asked
-    └── EvaluationError    qrels, runs or measures that cannot be used
+    ├── EvaluationError    qrels, runs or measures that cannot be used
+    └── TrainingDataError  data that cannot be trained on
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = [
     "ScoringError",
     "SearchError",
     "SettingsError",
+    "TrainingDataError",
 ]
 
 
@@ -50,3 +52,7 @@ class EvaluationError(PipelineError):
 
 class BulkError(PipelineError):
     """A run that cannot be reranked from files as asked."""
+
+
+class TrainingDataError(PipelineError):
+    """Data that cannot be trained on: nothing judged, or the same on both sides of a split."""

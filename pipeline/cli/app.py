@@ -25,6 +25,7 @@ from pipeline.cli import (
     rerank,
     search,
     serve,
+    train,
     tune,
 )
 from pipeline.cli.output import configure_logging, echo, note, prepare_output
@@ -37,6 +38,7 @@ _COMMANDS = (
     explain,
     evaluate,
     tune,
+    train,
     calibrate,
     rerank,
     info,

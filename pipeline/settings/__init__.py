@@ -27,6 +27,7 @@ from pipeline.settings.values import (
     RerankerSettings,
     RetrieverSettings,
     Settings,
+    TrainSettings,
 )
 
 __all__ = [
@@ -36,5 +37,6 @@ __all__ = [
     "RetrieverSettings",
     "ServeSettings",
     "Settings",
+    "TrainSettings",
     "load_settings",
 ]

@@ -12,6 +12,7 @@ from pipeline.settings.proxy import ProxySettings
 from pipeline.settings.scorers import CascadeSettings, PassagesSettings
 from pipeline.settings.serve import ServeSettings
 from pipeline.settings.server import ServerSettings
+from pipeline.settings.train import TrainSettings
 from retriever.base import RetrieverError
 from retriever.scoring import Lucene, Scoring, formula
 
@@ -21,6 +22,7 @@ __all__ = [
     "RerankerSettings",
     "RetrieverSettings",
     "Settings",
+    "TrainSettings",
 ]
 
 Count = Annotated[int, Field(ge=1)]
@@ -123,6 +125,7 @@ class Settings(BaseSettings):
         fusion: how their scores become one.
         proxy: the proxy in front of a search engine.
         serve: the HTTP service.
+        train: how a model is trained.
         depth: how many candidates the second stage reads, a query.
         k: how many results a query gives.
         deadline: seconds that a search may take; what was not scored by then stays below what
@@ -145,6 +148,7 @@ class Settings(BaseSettings):
     fusion: FusionSettings = FusionSettings()
     proxy: ProxySettings = ProxySettings()
     serve: ServeSettings = ServeSettings()
+    train: TrainSettings = TrainSettings()
     depth: Count = 100
     k: Count = 10
     deadline: Seconds | None = None

@@ -220,21 +220,24 @@ class Card:
         return extra
 
     def _use(self) -> str:
-        query = "what causes anemia" if self.example is None else self.example.query
-        passages = ["..."] if self.example is None else [cut(p) for p in self.example.passages[:3]]
-        listed = "\n".join(f"    {passage!r}," for passage in passages)
+        query, passages = "what causes anemia", ["...", "..."]
+        if self.example is not None:
+            query, passages = self.example.query, [cut(p, 70) for p in self.example.passages[:2]]
+        listed = "".join(f"    {passage!r},\n" for passage in passages)
         return (
-            f"```python\nfrom reranker import CrossEncoder\n\nmodel = CrossEncoder({self.name!r})\n"
-            f"model.rank(\n    {query!r},\n    [\n{listed.replace('    ', '        ', 1)}\n    ],\n)"
-            "\n```\n\nThe folder also loads in `sentence_transformers.CrossEncoder` and "
+            "```python\nfrom reranker import CrossEncoder\n\n"
+            f"model = CrossEncoder({self.name!r})\npassages = [\n{listed}]\n"
+            f"model.rank({query!r}, passages)\n```\n\n"
+            "The folder also loads in `sentence_transformers.CrossEncoder` and "
             "`transformers.AutoModelForSequenceClassification`. The score is the "
             f"{'logit' if self.recipe.output == 'logit' else 'sigmoid of the logit'}."
-        ).replace("\n        '", "\n        '")
+        )
 
     def _quality(self) -> str:
         parts = [
-            f"{t.name}: {t.queries:,} queries, the first stage's top {t.depth} rescored; in brackets "
-            f"the difference to the first stage. Relevant passages that it missed stay missed.\n\n"
+            f"{t.name}: {t.queries:,} queries, the first stage's top {t.depth} rescored; in "
+            "brackets the difference to the first stage. Relevant passages that it missed stay "
+            "missed.\n\n"
             f"{t.markdown()}"
             for t in self.tables
         ]
@@ -253,7 +256,15 @@ class Card:
             ]
             for facts in self.data
         ]
-        head = ["data", "role", "queries", "pairs", "relevant", "words (query / passage)", "licence"]
+        head = [
+            "data",
+            "role",
+            "queries",
+            "pairs",
+            "relevant",
+            "words (query / passage)",
+            "licence",
+        ]
         samples = [
             [cut(e.query), cut(p), _given(e.labels, at), _given(e.scores, at)]
             for facts in self.data
@@ -312,8 +323,8 @@ class Card:
             return ""
         e = self.emissions
         return (
-            f"Estimated by codecarbon {e.version} (offline, the mean electricity of {e.country}; the "
-            f"whole machine, other work on it included): {e.energy:.4f} kWh, "
+            f"Estimated by codecarbon {e.version} (offline, the mean electricity of {e.country}; "
+            f"the whole machine, other work on it included): {e.energy:.4f} kWh, "
             f"{e.carbon * 1000:.2f} g CO2eq over {e.seconds / 60:.1f} minutes. {e.cpu}, "
             f"{e.memory:.0f} GB of memory{', ' + e.gpu if e.gpu else ''}."
         )

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from reranker.training.errors import ExamplesError
 
-__all__ = ["Example", "as_pairs", "from_records", "read_examples"]
+__all__ = ["Example", "as_pairs", "from_records", "read_examples", "write_examples"]
 
 _QUERY = ("query", "question", "anchor")
 _PASSAGE = ("passage", "document", "answer", "response")
@@ -99,9 +99,20 @@ def read_examples(path: str | Path) -> list[Example]:
     return examples
 
 
-def from_records(
-    records: Iterable[Mapping[str, Any]], *, name: str = "examples"
-) -> list[Example]:
+def write_examples(path: Path, examples: Iterable[Example]) -> None:
+    """Write lists as ``read_examples`` reads them, gzipped where the name ends in .gz."""
+    part = path.with_name(f"{path.name}.part")
+    zipped = path.suffix == ".gz"
+    with gzip.open(part, "wt") if zipped else part.open("w", encoding="utf-8") as out:
+        for e in examples:
+            columns = {"labels": e.labels, "scores": e.scores}
+            given = {name: column for name, column in columns.items() if column}
+            record = {"query": e.query, "passages": e.passages, **given}
+            out.write(json.dumps(record) + "\n")
+    part.replace(path)
+
+
+def from_records(records: Iterable[Mapping[str, Any]], *, name: str = "examples") -> list[Example]:
     """Return examples from objects of these forms, which may be mixed.
 
     ``{"query", "passage", "label"}`` (pairs of one query become one list), ``{"query", "positive",
@@ -124,7 +135,9 @@ def from_records(
                 examples.append(_listed(query, record))
         except (KeyError, TypeError, ValueError, ExamplesError) as error:
             told = error if isinstance(error, ExamplesError) else f"expected one of {_FORMS}"
-            raise ExamplesError(f"{name}, record {number}: {told}; found {record!r:.120}") from error
+            raise ExamplesError(
+                f"{name}, record {number}: {told}; found {record!r:.120}"
+            ) from error
     for query, judged in pairs.items():
         passages, labels = zip(*judged, strict=True)
         examples.append(Example(query, passages, labels))
@@ -148,7 +161,13 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _one(record: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return record[next(name for name in (*names, names[0]) if name in record or name == names[0])]
+    """Return the value of the first name that is there.
+
+    Raises:
+        KeyError: when none is.
+
+    """
+    return record[next((name for name in names if name in record), names[0])]
 
 
 def _opened(path: Path) -> IO[str]:

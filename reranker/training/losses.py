@@ -67,13 +67,15 @@ def _judged_apart(example: Example) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BinaryCrossEntropy:
-    """Each pair is relevant or not::
+    """Each pair is relevant or not.
+
+    ::
 
         -w y log σ(a(s)) - (1 - y) log(1 - σ(a(s)))
 
-    with w = ``pos_weight`` for relevant pairs and a the activation; a list's mean. With the identity
-    this is sentence-transformers' ``BinaryCrossEntropyLoss``, the loss of cross-encoders since
-    Nogueira & Cho 2019, "Passage Re-ranking with BERT", arXiv:1901.04085.
+    with w = ``pos_weight`` for relevant pairs and a the activation; a list's mean. With the
+    identity this is sentence-transformers' ``BinaryCrossEntropyLoss``, the loss of cross-encoders
+    since Nogueira & Cho 2019, "Passage Re-ranking with BERT", arXiv:1901.04085.
 
     Args:
         pos_weight: how much more a relevant pair counts: about negatives by positives.
@@ -114,13 +116,15 @@ class BinaryCrossEntropy:
 
 @dataclass(frozen=True, slots=True)
 class ListSoftmax:
-    """The relevant passage against the whole list::
+    """The relevant passage against the whole list.
+
+    ::
 
         -Σ_i p_i log softmax(s / T)_i,   p_i = y_i / Σ_j y_j
 
     The top-one cross-entropy of ListNet (Cao et al. 2007, "Learning to Rank: From Pairwise Approach
-    to Listwise Approach") with the labels themselves as distribution; with one relevant passage, the
-    localised contrastive estimation of Gao et al. 2021, arXiv:2101.08751.
+    to Listwise Approach") with the labels themselves as distribution; with one relevant passage,
+    the localised contrastive estimation of Gao et al. 2021, arXiv:2101.08751.
 
     Args:
         temperature: T.
@@ -147,7 +151,9 @@ class ListSoftmax:
 
 @dataclass(frozen=True, slots=True)
 class MarginMSE:
-    """The teacher's distances between relevant and other passages::
+    """The teacher's distances between relevant and other passages.
+
+    ::
 
         mean over i, j with y_i > 0 >= y_j of ((s_i - s_j) - (t_i - t_j))²
 
@@ -171,14 +177,17 @@ class MarginMSE:
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """The teacher's distribution over the list, mixed with the labels'::
+    """The teacher's distribution over the list, mixed with the labels'.
+
+    ::
 
         KL(q ‖ softmax(s)) + shape · mean_i ((s_i - s̄) - b (t_i - t̄))²
         q = (1 - share) softmax(b t) + share p,   p_i = y_i / Σ_j y_j
 
     KL(q ‖ r) = Σ q_i (log q_i - log r_i). Where a list has no relevant label, q is the teacher's
-    alone; where it has no teacher, q is the labels' and the second term is left out. Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531
-    (the temperature is 1/b and is not applied to the student); for rerankers, Gao et al. 2020,
+    alone; where it has no teacher, q is the labels' and the second term is left out.
+    Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531 (the
+    temperature is 1/b and is not applied to the student); for rerankers, Gao et al. 2020,
     arXiv:2007.11088. The second term keeps the spacing of passages that q gives next to nothing.
 
     Args:
@@ -212,7 +221,7 @@ class Distillation:
         relevant = labels.clamp(min=0) * mask
         total = relevant.sum(1, keepdim=True)
         share = (self.label_share * has_teacher + ~has_teacher) * (total > 0)
-        wanted = _log_softmax(taught, mask).exp() * (1 - share)
+        wanted = _log_softmax(taught, mask).exp() * mask * (1 - share)
         wanted = wanted + share * relevant / total.clamp(min=1e-9)
         apart = wanted.clamp(min=1e-12).log() - _log_softmax(logits, mask)
         loss = (wanted * apart).sum(1)
@@ -224,7 +233,9 @@ class Distillation:
 
 @dataclass(frozen=True, slots=True)
 class RankNet:
-    """Every pair of a list in the labels' order::
+    """Every pair of a list in the labels' order.
+
+    ::
 
         mean over i, j with y_i > y_j of log(1 + exp(-σ (s_i - s_j)))
 
@@ -256,15 +267,17 @@ class RankNet:
 
 @dataclass(frozen=True, slots=True)
 class LambdaLoss:
-    """RankNet's pairs, weighted by what nDCG would gain (NDCG-Loss2++)::
+    """RankNet's pairs, weighted by what nDCG would gain (NDCG-Loss2++).
+
+    ::
 
         Σ over i, j with y_i > y_j of (ρ_ij + μ δ_ij) |G_i - G_j| log2(1 + exp(-σ (s_i - s_j)))
 
         G_i = (2^y_i - 1) / maxDCG,  D(r) = log2(1 + r), r_i the rank of i by the present logits,
         ρ_ij = |1/D(r_i) - 1/D(r_j)|,  δ_ij = |1/D(|r_i - r_j|) - 1/D(|r_i - r_j| + 1)|
 
-    Wang et al. 2018, "The LambdaLoss Framework for Ranking Metric Optimization", equations 12 to 16.
-    With μ = 0 the weights are LambdaRank's. Only pairs with a passage among the first k count.
+    Wang et al. 2018, "The LambdaLoss Framework for Ranking Metric Optimization", section 6. With
+    μ = 0 the weights are LambdaRank's. Only pairs with a passage among the first k count.
 
     Args:
         k: how deep nDCG looks; None for the whole list.

@@ -34,6 +34,7 @@ def start_from(
     take: Literal["lower", "even"] = "even",
     hidden: int | None = None,
     device: str | None = None,
+    name: str | None = None,
 ) -> Subject:
     """Return a cross-encoder to be trained, with one label.
 
@@ -46,6 +47,7 @@ def start_from(
         hidden: make a new, small BERT of this width instead, of ``layers`` layers (2), whose
             embeddings are the model's, projected.
         device: cpu, cuda, ...; by default a GPU if there is one.
+        name: what the weights are called, where a folder's path says little.
 
     Raises:
         ModelError: when the model cannot be had.
@@ -74,9 +76,10 @@ def start_from(
         max_query_length=recipe.max_query_length and min(recipe.max_query_length, longest // 2),
         cut_left=reading.cuts_left,
     )
-    shape = "" if hidden is None and layers is None else f" ({layers or 2} layers, {hidden or take})"
+    cut = hidden is not None or layers is not None
+    shape = f" ({layers or 2} layers, {hidden or take})" if cut else ""
     return Subject(
-        model.to(where), tokenizer, reading, encoder, where, f"{name_or_path}{shape}"
+        model.to(where), tokenizer, reading, encoder, where, f"{name or name_or_path}{shape}"
     )
 
 

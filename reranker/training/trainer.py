@@ -149,7 +149,7 @@ class Trainer:
         torch.manual_seed(self._recipe.seed)
         freeze(model, self._recipe.freeze)
         if self._recipe.checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            _keep_fewer_activations(model)
         optimizer = make_optimizer(model, self._recipe)
         state = self._checkpoints.load(model, optimizer)
         if state is None:
@@ -185,8 +185,8 @@ class Trainer:
         except MemoryError as error:
             raise TrainingMemoryError(
                 f"step {step + 1}: expected room for {recipe.token_budget:,} tokens at one time, "
-                "but the device's memory is full; lower token_budget (gradients are summed as before), "
-                "turn checkpointing on, or lower max_length"
+                "but the device's memory is full; lower token_budget (gradients are summed as "
+                "before), turn checkpointing on, or lower max_length"
             ) from error
         return total
 
@@ -249,6 +249,14 @@ class Trainer:
         self._subject.model.eval()
         best = self.steps if state.best is None else state.best[1]
         return TrainingResult(state.step, state.pairs, state.seconds, best, tuple(state.log))
+
+
+def _keep_fewer_activations(model: Any) -> None:
+    """Turn checkpointing on, by the name that this version of transformers has for it."""
+    for name in ("activation_checkpointing_enable", "gradient_checkpointing_enable"):
+        if hasattr(model, name):
+            getattr(model, name)({"use_reentrant": False})
+            return
 
 
 class _Clock:

@@ -1,0 +1,131 @@
+"""Development queries: their candidates found once, and measured as often as a model changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.evaluation import evaluate
+from pipeline.fusion import Fusion
+from pipeline.training.collection import Collection
+from reranker.base import PairScorer
+from reranker.training.card import DataFacts, EvaluationTable
+from reranker.training.examples import Example
+from retriever.base import Retriever
+from retriever.filters import Filter
+from retriever.hits import Hits
+
+__all__ = ["Development", "first_stage", "watched"]
+
+_MEASURES = ("nDCG@10", "MAP", "MRR@10")
+_FUSED = "fusion"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Remembered:
+    """A retriever that answers what it was asked before."""
+
+    hits: Mapping[str, Hits]
+
+    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
+        del k, filter
+        return [self.hits[query] for query in queries]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Development:
+    """One development split with its candidates.
+
+    Attributes:
+        collection: queries, judgements and documents.
+        whole: the same before a sample of its queries was taken, for leaks.
+        found: the first stage's hits, by the query's text.
+        depth: how many they are at most.
+        fusion: how both stages' scores become one.
+
+    """
+
+    collection: Collection
+    whole: Collection
+    found: _Remembered
+    depth: int
+    fusion: Fusion
+
+    @classmethod
+    def of(
+        cls,
+        retriever: Retriever,
+        whole: Collection,
+        queries: int | None,
+        depth: int,
+        fusion: Fusion,
+    ) -> Development:
+        """Find the candidates of so many queries, chosen by a hash of their ids.
+
+        Raises:
+            RetrieverError: when the first stage fails.
+
+        """
+        collection = whole.sample(queries)
+        texts = list(dict.fromkeys(collection.queries.values()))
+        found = retriever.search(texts, depth)
+        hits = _Remembered(dict(zip(texts, found, strict=True)))
+        return cls(collection, whole, hits, depth, fusion)
+
+    def facts(self) -> DataFacts:
+        """Return what is said of the set: its queries with the candidates that are rescored."""
+        own = self.collection
+        lists = []
+        for query, text in own.queries.items():
+            hits = self.found.hits[text]
+            labels = tuple(float(own.qrels[query].get(str(id), 0) > 0) for id in hits.ids)
+            if labels:
+                lists.append(Example(text, tuple(hits.texts), labels))
+        return DataFacts.of(own.name, lists, role="evaluation")
+
+    def table(self, scorer: PairScorer | None) -> EvaluationTable:
+        """Measure the first stage, and a scorer alone and fused with it.
+
+        Raises:
+            RerankerError, ScoringError: when the scorer fails.
+
+        """
+        own = self.collection
+        fusions = {_FUSED: self.fusion}
+        measured = evaluate(
+            self.found,
+            scorer,
+            fusions,
+            own.queries,
+            own.qrels,
+            depth=self.depth,
+            k=self.depth,
+            measures=_MEASURES,
+        )
+        systems = {name.rpartition(": ")[2]: measured.means(name) for name in measured.systems}
+        return EvaluationTable(own.name, len(own.queries), self.depth, systems)
+
+
+def watched(tables: Sequence[EvaluationTable]) -> dict[str, float]:
+    """Return what is watched during training: means over sets; the first decides what is best."""
+    measure = _MEASURES[0]
+    values = {
+        measure: _mean([t.systems[t.model][measure] for t in tables]),
+        f"{measure} fused": _mean([t.systems[_FUSED][measure] for t in tables]),
+    }
+    if len(tables) > 1:
+        values |= {f"{measure} {t.name}": t.systems[t.model][measure] for t in tables}
+    return values
+
+
+def first_stage(tables: Sequence[EvaluationTable]) -> dict[str, float]:
+    """Return the first stage's values by the names that ``watched`` gives."""
+    measure = _MEASURES[0]
+    values = {t.name: next(iter(t.systems.values()))[measure] for t in tables}
+    mean = _mean(list(values.values()))
+    named = {measure: mean, f"{measure} fused": mean}
+    return named | {f"{measure} {name}": value for name, value in values.items()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,165 @@
+"""A training from settings to a model's folder with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.settings import Settings
+from pipeline.training.development import Development, first_stage, watched
+from pipeline.training.preparation import Preparation, Prepared
+
+if TYPE_CHECKING:
+    from reranker.training.card import Card, EvaluationTable
+    from reranker.training.emissions import Emissions
+    from reranker.training.subject import Subject
+    from reranker.training.trainer import Progress, TrainingResult
+
+__all__ = ["Outcome", "TrainingJob"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        model: the folder that was written.
+        tables: what was measured on the development queries.
+        result: steps, time and log.
+
+    """
+
+    model: Path
+    tables: Sequence[EvaluationTable]
+    result: TrainingResult
+
+
+class TrainingJob:
+    """Trains as the settings say.
+
+    Args:
+        settings: all settings; those of ``train`` first of all.
+        out: the model's folder; its subfolder ``training`` holds examples, checkpoint, log and
+            plot, and can be deleted when all is done.
+        command: what makes the model again, for the card.
+        say: told in a line what is going on.
+        progress: told after each step.
+
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        out: Path,
+        *,
+        command: str = "",
+        say: Callable[[str], None] = lambda _: None,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        self._settings, self._own, self._out = settings, settings.train, out
+        self._command, self._say, self._progress = command, say, progress
+
+    def run(self, *, restart: bool = False) -> Outcome:
+        """Train, or go on where an interrupted training stopped.
+
+        Raises:
+            TrainingDataError: when the data cannot be trained on.
+            RerankerError: when the model cannot be had or the training fails.
+
+        """
+        from pipeline.build import model_source
+        from reranker.training.emissions import measured
+        from reranker.training.student import start_from
+        from reranker.training.trainer import Trainer
+
+        own, recipe = self._own, self._own.made_recipe()
+        subject = start_from(
+            model_source(self._settings, own.model),
+            recipe,
+            layers=own.layers,
+            take=own.take,
+            hidden=own.hidden,
+            device=own.device,
+            name=own.model,
+        )
+        work = self._out / "training"
+        sets, development = Preparation(self._settings, work, self._say).run()
+        before = [d.table(None) for d in development]
+        examples = [e for prepared in sets for e in prepared.examples]
+        trainer = Trainer(
+            subject,
+            recipe,
+            examples,
+            work,
+            evaluate=(lambda s: watched([d.table(s) for d in development]))
+            if development
+            else None,
+            progress=self._progress,
+        )
+        self._say(
+            f"training: {len(trainer.examples):,} "
+            f"{'pairs' if recipe.make_loss().pairwise_data else 'lists'}, {trainer.steps:,} steps"
+        )
+        with measured(own.country) as energy:
+            result = trainer.train(restart=restart)
+        tables = [d.table(subject) for d in development]
+        subject.save(self._out, recipe)
+        card = self._card(subject, result, sets, development, tables, energy.emissions)
+        (self._out / "README.md").write_text(card.markdown(), encoding="utf-8")
+        self._plot(result, first_stage(before) if before else {}, work)
+        return Outcome(self._out, tables, result)
+
+    def _card(
+        self,
+        subject: Subject,
+        result: TrainingResult,
+        sets: Sequence[Prepared],
+        development: Sequence[Development],
+        tables: Sequence[EvaluationTable],
+        emissions: Emissions | None,
+    ) -> Card:
+        from reranker.training.card import Card, DataFacts
+        from reranker.training.machine import machine
+
+        own = self._own
+        facts = [DataFacts.of(s.name, s.examples, licence=s.licence) for s in sets]
+        facts += [d.facts() for d in development]
+        model = subject.model
+        parameters = sum(weight.numel() for weight in model.parameters())
+        config = model.config
+        return Card(
+            name=own.name or self._out.name,
+            base_model=own.model,
+            recipe=own.made_recipe(),
+            result=result,
+            data=facts,
+            tables=tables,
+            facts={
+                "architecture": f"{type(model).__name__}, {config.num_hidden_layers} layers, "
+                f"{config.hidden_size} wide, {parameters / 1e6:.1f} million parameters",
+                "longest pair": f"{subject.encoder.max_length} tokens",
+                "weights": "fp16 safetensors, run as fp32",
+            },
+            sources=[account for prepared in sets for account in prepared.accounts],
+            teachers=own.teachers,
+            emissions=emissions,
+            hardware=machine(),
+            licence=own.licence,
+            command=self._command,
+            example=next((e for s in sets for e in s.examples), None),
+        )
+
+    def _plot(self, result: TrainingResult, baselines: dict[str, float], work: Path) -> None:
+        from reranker.training.errors import RecipeError
+        from reranker.training.plot import plot_log
+
+        try:
+            plot_log(result.log, work / "training.svg", baselines=baselines)
+        except RecipeError as error:
+            self._say(str(error))
+
+
+def _evaluation(development: Sequence[Development]) -> Callable[[Subject], dict[str, float]]:
+    return lambda subject: watched([d.table(subject) for d in development])
