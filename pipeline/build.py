@@ -27,10 +27,10 @@ __all__ = [
     "build_pipeline",
     "build_retriever",
     "build_scorer",
-    "calibration_file",
-    "stored_folder",
     "build_teacher",
+    "calibration_file",
     "model_source",
+    "stored_folder",
 ]
 
 

@@ -114,6 +114,7 @@ def _add_model(parser: ArgumentParser) -> None:
     group.add_argument("--device", metavar="NAME", help="cpu, cuda, ...")
     group.add_argument("--threads", type=count, metavar="N", help="of torch on the CPU")
     group.add_argument("--country", metavar="ISO", help="measure emissions there, as DEU")
+    group.add_argument("--push", metavar="NAME", help="upload it to the hub, as user/model")
     group.add_argument("--name", metavar="NAME", help="the model's, on its card")
 
 
@@ -134,7 +135,12 @@ def run(arguments: Namespace) -> None:
         say=note,
         progress=_progress(),
     )
-    _report(job.run(restart=arguments.restart))
+    outcome = job.run(restart=arguments.restart)
+    _report(outcome)
+    if arguments.push:
+        from reranker.training.publishing import push
+
+        note(f"{push(outcome.model, arguments.push)}: published")
 
 
 def _take_settings(arguments: Namespace) -> None:

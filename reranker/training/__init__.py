@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reranker.training.errors import (
         DivergedError,
         ExamplesError,
+        PublishError,
         RecipeError,
         ResumeError,
         TrainingError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         MarginMSE,
         RankNet,
     )
+    from reranker.training.publishing import push
     from reranker.training.recipe import RECIPES, Recipe
     from reranker.training.student import new_student, start_from, take_layers
     from reranker.training.trainer import Trainer, TrainingResult
@@ -45,6 +47,7 @@ _HOME = {
     "LambdaLoss": "losses",
     "ListSoftmax": "losses",
     "MarginMSE": "losses",
+    "PublishError": "errors",
     "RECIPES": "recipe",
     "RankNet": "losses",
     "Recipe": "recipe",
@@ -55,6 +58,7 @@ _HOME = {
     "TrainingMemoryError": "errors",
     "TrainingResult": "trainer",
     "new_student": "student",
+    "push": "publishing",
     "read_examples": "examples",
     "start_from": "student",
     "take_layers": "student",
@@ -73,6 +77,7 @@ __all__ = [
     "LambdaLoss",
     "ListSoftmax",
     "MarginMSE",
+    "PublishError",
     "RankNet",
     "Recipe",
     "RecipeError",
@@ -82,6 +87,7 @@ __all__ = [
     "TrainingMemoryError",
     "TrainingResult",
     "new_student",
+    "push",
     "read_examples",
     "start_from",
     "take_layers",

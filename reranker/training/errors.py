@@ -8,7 +8,8 @@
         ├── RecipeError          a recipe or a loss that is unknown or has unusable values
         ├── ResumeError          a checkpoint of another training
         ├── DivergedError        a loss that is no number any more
-        └── TrainingMemoryError  no room on the device for one batch
+        ├── TrainingMemoryError  no room on the device for one batch
+        └── PublishError         a model that could not be brought to the hub
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from reranker.base import RerankerError
 __all__ = [
     "DivergedError",
     "ExamplesError",
+    "PublishError",
     "RecipeError",
     "ResumeError",
     "TrainingError",
@@ -43,6 +45,10 @@ class ResumeError(TrainingError):
 
 class DivergedError(TrainingError):
     """A loss that is NaN or infinite: the weights are beyond repair."""
+
+
+class PublishError(TrainingError):
+    """A model that could not be brought to the hub."""
 
 
 class TrainingMemoryError(TrainingError):
