@@ -272,9 +272,7 @@ def build_teacher(settings: Settings, name: str) -> PairScorer:
     if str(kinds[0]).endswith("ForSequenceClassification"):
         from reranker.cross_encoder import CrossEncoder
 
-        return CrossEncoder(
-            source, device=train.device, activation_fn=lambda logits: logits, max_query_length=64
-        )
+        return CrossEncoder(source, device=train.device, activation_fn=lambda logits: logits)
     from reranker.bi_encoder import BiEncoderScorer
 
     return BiEncoderScorer(source, device=train.device)

@@ -70,11 +70,12 @@ class TrainingJob:
 
         """
         from pipeline.build import model_source
-        from reranker.training.emissions import measured
+        from reranker.training.emissions import check_country, measured
         from reranker.training.student import start_from
         from reranker.training.trainer import Trainer
 
         own, recipe = self._own, self._own.made_recipe()
+        check_country(own.country)
         subject = start_from(
             model_source(self._settings, own.model),
             recipe,

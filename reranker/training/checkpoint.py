@@ -68,7 +68,7 @@ class Checkpoints:
         """Write all that the next step depends on."""
         import torch
 
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         held = {
             "mark": self._mark,
             "state": {name: getattr(state, name) for name in State.__slots__},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +11,7 @@ from typing import Any
 
 from reranker.training.errors import RecipeError
 
-__all__ = ["Emissions", "Measured", "measured"]
-
-_LOG = logging.getLogger(__name__)
+__all__ = ["Emissions", "Measured", "check_country", "measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +58,14 @@ def measured(country: str | None) -> Iterator[Measured]:
         country: ISO code of three letters, as "DEU"; None measures nothing.
 
     Raises:
-        RecipeError: when a country is named and codecarbon is missing or does not know it.
+        RecipeError: when codecarbon is missing, or the country is unknown.
 
     """
     held = Measured()
     if country is None:
         yield held
         return
+    check_country(country)
     tracker = _tracker(country)
     tracker.start()
     try:
@@ -77,31 +75,40 @@ def measured(country: str | None) -> Iterator[Measured]:
         held.emissions = _read(tracker.final_emissions_data, country)
 
 
-def _tracker(country: str) -> Any:
+def check_country(country: str | None) -> None:
+    """Look, before hours of work, that emissions can be measured for a country; None is none.
+
+    Raises:
+        RecipeError: when codecarbon is missing or the country is unknown.
+
+    """
+    if country is None:
+        return
     if find_spec("codecarbon") is None:
         raise RecipeError(
             "emissions: expected codecarbon, which is not installed; "
             "pip install 'twopass[train]', or leave --country out"
         )
+    import pycountry
+
+    if pycountry.countries.get(alpha_3=country.upper()) is None:
+        raise RecipeError(
+            f"emissions: expected a country's ISO code of three letters, as DEU, found {country!r}"
+        )
+
+
+def _tracker(country: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from codecarbon import OfflineEmissionsTracker
-        from codecarbon.external.geography import GeoMetadata
 
-        del GeoMetadata
-        try:
-            return OfflineEmissionsTracker(
-                country_iso_code=country.upper(),
-                save_to_file=False,
-                log_level="error",
-                allow_multiple_runs=True,
-                tracking_mode="machine",
-            )
-        except Exception as error:
-            raise RecipeError(
-                f"emissions: expected a country's ISO code of three letters, found {country!r} "
-                f"({error})"
-            ) from error
+        return OfflineEmissionsTracker(
+            country_iso_code=country.upper(),
+            save_to_file=False,
+            log_level="error",
+            allow_multiple_runs=True,
+            tracking_mode="machine",
+        )
 
 
 def _read(data: Any, country: str) -> Emissions:

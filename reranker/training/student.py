@@ -114,7 +114,10 @@ def take_layers(model: Any, numbers: list[int]) -> None:
         for name, child in module.named_children():
             if isinstance(child, nn.ModuleList) and len(child) == total:
                 setattr(module, name, nn.ModuleList(child[number] for number in numbers))
+                kinds = getattr(model.config, "layer_types", None)
                 model.config.num_hidden_layers = len(numbers)
+                if kinds:
+                    model.config.layer_types = [kinds[number] for number in numbers]
                 return
     raise ModelError(f"expected a list of {total} layers in {type(model).__name__}, found none")
 
@@ -138,7 +141,7 @@ def new_student(source: Any, *, layers: int, hidden: int) -> nn.Module:
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
-    own = getattr(source.base_model, "embeddings", None)
+    own: Any = getattr(source.base_model, "embeddings", None)
     if not hasattr(own, "token_type_embeddings"):
         raise ModelError(f"expected a model of BERT's kind, found {type(source).__name__}")
     if hidden % 64 or hidden > source.config.hidden_size:
@@ -146,7 +149,8 @@ def new_student(source: Any, *, layers: int, hidden: int) -> nn.Module:
             f"hidden: expected a multiple of 64 up to {source.config.hidden_size}, found {hidden}"
         )
     kept = ("vocab_size", "max_position_embeddings", "type_vocab_size", "pad_token_id")
-    config = BertConfig(
+    make_config: Any = BertConfig
+    config = make_config(
         **{name: getattr(source.config, name) for name in kept},
         hidden_size=hidden,
         num_hidden_layers=layers,
@@ -173,7 +177,8 @@ def _components(values: Tensor, count: int) -> Tensor:
     _, axes = torch.linalg.eigh(centred.T @ centred)
     chosen = axes.flip(1)[:, :count]
     largest = chosen.gather(0, chosen.abs().argmax(0, keepdim=True))
-    return (chosen * largest.sign()).to(values.dtype)
+    signed: Tensor = (chosen * largest.sign()).to(values.dtype)
+    return signed
 
 
 def _loaded(folder: Path, *, eager: bool) -> tuple[Any, Any]:

@@ -79,7 +79,7 @@ class Subject:
         self.model.eval()
         engine = TorchEngine(self.model, self.reading, device=self.device)
         encoded = self.encoder.encode(check_pairs(pairs))
-        logits = BatchRunner(engine).run(encoded.rows)[encoded.row_of, 0]
+        logits: NDArray[np.float32] = BatchRunner(engine).run(encoded.rows)[encoded.row_of, 0]
         self.model.train(training)
         return logits
 

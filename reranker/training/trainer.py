@@ -171,7 +171,7 @@ class Trainer:
                     [self.examples[row] for row in rows], self._subject.encoder, recipe.token_budget
                 ):
                     loss = self._part_loss(part) / len(rows)
-                    loss.backward()
+                    torch.autograd.backward(loss)
                     total += loss.item()
                     state.pairs += len(part.rows)
                 if not math.isfinite(total):
