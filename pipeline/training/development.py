@@ -120,6 +120,8 @@ def watched(tables: Sequence[EvaluationTable]) -> dict[str, float]:
 
 def first_stage(tables: Sequence[EvaluationTable]) -> dict[str, float]:
     """Return the first stage's values by the names that ``watched`` gives."""
+    if not tables:
+        return {}
     measure = _MEASURES[0]
     values = {t.name: next(iter(t.systems.values()))[measure] for t in tables}
     mean = _mean(list(values.values()))

@@ -87,7 +87,10 @@ class TrainingJob:
         )
         work = self._out / "training"
         sets, development = Preparation(self._settings, work, self._say).run()
-        before = [d.table(None) for d in development]
+        before = first_stage([d.table(None) for d in development])
+        for name, value in before.items():
+            if "fused" not in name:
+                self._say(f"first stage: {name} {value:.4f}")
         examples = [e for prepared in sets for e in prepared.examples]
         trainer = Trainer(
             subject,
@@ -109,7 +112,7 @@ class TrainingJob:
         subject.save(self._out, recipe)
         card = self._card(subject, result, sets, development, tables, energy.emissions)
         (self._out / "README.md").write_text(card.markdown(), encoding="utf-8")
-        self._plot(result, first_stage(before) if before else {}, work)
+        self._plot(result, before, work)
         return Outcome(self._out, tables, result)
 
     def _card(
