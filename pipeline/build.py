@@ -86,6 +86,7 @@ def _elastic(retriever: RetrieverSettings, index: str, engine: Engine) -> Retrie
         fields=retriever.index_fields,
         template=retriever.template,
         routing=retriever.routing,
+        global_statistics=retriever.global_statistics,
         **_client_options(retriever, engine),
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from retriever.bm25.requests import SearchRequest
     from retriever.corpus import read_documents, read_qrels, read_queries
     from retriever.documents import Document
-    from retriever.elastic import ElasticsearchRetriever
+    from retriever.elastic import ElasticsearchRetriever, IndexFields
     from retriever.filter_json import parse_filter
     from retriever.filters import Filter
     from retriever.hits import Hits
@@ -32,6 +32,7 @@ _HOME = {
     "FieldWeights": "retriever.bm25.fields",
     "Filter": "retriever.filters",
     "Hits": "retriever.hits",
+    "IndexFields": "retriever.elastic",
     "Lucene": "retriever.scoring",
     "Okapi": "retriever.scoring",
     "RankBM25Retriever": "retriever.rank_bm25",
@@ -56,6 +57,7 @@ __all__ = [
     "FieldWeights",
     "Filter",
     "Hits",
+    "IndexFields",
     "Lucene",
     "Okapi",
     "RankBM25Retriever",

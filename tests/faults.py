@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -113,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "hang":
             self.server.released.wait(_HANG_SECONDS)
         if fault == "slow":
-            time.sleep(_SLOW_SECONDS)
+            self.server.released.wait(_SLOW_SECONDS)
         if fault in ("lose", "hang"):
             self.close_connection = True
             return

@@ -33,6 +33,7 @@ class ServerSettings(BaseModel):
         metadata_field: the object whose fields filters name; empty for the document itself.
         template: a query with ``{query}`` in its strings, in place of matching ``search_fields``.
         routing: searches only the shards of this value.
+        global_statistics: score by the documents of all shards together, as one shard would.
         shards: of an index that is made there.
         replicas: further copies of each.
 
@@ -53,6 +54,7 @@ class ServerSettings(BaseModel):
     metadata_field: str = "metadata"
     template: str | Mapping[str, Any] | None = None
     routing: str | None = None
+    global_statistics: bool = False
     shards: Annotated[int, Field(ge=1)] = 1
     replicas: Annotated[int, Field(ge=0)] = 0
 

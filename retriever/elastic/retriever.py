@@ -38,6 +38,7 @@ class ElasticsearchRetriever:
         fields: IndexFields = IndexFields(),  # noqa: B008 - frozen
         template: str | Mapping[str, Any] | None = None,
         routing: str | None = None,
+        global_statistics: bool = False,
         **options: Any,
     ) -> None:
         """Prepare to search; nothing is sent before the first search.
@@ -50,6 +51,8 @@ class ElasticsearchRetriever:
             template: a query with ``{query}`` in its strings, in place of matching ``fields``;
                 see ``QueryTemplate``.
             routing: searches only the shards of this value.
+            global_statistics: score by the documents of all shards together, as one shard would,
+                at the price of asking them first; not for ``pages``.
             options: of the official client, see ``connect``.
 
         Raises:
@@ -61,6 +64,9 @@ class ElasticsearchRetriever:
         self._fields = fields
         self._index = index
         self._routing = routing
+        self._header = {} if routing is None else {"routing": routing}
+        if global_statistics:
+            self._header["search_type"] = "dfs_query_then_fetch"
         self._connection: Connection = connect(url, engine=engine, **options)
 
     def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
@@ -80,7 +86,7 @@ class ElasticsearchRetriever:
             raise QueryError("queries: expected a list of texts, found one string; put it in []")
         _check(k)
         bodies = [self._body(query, filter) | {"size": k} for query in queries]
-        answers = search_all(self._connection, self._index, bodies, routing=self._routing)
+        answers = search_all(self._connection, self._index, bodies, header=self._header)
         return [hits_in(answer, self._fields) for answer in answers]
 
     def find(
@@ -111,7 +117,7 @@ class ElasticsearchRetriever:
         body["_source"] = sorted({*self._fields.read, *source})
         if highlight is not None:
             body["highlight"] = dict(highlight)
-        (answer,) = search_all(self._connection, self._index, [body], routing=self._routing)
+        (answer,) = search_all(self._connection, self._index, [body], header=self._header)
         return found_in(answer, self._fields)
 
     def pages(

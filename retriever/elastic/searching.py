@@ -18,7 +18,7 @@ Answer = Mapping[str, Any]
 
 
 def search_all(
-    connection: Connection, index: str, bodies: Sequence[Body], *, routing: str | None = None
+    connection: Connection, index: str, bodies: Sequence[Body], *, header: Body
 ) -> Iterator[Answer]:
     """Yield the answer to each search, in order.
 
@@ -26,14 +26,13 @@ def search_all(
         connection: the server.
         index: its name, or an alias.
         bodies: of ``_search``.
-        routing: searches only the shards of this value.
+        header: what ``_msearch`` is told before each: ``routing``, ``search_type``.
 
     Raises:
         BackendError: when the server cannot be reached, stays too busy or refuses one.
 
     """
     path = f"/{part(index)}/_msearch"
-    header = {} if routing is None else {"routing": routing}
     patiently = retrying(connection.retries, unless=timed_out, unfinished=bool)
     for start in range(0, len(bodies), _BATCH):
         batch = _Batch(bodies[start : start + _BATCH], header)

@@ -188,6 +188,23 @@ class TestServer:
             expected = {d.id for d in DOCUMENTS if matches(filter, d.metadata)}
             assert {hit["_id"] for hit in hits} == expected, filter
 
+    def test_several_shards_score_as_one(
+        self,
+        index: BM25Index,
+        connection: Connection,
+        name: str,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        export_to_server(index, connection, name, shards=3)
+        url = request.getfixturevalue(f"{connection.engine}_url")
+        remote = ElasticsearchRetriever(url, name, engine=connection.engine, global_statistics=True)
+        queries = ["cats", "mice run"]
+        factor = 1.9 if connection.engine == "elasticsearch" else 1
+        for here, there in zip(index.search(queries, 5), remote.search(queries, 5), strict=True):
+            assert set(here.ids) == set(there.ids)
+            assert here.scores * factor == pytest.approx(there.scores, abs=1e-5)
+        remote.close()
+
     def test_the_retriever_agrees(
         self,
         index: BM25Index,

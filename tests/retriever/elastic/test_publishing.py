@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from retriever.analysis import get_analyzer
 from retriever.base import IndexExistsError, RefusedError
 from retriever.documents import Document
-from retriever.elastic import Published, load_documents, publish_documents
+from retriever.elastic import Published, load_documents, publish_documents, read_documents
 from retriever.elastic.mapping import server_analyzer
 from retriever.scoring import Lucene
 
@@ -87,6 +89,35 @@ def test_an_index_is_no_alias(remote: Remote) -> None:
     with pytest.raises(IndexExistsError, match="cannot be an alias as well"):
         publish(remote, DOCUMENTS)
     assert count(remote, remote.name) == 3
+
+
+_LOADER = """
+import sys, time
+from retriever.documents import Document
+from retriever.elastic import connect, load_documents
+
+def documents():
+    for number in range(1_203):
+        if number == 1_100:
+            print("so far", flush=True)
+            time.sleep(600)
+        yield Document(f"d{number}", f"cat {number}")
+
+url, engine, name = sys.argv[1:]
+load_documents(connect(url, engine=engine), name, documents(), analysis={}, resume=True)
+"""
+
+
+def test_a_process_that_is_killed_is_taken_up(remote: Remote) -> None:
+    command = [sys.executable, "-c", _LOADER, remote.url, remote.engine, remote.name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as loader:
+        assert loader.stdout is not None
+        assert loader.stdout.readline() == b"so far\n"
+        loader.kill()
+    report = load_documents(remote.connection, remote.name, DOCUMENTS, analysis={}, resume=True)
+    assert (report.loaded, report.there, report.failed) == (1_203, 1_000, 0)
+    ids = sorted(document.id for document in read_documents(remote.connection, remote.name))
+    assert ids == sorted(document.id for document in DOCUMENTS)
 
 
 def test_publishing_is_taken_up(remote: Remote) -> None:

@@ -114,6 +114,20 @@ def test_everything_arrives_once(
     assert len(server.requests) == 3 + sum(fault != 200 for fault in faults)
 
 
+def test_no_more_is_read_than_is_sent(server: Faulty, connection: Connection) -> None:
+    drawn = 0
+
+    def source() -> Iterator[Document]:
+        nonlocal drawn
+        for document in DOCUMENTS:
+            drawn += 1
+            yield document
+
+    for done, _ in enumerate(create_documents(connection, "i", source())):
+        assert drawn <= 500 * (done // 500 + 1) + 1
+    assert drawn == len(DOCUMENTS)
+
+
 def test_single_documents_are_sent_again(server: Faulty, connection: Connection) -> None:
     server.busy = {"d3": 2, "d700": 1, "d701": 3}
     server.faults = [200, "lose"]
