@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import numpy as np
+from numpy.typing import NDArray
 from serving import served
 
 from pipeline.build import build_fusion
@@ -25,6 +26,7 @@ from pipeline.evaluation import Run, evaluate_runs
 from pipeline.evaluation.runs import Entries, strictly_decreasing
 from pipeline.search import SearchPipeline
 from pipeline.settings import Settings
+from reranker.base import PairScorer
 from reranker.cross_encoder import CrossEncoder
 from retriever.analysis import get_analyzer
 from retriever.base import Retriever
@@ -33,6 +35,21 @@ from retriever.corpus import BeirFolder, read_documents, read_qrels, read_querie
 from retriever.elastic import ElasticsearchRetriever, connect, load_documents
 from retriever.elastic.mapping import server_analyzer
 from retriever.scoring import Lucene
+
+
+class Remembering:
+    """A scorer that reads each pair once: two of the three ways rerank the same pairs."""
+
+    def __init__(self, scorer: PairScorer) -> None:
+        self._scorer = scorer
+        self._known: dict[tuple[str, str], np.float32] = {}
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Return each pair's score."""
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
+        if new:
+            self._known |= dict(zip(new, self._scorer.predict(new), strict=True))
+        return np.array([self._known[pair] for pair in pairs], dtype=np.float32)
 
 
 def searched(pipeline: SearchPipeline, queries: Mapping[str, str], depth: int) -> Run:
@@ -44,7 +61,7 @@ def searched(pipeline: SearchPipeline, queries: Mapping[str, str], depth: int) -
 
 
 def both(
-    name: str, retriever: Retriever, scorer: CrossEncoder, queries: Mapping[str, str], depth: int
+    name: str, retriever: Retriever, scorer: PairScorer, queries: Mapping[str, str], depth: int
 ) -> dict[str, Run]:
     fusion = build_fusion(Settings())
     return {
@@ -90,7 +107,7 @@ def main() -> None:
     if len(chosen) > options.queries:
         chosen = random.Random(12).sample(chosen, options.queries)
     queries = {id: texts[id] for id in chosen}
-    scoring, scorer = Lucene(), CrossEncoder()
+    scoring, scorer = Lucene(), Remembering(CrossEncoder())
     inside = BM25Index.build(
         read_documents(folder.corpus), analyzer=options.analyzer, scoring=scoring
     )

@@ -97,11 +97,20 @@ class Sidecar:
         await asyncio.to_thread(self._threads.shutdown)
 
     async def checks(self) -> dict[str, str]:
-        """Say of the model and, where there is one, the index: ok, or what is wrong."""
+        """Say ok or what is wrong: of the model, and of index and proxied server if any."""
         found = {"model": "ok" if self.warm else "not loaded yet, or ending"}
         if self.retriever is not None:
             found["index"] = await self._check_index(self.retriever)
+        if self.proxy is not None:
+            found["proxy"] = await self._check_proxy(self.proxy)
         return found
+
+    async def _check_proxy(self, proxy: Proxy) -> str:
+        try:
+            async with asyncio.timeout(_CHECK):
+                return await proxy.check()
+        except TimeoutError:
+            return f"no answer in {_CHECK:g} s"
 
     async def _check_index(self, retriever: Retriever) -> str:
         try:

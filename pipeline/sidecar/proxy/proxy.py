@@ -52,6 +52,15 @@ class Proxy:
         """Let go of the connections."""
         await self._upstream.close()
 
+    async def check(self) -> str:
+        """Say whether the search engine answers, to whomever: ok, or what is wrong."""
+        try:
+            answer = await self._upstream.send("GET", "/", "", [], None)
+        except UpstreamError as error:
+            return str(error)
+        await answer.close()
+        return "ok"
+
     async def handle(self, request: Request) -> Response:
         """Answer any request; also errors are in Elasticsearch's shape."""
         raw_path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1")

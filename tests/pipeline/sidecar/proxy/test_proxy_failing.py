@@ -117,6 +117,9 @@ def test_a_server_that_is_away_is_a_503_in_its_own_shape(start: Start) -> None:
             assert answer.json()["error"]["type"] == "twopass_upstream_exception"
             assert answer.headers["x-elastic-product"] == "Elasticsearch"
             assert str(nobody.getsockname()[1]) not in answer.text
+        ready = proxy.client.get("/readyz")
+        assert ready.status_code == 503
+        assert "cannot be reached" in ready.text
 
 
 @pytest.mark.parametrize(
