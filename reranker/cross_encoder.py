@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
@@ -132,6 +133,7 @@ class CrossEncoder:
         self._labels = model.engine.labels
         self._name = str(name_or_path)
         self._pace = Pace()
+        self._compute_fingerprint = model.fingerprint
 
     @property
     def num_labels(self) -> int:
@@ -147,6 +149,14 @@ class CrossEncoder:
     def encoder(self) -> PairEncoder:
         """What turns pairs into the model's token ids."""
         return self._encoder
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that changes whenever scores could: a hash of weights, tokeniser and settings.
+
+        The first use reads the model's files.
+        """
+        return self._compute_fingerprint()
 
     def logits(
         self,

@@ -8,18 +8,24 @@
     │   └── QueryTooLongError  a query that leaves no room for a document
     ├── OutputError            a scorer that does not give one score a pair
     ├── UnscoredError          pairs that got no score, where all were asked for
-    └── OverloadedError        a scorer that has too much to do already; try again later
+    ├── OverloadedError        a scorer that has too much to do already; try again later
+    └── RemoteError            a service that refused a request
+        ├── DeniedError        ... for want of a key or a right
+        └── UnavailableError   ... for it cannot be reached, is too slow or is broken
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "DeniedError",
     "InputError",
     "ModelError",
     "OutputError",
     "OverloadedError",
     "QueryTooLongError",
+    "RemoteError",
     "RerankerError",
+    "UnavailableError",
     "UnscoredError",
 ]
 
@@ -59,3 +65,15 @@ class OverloadedError(RerankerError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RemoteError(RerankerError):
+    """A service that refused a request, or answered what cannot be used."""
+
+
+class DeniedError(RemoteError):
+    """A service that wants a key, or another one."""
+
+
+class UnavailableError(RemoteError):
+    """A service that cannot be reached, does not answer in time, or is broken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from reranker.base import ModelError
 from reranker.encoding import PairEncoder
 from reranker.engines.base import Engine
 from reranker.engines.choice import EngineName, PrecisionName, choose_engine
+from reranker.fingerprint import function_name, model_fingerprint
 from reranker.folder import ModelFolder
 from reranker.sources import locate
 from reranker.tokenizer import ModelTokenizer
@@ -29,12 +31,14 @@ class LoadedModel:
         encoder: pairs -> token ids.
         engine: token ids -> logits.
         activation: logits -> scores, where the caller asks for nothing else.
+        fingerprint: computes a text that changes whenever scores could; it reads the files.
 
     """
 
     encoder: PairEncoder
     engine: Engine
     activation: Activation
+    fingerprint: Callable[[], str]
 
 
 def load_model(
@@ -77,7 +81,19 @@ def load_model(
         cut_left=tokenizer.cuts_left,
         stored=None if stored_tokens is None else Path(stored_tokens),
     )
-    return LoadedModel(encoder, runner, _activation(activation_fn, folder, runner.labels))
+    decides = {
+        "activation": function_name(activation_fn) or folder.activation,
+        "engine": type(runner).__name__,
+        "max_length": encoder.max_length,
+        "max_query_length": max_query_length,
+        "precision": precision,
+    }
+    return LoadedModel(
+        encoder,
+        runner,
+        _activation(activation_fn, folder, runner.labels),
+        partial(model_fingerprint, folder.path, decides),
+    )
 
 
 def _check_vocabulary(engine: Engine, tokenizer: ModelTokenizer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as WaitedTooLong
@@ -18,12 +17,11 @@ from reranker.batching.request import Request
 from reranker.batching.worker import BatchingStats, Limits, Worker
 from reranker.deadlines import Deadline
 from reranker.errors import InputError
+from reranker.fingerprint import fingerprint_of
 from reranker.inputs import check_pairs, check_unicode
 from reranker.scores import Scores
 
 __all__ = ["BatchingScorer"]
-
-_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
 class BatchingScorer:
@@ -66,7 +64,7 @@ class BatchingScorer:
         if not wait >= 0:
             raise InputError(f"expected wait of at least 0 seconds, found {wait}")
         self._worker = Worker(as_detailed(scorer), Limits(tokens, wait, waiting))
-        _workers.add(self._worker)
+        self._scorer = scorer
         self._closing = weakref.finalize(self, self._worker.close)
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
@@ -135,6 +133,11 @@ class BatchingScorer:
         self.close()
 
     @property
+    def fingerprint(self) -> str:
+        """The scorer's own."""
+        return fingerprint_of(self._scorer)
+
+    @property
     def stats(self) -> BatchingStats:
         """What was done so far, and what waits."""
         return self._worker.stats
@@ -152,12 +155,3 @@ class BatchingScorer:
         else:
             self._worker.submit(request)
         return request
-
-
-def _begin_anew() -> None:
-    for worker in _workers:
-        worker.reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

@@ -13,6 +13,7 @@ from reranker.batching.queue import FairQueue
 from reranker.batching.request import Part, Request
 from reranker.deadlines import Pace
 from reranker.errors import OutputError, OverloadedError, RerankerError
+from reranker.forking import reset_in_child
 from reranker.scores import Scores
 
 __all__ = ["BatchingStats", "Limits", "Worker"]
@@ -70,6 +71,7 @@ class Worker:
         self._batches = self._pairs = self._refused = 0
         self.closed = False
         self.reset()
+        reset_in_child(self)
 
     def reset(self) -> None:
         """Begin anew with an empty queue and no thread: in a child process there is none."""
