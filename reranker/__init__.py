@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reranker.cross_encoder import CrossEncoder
     from reranker.fallback import FallbackScorer
     from reranker.passages import PassageScorer, Reading
-    from reranker.remote import RemoteScorer
+    from reranker.remote.scorer import RemoteScorer
 
 _HOME = {
     "BatchingScorer": "reranker.batching",
@@ -33,7 +33,7 @@ _HOME = {
     "PairScorer": "reranker.base",
     "PassageScorer": "reranker.passages",
     "Reading": "reranker.passages",
-    "RemoteScorer": "reranker.remote",
+    "RemoteScorer": "reranker.remote.scorer",
     "RerankerError": "reranker.base",
     "Scores": "reranker.base",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.settings.fusion import FusionSettings
@@ -12,6 +12,7 @@ from pipeline.settings.proxy import ProxySettings
 from pipeline.settings.scorers import CascadeSettings, PassagesSettings
 from pipeline.settings.serve import ServeSettings
 from pipeline.settings.server import ServerSettings
+from pipeline.settings.services import CacheSettings, RemoteSettings
 from pipeline.settings.train import TrainSettings
 from retriever.base import RetrieverError
 from retriever.scoring import Lucene, Scoring, formula
@@ -102,6 +103,10 @@ class RerankerSettings(_Section):
         passages: how documents are read that are too long for the model.
         cascade: a cheaper scorer that chooses what the model reads.
         calibration: scores as probabilities, by a name (beside the model) or a JSON file.
+        remote: a service that scores over HTTP.
+        cache: scores of the model that are kept.
+        fallback: who is asked in turn where the model, or else the service, fails: ``cpu`` (the
+            model there, in fp32), ``remote`` or, as the last, ``none``: the first stage's order.
 
     """
 
@@ -113,6 +118,33 @@ class RerankerSettings(_Section):
     passages: PassagesSettings = PassagesSettings()
     cascade: CascadeSettings = CascadeSettings()
     calibration: str | None = None
+    remote: RemoteSettings = RemoteSettings()
+    cache: CacheSettings = CacheSettings()
+    fallback: tuple[Literal["cpu", "remote", "none"], ...] = ()
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """Who is asked, in turn: ``model`` or ``remote``, and what follows."""
+        service_first = self.remote.url is not None and "remote" not in self.fallback
+        return ("remote" if service_first else "model", *self.fallback)
+
+    @field_validator("fallback", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Read what the command line can only say as text: cpu,none."""
+        if not isinstance(value, str):
+            return value
+        return tuple(name for part in value.strip("[]").split(",") if (name := part.strip(" '\"")))
+
+    @model_validator(mode="after")
+    def _check_chain(self) -> Self:
+        if len(set(self.fallback)) < len(self.fallback) or "none" in self.fallback[:-1]:
+            raise ValueError(
+                f"fallback: expected each once and none as the last, found {list(self.fallback)}"
+            )
+        if "remote" in self.fallback and self.remote.url is None:
+            raise ValueError("fallback: expected a remote.url to fall back on, found none")
+        return self
 
 
 class Settings(BaseSettings):

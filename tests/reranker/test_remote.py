@@ -21,9 +21,9 @@ from reranker.errors import (
     RemoteError,
     UnavailableError,
 )
-from reranker.remote import DIALECTS
 from reranker.remote import breaker as breakers
 from reranker.remote.breaker import CircuitBreaker
+from reranker.remote.dialects import DIALECTS
 
 
 class Service(ThreadingHTTPServer):
