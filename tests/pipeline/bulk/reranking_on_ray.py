@@ -32,10 +32,22 @@ def work(job, shard):
     return score_shard(job, shard)
 
 
+def start() -> None:
+    """Start a cluster; a busy machine may need more than the 30 seconds that Ray waits."""
+    for tries_left in (2, 1, 0):
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20)
+            return
+        except Exception as error:  # Ray raises no other
+            ray.shutdown()
+            if not tries_left or "timed out" not in str(error):
+                raise
+
+
 def main(run: str, texts: str, queries: str, out: str, shard: str, _: str) -> None:
     settings = Settings(fusion={"method": "reranker"})
     job = BulkJob(Path(run), Path(texts), Path(queries), Path(f"{out}.parts"), settings)
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20)
+    start()
     rerank_run(job, Path(out), size=int(shard), runner=run_on_ray(work=work))
     ray.shutdown()
 

@@ -114,3 +114,30 @@ def test_a_run_is_reranked_from_files(run, index, corpus, model, tmp_path):
     again = run("rerank", *files, "--corpus", index, "--out", tmp_path / "new.trec")
     assert again.status == 2
     assert "--overwrite" in again.err
+
+
+def test_a_cascade_lets_an_encoder_choose(run, corpus, tmp_path, model):
+    index = tmp_path / "embedded"
+    done = run("index", corpus, "--out", index, "--embeddings", model)
+    assert done.status == 0, done.err
+    assert len(list(index.glob("embeddings/*/segment-*"))) == 1
+    cascade = ("-s", f"reranker.cascade.model={model}", "-s", "reranker.cascade.keep=2")
+    search = ("search", "--index", index, "--model", model, "--json", "the cat and the owl")
+    ranking = json.loads(run(*search, *cascade).out)
+    assert ranking["status"]["outcome"] == "partial"
+    assert "the best 2 of a query" in ranking["status"]["reason"]
+    hits = ranking["hits"]
+    cheap = [hit["columns"]["cheap"] for hit in hits]
+    assert [hit["rerank"] is None for hit in hits] == [False, False, True, True]
+    assert min(cheap[:2]) >= max(cheap[2:])
+    assert cheap[2:] == sorted(cheap[2:], reverse=True)
+
+
+def test_the_calibration_of_another_model_is_refused(run, index, model, tmp_path):
+    about = {"format": 1, "kind": "platt", "parameters": {"slope": 1, "intercept": 0}}
+    about |= {"from_probabilities": False, "scorer": "another/model"}
+    (tmp_path / "other.json").write_text(json.dumps(about))
+    setting = f"reranker.calibration={tmp_path / 'other.json'}"
+    done = run("search", "--index", index, "--model", model, "-s", setting, "cat")
+    assert done.status == 2
+    assert "another/model" in done.err
