@@ -129,15 +129,13 @@ class Exchange:
             _raw(answer), answer.status, background=BackgroundTask(answer.close)
         )
         found = headers.of_answer(answer.headers)
-        response.raw_headers = [
-            (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in (*found, *_said("passed", f"{passed.code}: {passed.reason}").items())
-        ]
+        found += _said("passed", f"{passed.code}: {passed.reason}").items()
+        response.raw_headers = headers.encoded(found)
         return response
 
     def answer_anew(self, answer: Answer, content: Any, status: str, reason: str) -> Response:
         """Answer with a body of ours, and the headers that Elasticsearch sent."""
-        found = dict(headers.of_answer(answer.headers, anew=True)) | _said(status, reason)
+        found = [*headers.of_answer(answer.headers, anew=True), *_said(status, reason).items()]
         pretty = dict(self.params).get("pretty", "false") != "false"
         packed = headers.accepts_gzip(self.request.headers)
         return json_response(content, answer.status, found, packed=packed, pretty=pretty)

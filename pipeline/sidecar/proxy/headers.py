@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.settings.proxy import ProxySettings
 
-__all__ = ["Headers", "accepts_gzip", "of_answer", "of_request", "with_body"]
+__all__ = ["Headers", "accepts_gzip", "encoded", "of_answer", "of_request", "with_body"]
 
 Headers = list[tuple[str, str]]
 
@@ -64,6 +64,11 @@ def of_answer(headers: Iterable[tuple[str, str]], *, anew: bool = False) -> Head
     if anew:
         left_out |= {"content-length", "content-encoding", "etag"}
     return [pair for pair in listed if pair[0] not in left_out]
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Write headers as a response holds them; a name may stand more than once."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def accepts_gzip(headers: Mapping[str, str]) -> bool:

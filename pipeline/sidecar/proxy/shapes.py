@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Response
+
+from pipeline.sidecar.proxy.headers import Headers, encoded
 
 __all__ = ["error_body", "error_response", "json_response"]
 
@@ -22,14 +23,14 @@ def error_body(kind: str, reason: str, status: int) -> dict[str, Any]:
 
 def error_response(kind: str, reason: str, status: int) -> Response:
     """Answer with an error of this proxy's; official clients take it for Elasticsearch's."""
-    headers = {"x-elastic-product": "Elasticsearch", "x-twopass-status": "refused"}
+    headers = [("x-elastic-product", "Elasticsearch"), ("x-twopass-status", "refused")]
     return json_response(error_body(kind, reason, status), status, headers)
 
 
 def json_response(
     content: Any,
     status: int,
-    headers: Mapping[str, str],
+    headers: Headers,
     *,
     packed: bool = False,
     pretty: bool = False,
@@ -47,8 +48,12 @@ def json_response(
     body = json.dumps(
         content, indent=2 if pretty else None, separators=None if pretty else (",", ":")
     ).encode()
-    found = {"content-type": "application/json", **headers}
+    found = [*headers]
+    if "content-type" not in dict(found):
+        found.append(("content-type", "application/json"))
     if packed and len(body) > _SMALL:
         body = gzip.compress(body, compresslevel=1)
-        found |= {"content-encoding": "gzip", "vary": "accept-encoding"}
-    return Response(body, status, headers=found)
+        found += [("content-encoding", "gzip"), ("vary", "accept-encoding")]
+    response = Response(body, status)
+    response.raw_headers = encoded([*found, ("content-length", str(len(body)))])
+    return response

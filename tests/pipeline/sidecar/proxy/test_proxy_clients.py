@@ -66,9 +66,10 @@ def test_errors_are_the_clients_own(client: Elasticsearch, engine: Engine) -> No
 
 @on_elasticsearch
 def test_what_is_opened_works(engine: Engine, start: Start) -> None:
-    allow = ["_count", "_search/scroll", "_pit", "GET _doc"]
+    allow = ["_count", "_search/scroll", "_pit", "GET _doc", "HEAD {index}"]
     proxy = start(engine.url, allow=allow)
     with Elasticsearch(proxy.url) as client:
+        assert client.indices.exists(index=engine.index)
         assert client.count(index=engine.index)["count"] == 60
         assert client.get(index=engine.index, id="d07")["_source"]["number"] == 7
         scanned = helpers.scan(

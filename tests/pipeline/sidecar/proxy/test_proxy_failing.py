@@ -153,6 +153,18 @@ def test_errors_of_the_server_keep_status_headers_and_body(start: Start, status:
     assert answer.headers["retry-after"] == "7"
 
 
+def test_headers_of_an_answer_that_was_read_stay_all(start: Start) -> None:
+    content = b'{"took":1,"hits":{"hits":[],"max_score":null}}'
+    named = b'warning: 299 X "one"\r\nwarning: 299 X "two"\r\nx-opaque-id: 7\r\n'
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n%s\r\n" % (len(content), named)
+    with _Answering(head + content) as url:
+        answer = start(url).client.post("/a/_search", json={"query": QUERY})
+    assert answer.headers.get_list("warning") == ['299 X "one"', '299 X "two"']
+    assert answer.headers["x-opaque-id"] == "7"
+    assert answer.headers["x-twopass-status"] == "skipped"
+    assert answer.headers.get_list("content-length") == [str(len(answer.content))]
+
+
 class _Answering:
     """A server that gives every connection the same bytes, or none and keeps it open."""
 
