@@ -227,6 +227,7 @@ def _local(settings: Settings, shared: bool) -> PairScorer:
         device=reranker.device,
         max_length=reranker.max_length,
         precision=reranker.precision,
+        engine=reranker.engine,
         token_budget=reranker.token_budget,
         stored_tokens=stored_folder(settings.retriever, "tokens"),
     )

@@ -65,7 +65,8 @@ class CrossEncoder:
         activation_fn: a function of a torch tensor (n, labels) of logits; by default what the
             model's files say, else a sigmoid for one label and nothing for several.
         num_labels: how many labels the model is expected to have; checked, never changed.
-        precision: ``"fp32"`` for scores equal to sentence-transformers', or ``"bf16"``, ``"fp16"``;
+        precision: ``"fp32"`` for scores equal to sentence-transformers', ``"int8"`` (on a CPU;
+            see :mod:`reranker.engines.quality`), ``"bf16"`` or ``"fp16"``;
             ``"auto"`` takes bf16 where a short measurement finds it clearly faster on this device,
             and logits may then differ by some 1e-2.
         engine: ``"onnx"`` (ONNX Runtime on a CPU, without torch, for models of BERT's kind),

@@ -98,7 +98,8 @@ class RerankerSettings(_Section):
         model: one that ships (twopass/default), a folder, or a name on the Hugging Face hub.
         device: cpu, cuda, ...; None chooses.
         max_length: tokens a pair at most; None is the model's own.
-        precision: fp32, bf16 or fp16.
+        precision: fp32, bf16, fp16, int8 (on a CPU), or auto, which measures.
+        engine: onnx, packed or torch; auto is the fastest that takes the model.
         token_budget: padded tokens a batch at most; None is what suits the device.
         passages: how documents are read that are too long for the model.
         cascade: a cheaper scorer that chooses what the model reads.
@@ -113,7 +114,8 @@ class RerankerSettings(_Section):
     model: str = "twopass/default"
     device: str | None = None
     max_length: Count | None = None
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "fp32"
+    engine: Literal["auto", "onnx", "packed", "torch"] = "auto"
     token_budget: Count | None = None
     passages: PassagesSettings = PassagesSettings()
     cascade: CascadeSettings = CascadeSettings()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from reranker.base import ModelError
 from reranker.engines.base import Engine
@@ -13,9 +13,12 @@ from reranker.engines.weights import Weights
 from reranker.folder import ModelFolder
 from reranker.tokenizer import ModelTokenizer
 
+if TYPE_CHECKING:
+    from reranker.engines.torch import Precision
+
 __all__ = ["EngineName", "PrecisionName", "choose_engine"]
 
-PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 EngineName = Literal["auto", "onnx", "packed", "torch"]
 
 
@@ -37,24 +40,31 @@ def choose_engine(
     """
     _check_name("an engine", name, EngineName)
     _check_name("a precision", precision, PrecisionName)
-    if name == "onnx":
-        return _onnx(folder, tokenizer, device, precision)
+    if name == "onnx" or precision == "int8":
+        return _onnx(folder, tokenizer, device, precision, name)
     if name == "auto" and precision == "fp32" and is_cpu(device) and not trust_remote_code:
         try:
-            return _onnx(folder, tokenizer, device, precision)
+            return _onnx(folder, tokenizer, device, precision, name)
         except ModelError:
             pass  # torch takes it, or knows best what is wrong with it
     return _torch(folder, tokenizer, device, precision, name, trust_remote_code)
 
 
 def _onnx(
-    folder: ModelFolder, tokenizer: ModelTokenizer, device: str | None, precision: PrecisionName
+    folder: ModelFolder,
+    tokenizer: ModelTokenizer,
+    device: str | None,
+    precision: PrecisionName,
+    name: EngineName,
 ) -> Engine:
     """Return the engine that needs no torch."""
-    if device not in (None, "cpu") or precision != "fp32":
+    if device not in (None, "cpu"):
+        raise ModelError(f"expected device 'cpu' for ONNX Runtime, found {device!r}")
+    if name not in ("auto", "onnx"):
+        raise ModelError(f"expected engine 'onnx' for precision 'int8', found {name!r}")
+    if precision not in ("fp32", "int8"):
         raise ModelError(
-            "expected device 'cpu' and precision 'fp32' for engine 'onnx', found "
-            f"{device!r} and {precision!r}"
+            f"expected a precision of fp32, int8 for engine 'onnx', found {precision!r}"
         )
     spec = Classifier.of(folder.config)
     if spec is None:
@@ -63,14 +73,14 @@ def _onnx(
             f"{folder.config.get('model_type')!r}; engine='torch' takes it"
         )
     with Weights(folder) as weights:
-        return OnnxEngine(spec, weights, typed=tokenizer.typed)
+        return OnnxEngine(spec, weights, typed=tokenizer.typed, precision=precision)
 
 
 def _torch(
     folder: ModelFolder,
     tokenizer: ModelTokenizer,
     device: str | None,
-    precision: PrecisionName,
+    precision: Literal["auto"] | Precision,
     name: EngineName,
     trust_remote_code: bool,
 ) -> Engine:

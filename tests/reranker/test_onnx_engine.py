@@ -15,12 +15,11 @@ import pytest
 
 from reranker.base import ModelError
 from reranker.cross_encoder import CrossEncoder
-from reranker.engines.cores import cores
+from reranker.engines.cores import cores, weight_bits
 from reranker.engines.ort.bert import build
 from reranker.engines.ort.classifier import Classifier
-from reranker.engines.ort.engine import RUN_TOKENS, _runs
 from reranker.engines.ort.graph import Graph
-from reranker.engines.ort.products import fp32
+from reranker.engines.ort.products import Fp32, Int8, quantised
 from reranker.engines.ort.session import Session, _memory_errors
 from reranker.engines.ort.sharing import Helpers
 from reranker.engines.weights import Weights
@@ -71,8 +70,10 @@ def test_says_what_it_does_not_take(tiny):
         CrossEncoder(tiny("modernbert"), engine="onnx")
     with pytest.raises(ModelError, match=r"expected device 'cpu' .* found 'cuda'"):
         CrossEncoder(tiny("bert"), engine="onnx", device="cuda")
-    with pytest.raises(ModelError, match=r"precision 'fp32' .* and 'bf16'"):
+    with pytest.raises(ModelError, match=r"precision of fp32, int8 .* found 'bf16'"):
         CrossEncoder(tiny("bert"), engine="onnx", precision="bf16")
+    with pytest.raises(ModelError, match=r"engine 'onnx' for precision 'int8', found 'packed'"):
+        CrossEncoder(tiny("bert"), engine="packed", precision="int8")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_writes_what_onnx_reads(tiny, kind, tmp_path):
     spec = Classifier.of(folder.config)
     assert spec is not None
     with Weights(folder) as weights:
-        graph = build(spec, weights, fp32)
+        graph = build(spec, weights, Fp32())
     model = onnx.load_model_from_string(graph.written())
     outside = {tensor.name: tensor for tensor in model.graph.initializer if tensor.external_data}
     assert outside.keys() == graph.arrays.keys()
@@ -154,14 +155,37 @@ def test_graphs_say_numbers_texts_and_lists_as_onnx_does():
     np.testing.assert_allclose(Session(graph)(x=x), expected, atol=1e-6)
 
 
-def test_runs_have_rows_of_one_length_and_are_bounded():
-    lengths = np.array([5, 300, 5, 64, 600, 64, *[5] * 200])
-    runs = _runs(lengths)
-    assert sorted(np.concatenate(runs)) == list(range(len(lengths)))
-    for run in runs:
-        assert len(set(lengths[run])) == 1
-        assert len(run) == 1 or lengths[run].sum() <= RUN_TOKENS
-    assert _runs(lengths[:0]) == []
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_company_changes_no_bit_of_a_score(tiny, pairs, precision):
+    model = CrossEncoder(tiny("bert"), engine="onnx", precision=precision)
+    together = model.predict(pairs)
+    assert [model.predict(pair) for pair in pairs] == together.tolist()
+
+
+def test_int8_is_near_fp32(tiny, pairs):
+    whole = CrossEncoder(tiny("bert", 3), engine="onnx").logits(pairs).values
+    brief = CrossEncoder(tiny("bert", 3), precision="int8").logits(pairs).values
+    assert (brief != whole).any()
+    assert np.abs(brief - whole).max() < 0.1 * np.ptp(whole)
+
+
+def test_products_of_integers_do_not_saturate_on_this_processor():
+    """The largest weights and tokens everywhere: sums that 16 bits would cut."""
+    limit = 2 ** (weight_bits() - 1) - 1
+    weight = np.full((16, 64), limit, dtype=np.float32)
+    weight[::2] *= -1
+    graph = Graph()
+    tokens = graph.input("tokens", "float32", ("rows", 64))
+    graph.output(Int8(weight_bits())(graph, tokens, "weight", weight), ("rows", 16))
+    levels = np.full((5, 64), 255, dtype=np.float32)
+    np.testing.assert_array_equal(Session(graph)(tokens=levels), levels @ weight.T)
+
+
+def test_weights_become_levels_of_each_row():
+    weight = np.array([[1, -2, 0.5], [0, 0, 0], [-0.011, 0.02, 0.004]], dtype=np.float32)
+    levels, scales = quantised(weight, 127)
+    assert levels.tolist() == [[64, -127, 32], [0, 0, 0], [-70, 127, 25]]
+    np.testing.assert_allclose(levels * scales[:, None], weight, atol=scales.max() / 2)
 
 
 def test_a_full_memory_is_a_memory_error():

@@ -1,19 +1,21 @@
 """Models of BERT's kind in ONNX Runtime on a CPU, without torch.
 
-A batch is cut into runs: rows of one length, few enough for their activations to stay in a core's
-cache. A run needs neither padding nor a mask, and each thread takes one run after the other: no
-thread waits for another before the batch's end, as threads do that share every single product.
+Each row is a run of its own: it needs neither padding nor a mask, its activations stay in a core's
+cache, and its score is the same, bit for bit, in whatever company. Each thread takes one row after
+the other; none waits for another before the batch's end, as threads do that share every product.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.engines.cores import cores
+from reranker.engines.cores import cores, weight_bits
 from reranker.engines.ort.bert import build
 from reranker.engines.ort.classifier import Classifier
-from reranker.engines.ort.products import fp32
+from reranker.engines.ort.products import Fp32, Int8
 from reranker.engines.ort.session import Session
 from reranker.engines.ort.sharing import Helpers
 from reranker.engines.places import places
@@ -22,8 +24,7 @@ from reranker.tokens import TokenRows
 
 __all__ = ["OnnxEngine"]
 
-RUN_TOKENS = 512
-BATCH_TOKENS = 8192  # a thread and batch: the last runs of a batch leave some threads idle
+BATCH_TOKENS = 8192  # a thread and batch: at a batch's end some threads have nothing left to do
 
 
 class OnnxEngine:
@@ -33,17 +34,26 @@ class OnnxEngine:
         spec: the model's sizes and names.
         weights: its weights.
         typed: whether the model reads segment numbers.
+        precision: of the products with weights; all else is fp32.
 
     Raises:
         ModelError: when weights are missing, of other shapes or no numbers.
 
     """
 
-    def __init__(self, spec: Classifier, weights: Weights, *, typed: bool) -> None:
+    def __init__(
+        self,
+        spec: Classifier,
+        weights: Weights,
+        *,
+        typed: bool,
+        precision: Literal["fp32", "int8"] = "fp32",
+    ) -> None:
         weights.check(spec.shapes())
         self._spec = spec
         self._typed = typed
-        self._session = Session(build(spec, weights, fp32))
+        product = Fp32() if precision == "fp32" else Int8(weight_bits())
+        self._session = Session(build(spec, weights, product))
         threads = cores()
         self._helpers = Helpers(threads - 1)
         self.labels, self.words, self.positions = spec.labels, spec.words, spec.positions
@@ -60,24 +70,12 @@ class OnnxEngine:
         frames = places(batch, self._spec.pad_id)
         if self._typed:
             frames += batch.types.astype(np.int64) * self._spec.places
-        numbers, starts, lengths = frames.astype(np.int32), batch.offsets[:-1], batch.lengths
+        numbers = frames.astype(np.int32)
 
-        def run(rows: NDArray[np.int64]) -> None:
-            tokens = starts[rows][:, None] + np.arange(lengths[rows[0]])
-            output[rows] = self._session(ids=batch.ids[tokens], frames=numbers[tokens])
+        def run(row: int) -> None:
+            tokens = slice(batch.offsets[row], batch.offsets[row + 1])
+            output[row] = self._session(ids=batch.ids[None, tokens], frames=numbers[None, tokens])
 
-        self._helpers.run(run, _runs(lengths))
+        longest_first = np.argsort(-batch.lengths, kind="stable")
+        self._helpers.run(run, longest_first.tolist())
         return output
-
-
-def _runs(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Cut rows into runs: the numbers of rows of one length, the longest first."""
-    if len(lengths) == 0:
-        return []
-    order = np.argsort(-lengths, kind="stable")
-    borders = np.flatnonzero(np.diff(lengths[order])) + 1
-    runs = []
-    for same in np.split(order, borders):
-        size = max(1, RUN_TOKENS // max(1, int(lengths[same[0]])))
-        runs += [same[start : start + size] for start in range(0, len(same), size)]
-    return runs
