@@ -7,9 +7,14 @@ at each rank of the first queries must agree, and with bm25s the documents, or t
 are given many at a time to those that take them so. Build times leave out the making of the
 input. A second table and a figure show how the time of a query grows with the corpus.
 
+Everything takes some twenty minutes, most of it the peers' building of two million documents.
+With ``--work FOLDER`` corpora, indexes and figures are kept there, and what is there is not done
+again: the run may be taken in pieces (``--corpus``), and a last one without ``--corpus`` makes the
+whole report.
+
 Examples:
   python benchmarks/bm25.py --quick                 a minute: one small Zipf corpus
-  python benchmarks/bm25.py --markdown docs/bm25-benchmark.md        everything
+  python benchmarks/bm25.py --work work --markdown report.md         everything
   python benchmarks/bm25.py --corpus scifact --corpus 200000 --growth 10000
 
 """
@@ -18,10 +23,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +55,16 @@ def main() -> None:
     report = [heading()]
     latencies: dict[int, dict[str, float]] = {}
     for name in options.corpus:
-        corpus = corpora.real(name) if name in REAL else corpora.zipf(int(name))
-        results = compare(corpus, name in REAL and name, options)
-        report.append(table(corpus, results, options.k, options.threads) + check(results))
+        with place(options.work, name) as here:
+            results = compare(here, name in REAL and name, options)
+        report.append(table(here.corpus, results, options.k, options.threads) + check(results))
         print(report[-1], flush=True)
         if name not in REAL and "100/1" in results["twopass"]["rates"]:
-            latencies[corpus.n_docs] = growing(results)
+            latencies[here.corpus.n_docs] = growing(results)
     for size in options.growth:
         if size not in latencies:
-            latencies[size] = growing(measure_growth(size, options))
+            with place(options.work, str(size)) as here:
+                latencies[size] = growing(measure_growth(here, options))
     if len(latencies) > 1:
         report.append(growth_table(latencies))
         print(report[-1])
@@ -85,6 +93,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=2.0, help="for each rate; its best pass counts"
     )
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep what is made there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report there too")
     parser.add_argument(
         "--figure", type=Path, metavar="STEM", default=HERE.parent / "docs/figures/bm25-latency",
@@ -101,34 +110,80 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def compare(corpus: corpora.Corpus, collection: str | bool, options: argparse.Namespace) -> Results:
+class Place:
+    """A folder with one corpus, the indexes of it, and the figures so far."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        if not (folder / "documents.npz").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (corpora.real(name) if name in REAL else corpora.zipf(int(name))).save(folder)
+        self.corpus = corpora.About.load(folder)
+
+    def run(self, engine: str, what: str, **job: Any) -> dict[str, Any]:
+        """Do a job in a process of its own, unless its figures are there."""
+        job |= {"what": what, "engine": engine, "corpus": str(self.folder)}
+        key = sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:16]
+        stored = self.folder / f"{engine.replace(', ', '-').replace(' ', '-')}-{what}-{key}.json"
+        if not stored.exists():
+            print(f"{self.corpus.name}: {engine}: {what} ...", file=sys.stderr)
+            stored.write_text(json.dumps(_run(job)), encoding="utf-8")
+        result: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8"))
+        return result
+
+    def build(
+        self, engine: str, threads: list[int], collection: str | bool
+    ) -> dict[str, dict[str, Any]]:
+        """Build with each number of threads; the index of the last, the lowest one, is kept."""
+        built = {}
+        for n in [1] if engine in ONE_THREADED else sorted(threads, reverse=True):
+            job = {"threads": n, "folder": str(self.folder / engine)}
+            if collection and engine != "rank-bm25":
+                built[f"text/{n}"] = self.run(
+                    engine, "build", analyzer="english", collection=collection, **job
+                )
+            built[f"terms/{n}"] = self.run(engine, "build", analyzer="whitespace", **job)
+        return built
+
+    def query(
+        self, engine: str, ks: list[int], threads: list[int], seconds: float
+    ) -> dict[str, Any]:
+        """Measure rates, and keep some answers."""
+        folder = self.folder / SAME_INDEX.get(engine, engine)
+        options = {"ks": ks, "threads": threads, "seconds": seconds, "check": CHECKED}
+        return self.run(engine, "query", folder=str(folder), **options)
+
+
+@contextmanager
+def place(work: Path | None, name: str) -> Iterator[Place]:
+    """Give the place of a corpus, for once if nothing is to be kept."""
+    if work is not None:
+        yield Place(work.resolve() / name, name)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Place(Path(folder), name)
+
+
+def compare(here: Place, collection: str | bool, options: argparse.Namespace) -> Results:
     """Build and search a corpus in all engines."""
     engines = ["twopass", *SAME_INDEX, "bm25s", "tantivy", *ONLY_BUILT]
-    if corpus.n_docs <= SMALL:
+    if here.corpus.n_docs <= SMALL:
         engines.append("rank-bm25")
-    with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
-        corpus.save(here)
-        results: Results = {}
-        for engine in engines:
-            print(f"{corpus.name}: {engine} ...", file=sys.stderr)
-            built = {} if engine in SAME_INDEX else build(engine, here, options.threads, collection)
-            results[engine] = {"built": built}
-            if engine not in ONLY_BUILT:
-                results[engine] |= query(engine, here, options.k, options.threads, options.seconds)
+    results: Results = {}
+    for engine in engines:
+        built = {} if engine in SAME_INDEX else here.build(engine, options.threads, collection)
+        results[engine] = {"built": built}
+        if engine not in ONLY_BUILT:
+            results[engine] |= here.query(engine, options.k, options.threads, options.seconds)
     return results
 
 
-def measure_growth(size: int, options: argparse.Namespace) -> Results:
+def measure_growth(here: Place, options: argparse.Namespace) -> Results:
     """Build and search with k = 100 in one thread only."""
-    with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
-        corpora.zipf(size).save(here)
-        results: Results = {}
-        for engine in GROWING:
-            print(f"{size:,} documents: {engine} ...", file=sys.stderr)
-            build(engine, here, [1], False)
-            results[engine] = query(engine, here, [100], [1], options.seconds)
+    results: Results = {}
+    for engine in GROWING:
+        here.build(engine, [1], False)
+        results[engine] = here.query(engine, [100], [1], options.seconds)
     return results
 
 
@@ -137,34 +192,7 @@ def growing(results: Results) -> dict[str, float]:
     return {engine: 1000 / results[engine]["rates"]["100/1"] for engine in GROWING}
 
 
-def build(
-    engine: str, here: Path, threads: list[int], collection: str | bool
-) -> dict[str, dict[str, Any]]:
-    """Build with each number of threads; the index of the last, the lowest one, is kept."""
-    built = {}
-    for n in [1] if engine in ONE_THREADED else sorted(threads, reverse=True):
-        job = {"what": "build", "engine": engine, "corpus": str(here), "threads": n}
-        job["folder"] = str(here / engine)
-        if collection and engine != "rank-bm25":
-            built[f"text/{n}"] = run(**job, analyzer="english", collection=collection)
-            shutil.rmtree(here / engine)
-        built[f"terms/{n}"] = run(**job, analyzer="whitespace")
-        if n != min(threads):
-            shutil.rmtree(here / engine)
-    return built
-
-
-def query(
-    engine: str, here: Path, ks: list[int], threads: list[int], seconds: float
-) -> dict[str, Any]:
-    folder = here / SAME_INDEX.get(engine, engine)
-    return run(
-        what="query", engine=engine, corpus=str(here), folder=str(folder),
-        ks=ks, threads=threads, seconds=seconds, check=CHECKED,
-    )  # fmt: skip
-
-
-def run(**job: Any) -> dict[str, Any]:
+def _run(job: dict[str, Any]) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, HERE / "engines.py", json.dumps(job)], capture_output=True, text=True
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Corpus", "Queries", "data_folder", "real", "texts_of", "zipf"]
+__all__ = ["About", "Corpus", "Queries", "data_folder", "real", "texts_of", "zipf"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,31 @@ class Queries:
         """Read what ``Corpus.save`` wrote, without the documents."""
         with np.load(folder / "queries.npz") as arrays:
             return cls(arrays["terms"], arrays["offsets"])
+
+
+@dataclass(frozen=True)
+class About:
+    """What tables say of a corpus.
+
+    Attributes:
+        name: what it is called.
+        n_docs: how many documents.
+        occurrences: how many terms they have together.
+        queries: how many are searched for.
+
+    """
+
+    name: str
+    n_docs: int
+    occurrences: int
+    queries: int
+
+    @classmethod
+    def load(cls, folder: Path) -> About:
+        """Read it of what ``Corpus.save`` wrote."""
+        with np.load(folder / "documents.npz") as arrays:
+            name, offsets = str(arrays["name"]), arrays["offsets"]
+            return cls(name, len(offsets) - 1, int(offsets[-1]), len(Queries.load(folder)))
 
 
 @dataclass(frozen=True)

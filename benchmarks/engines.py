@@ -7,6 +7,7 @@ engine's memory is its own.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections import Counter
@@ -246,6 +247,7 @@ def build(job: dict[str, Any]) -> dict[str, Any]:
     else:
         texts = Corpus.load(Path(job["corpus"])).texts()
     folder = Path(job["folder"])
+    shutil.rmtree(folder, ignore_errors=True)  # of another number of threads
     seconds = ENGINES[job["engine"]]().build(texts, folder, job["analyzer"], job["threads"])
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return {"seconds": seconds, "bytes": size}

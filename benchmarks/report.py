@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from corpora import Corpus
+from corpora import About
 
 __all__ = ["draw", "growth_table", "heading", "table"]
 
@@ -26,7 +26,7 @@ def heading() -> str:
 
 
 def table(
-    corpus: Corpus,
+    corpus: About,
     results: Mapping[str, Mapping[str, Any]],
     ks: Sequence[int],
     threads: Sequence[int],
@@ -50,7 +50,7 @@ def table(
             ]
         )
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    title = f"## {corpus.name}, {len(corpus.terms):,} terms, {len(corpus.queries):,} queries"
+    title = f"## {corpus.name}, {corpus.occurrences:,} terms, {corpus.queries:,} queries"
     return "\n".join([title, "", *lines, ""])
 
 

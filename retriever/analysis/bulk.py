@@ -15,14 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retriever.analysis.filters import Step
-from retriever.analysis.kernels import empty_table, number_words, rehash, settle
 from retriever.analysis.tables import Tables
 from retriever.analysis.tokenizer import without_surrogates
+from retriever.native.function import Function
+from retriever.native.loops import records
+from retriever.native.loops.automaton import MAX_LENGTH
 
 __all__ = ["WordEncoder"]
 
 # Below so many characters a thread has nothing to win.
 _SHARE = 100_000
+
+_BLOCK = 256  # words that are looked up together
+
+_LOOPS = "retriever.native.loops.words"
+_NUMBER = Function(
+    f"{_LOOPS}:number",
+    *("uint32[]", "int64[]"),
+    records.Tables("uint8[]", "uint16[]", "int64", "int64"),
+    records.Words("uint64[]", "int64[]", "uint32[]"),
+    records.Block("int64[]", "int64[]", "uint64[]"),
+    *("int64[]", "int32[]", "int64[]"),
+)
+_REHASH = Function(f"{_LOOPS}:rehash", "uint64[]", "uint64[]")
+_SETTLE = Function(f"{_LOOPS}:settle", "int32[]", "int64[]", "int32[]", "int32[]", "int64[]")
 
 
 class WordEncoder:
@@ -31,12 +47,14 @@ class WordEncoder:
     def __init__(self, tables: Tables, normalize: Step, *, threads: int = 1) -> None:
         self._lanes = [_Lane(tables) for _ in range(max(1, threads))]
         self._normalize = normalize
-        self._ids: dict[str, int] = {"": -1}
+        self._ids: dict[str, int] = {"": -1}  # the dropped word, then the terms by their ids
         self._vocabulary: list[str] = []
 
     @property
     def vocabulary(self) -> Sequence[str]:
         """Every term met so far; a term's id is its place."""
+        if len(self._vocabulary) < len(self._ids) - 1:
+            self._vocabulary = list(self._ids)[1:]
         return self._vocabulary
 
     def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -51,61 +69,87 @@ class WordEncoder:
             parts = list(run(_Lane.settle, busy, numbered))
         return _joined(parts)
 
+    def places(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Analyse texts word by word: as ``encode``, but with -1 for a word that is dropped."""
+        lane = self._lanes[0]
+        words, offsets = lane.number(texts)
+        self._learn(lane)
+        return lane.ids[words], offsets
+
+    def id_of(self, term: str) -> int:
+        """Return a term's id; -2, which no word has, where it was not met."""
+        return self._ids.get(term, -2)
+
     def _learn(self, lane: _Lane) -> None:
         """Give term ids to the words that are new to a lane."""
         terms = self._normalize(lane.fresh())
+        ids = self._ids
         for term in terms:
-            if term not in self._ids:
-                self._ids[term] = len(self._vocabulary)
-                self._vocabulary.append(term)
-        lane.learn([self._ids[term] for term in terms])
+            if term not in ids:
+                ids[term] = len(ids) - 1
+        lane.learn(np.fromiter(map(ids.__getitem__, terms), np.int32, len(terms)))
 
 
 class _Lane:
-    """One thread's table of words, and the term ids of those."""
+    """One thread's table of words, and the term ids of those: ``ids`` (w,) int32."""
 
     def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-        self._table = empty_table()
-        self._words = 0
-        self._ids = np.empty(0, dtype=np.int32)
+        self._tables = records.Tables(*tables.automaton)
+        self._words = records.Words(
+            slots=np.zeros(1 << 13, np.uint64),
+            starts=np.zeros((1 << 11) + 1, np.int64),
+            letters=np.empty(2 * _BLOCK * (MAX_LENGTH + 1), np.uint32),
+        )
+        self._block = records.Block(
+            np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.uint64)
+        )
+        self._known = 0
+        self.ids = np.empty(0, dtype=np.int32)
 
-    def number(self, texts: Sequence[str]) -> tuple[Any, Any]:
+    def number(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Split texts: (t,) int32 word numbers, and (n + 1,) int64 where each text's begin."""
         codes = _code_points("".join(texts))
         bounds = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
         found = np.empty(len(codes), dtype=np.int32)  # as many as there could be
         offsets = np.zeros(len(bounds), dtype=np.int64)
-        progress = (0, 0, 0, self._words)
+        progress = np.array([0, 0, 0, self._known], np.int64)
         while True:
-            progress = number_words(
-                codes, bounds, self._tables.automaton, self._table, progress, found, offsets
+            _NUMBER(
+                *(codes, bounds, self._tables, self._words, self._block),
+                *(progress, found, offsets),
             )
-            done, _, count, self._words = progress
+            done, _, count, self._known = progress.tolist()
             if done == len(texts):
                 return found[:count], offsets
             self._grow()
 
     def _grow(self) -> None:
-        slots, starts, letters = self._table
-        starts, letters = np.resize(starts, 2 * len(starts)), np.resize(letters, 2 * len(letters))
-        self._table = rehash(self._words, starts, letters, 2 * len(slots)), starts, letters
+        """Make room for twice as many words, and letters."""
+        slots, starts, letters = self._words
+        larger = np.zeros(2 * len(slots), np.uint64)
+        _REHASH(slots, larger)
+        self._words = records.Words(
+            larger, np.resize(starts, 2 * len(starts)), np.resize(letters, 2 * len(letters))
+        )
 
     def fresh(self) -> list[str]:
         """Return the words that have no id yet."""
-        _, starts, letters = self._table
-        bounds = starts[len(self._ids) : self._words + 1]
-        text = letters[bounds[0] : bounds[-1]].tobytes().decode("utf-32")
+        bounds = self._words.starts[len(self.ids) : self._known + 1]
+        text = self._words.letters[bounds[0] : bounds[-1]].tobytes().decode("utf-32")
         return [text[start:stop] for start, stop in pairwise((bounds - bounds[0]).tolist())]
 
-    def learn(self, ids: Sequence[int]) -> None:
+    def learn(self, ids: NDArray[np.int32]) -> None:
         """Take the ids of the ``fresh`` words, -1 for none."""
-        self._ids = np.concatenate([self._ids, np.array(ids, dtype=np.int32)])
+        self.ids = np.concatenate([self.ids, ids])
 
-    def settle(self, numbered: tuple[Any, Any]) -> tuple[Any, Any]:
+    def settle(
+        self, numbered: tuple[NDArray[np.int32], NDArray[np.int64]]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Turn word numbers into term ids."""
         words, offsets = numbered
-        return settle(words, offsets, self._ids)  # type: ignore[no-any-return]
+        terms, kept = np.empty_like(words), np.empty_like(offsets)
+        _SETTLE(words, offsets, self.ids, terms, kept)
+        return terms[: kept[-1]], kept
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

@@ -4,7 +4,8 @@ Whether terms stand side by side is seen by analysing the stored text again. So 
 read, documents come in the order of the score that they have if each of their possible phrases
 occurs as often as the rarest of its terms; the search ends when no other document can get into the
 best k. A phrase whose words are common together and which itself is rare is the expensive case:
-every document with all its words may be read, at the analyser's speed.
+every document with all its words may be read. So texts are read in batches that grow, and analysed
+by the compiled loop that also indexes them.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 from retriever.analysis import Analyzer
 from retriever.bm25.conjunction import conjunction, documents, frequencies
 from retriever.bm25.leaves import Leaf, Leaves
+from retriever.bm25.phrase_counts import phrase_counter
 from retriever.bm25.segment import Segment
 from retriever.phrases import Phrase
 from retriever.scoring import Scoring
 
 __all__ = ["PhraseSearch"]
+
+_FEWEST, _MOST = 16, 1024  # texts in a batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +42,6 @@ class _Candidates:
 
     docs: NDArray[np.int32]
     most: NDArray[np.int32]
-
-    def __contains__(self, doc: int) -> bool:
-        at = int(self.docs.searchsorted(np.int32(doc)))
-        return at < len(self.docs) and bool(self.docs[at] == doc)
 
 
 class PhraseSearch:
@@ -67,7 +67,6 @@ class PhraseSearch:
         weights: Mapping[Leaf, np.float32],
     ) -> None:
         self._segment = segment
-        self._analyzer = analyzer
         self._scoring = scoring
         self._average_length = average_length
         self._leaves = leaves
@@ -75,6 +74,7 @@ class PhraseSearch:
         self._candidates = {phrase: self._possible(phrase) for phrase in leaves.phrases}
         self._scoring_phrases = [leaf for leaf in weights if isinstance(leaf, Phrase)]
         self._required = self._candidates.keys() & leaves.required
+        self._count = phrase_counter(analyzer, list(self._candidates))
 
     def top_k(
         self, k: int, impacts: NDArray[np.float32], allowed: NDArray[np.bool_], threshold: float
@@ -96,13 +96,17 @@ class PhraseSearch:
         if not self._leaves.required:
             allowed = allowed & possible
         docs = np.flatnonzero(allowed).astype(np.int32)
+        docs = docs[np.argsort(-bounds[docs], kind="stable")]
         best: list[tuple[float, int]] = []
-        for doc in docs[np.argsort(-bounds[docs], kind="stable")].tolist():
-            if bounds[doc] <= threshold or (len(best) == k and bounds[doc] < best[0][0]):
-                break
-            score = self._score(doc, scores[doc], bool(matching[doc]))
-            if score is not None and score > threshold:
-                _keep(best, k, score, doc)
+        size = _FEWEST
+        while len(docs):
+            batch = self._worth_reading(docs[:size], bounds, best, k, threshold)
+            for doc, counts in zip(batch.tolist(), self._counts(batch), strict=True):
+                score = self._score(doc, counts, scores[doc], bool(matching[doc]))
+                if score is not None and score > threshold:
+                    _keep(best, k, score, doc)
+            docs = docs[size:] if len(batch) == size else docs[:0]
+            size = min(2 * size, _MOST)
         best.sort(reverse=True)
         return (
             np.array([-doc for _, doc in best], np.int32),
@@ -147,11 +151,34 @@ class PhraseSearch:
             possible[found.docs] = True
         return bounds, possible
 
-    def _score(self, doc: int, score: np.float32, matches: bool) -> float | None:
+    def _worth_reading(
+        self,
+        docs: NDArray[np.int32],
+        bounds: NDArray[np.float32],
+        best: list[tuple[float, int]],
+        k: int,
+        threshold: float,
+    ) -> NDArray[np.int32]:
+        """Return those of some documents, by falling bound, that can still be among the best."""
+        worth = bounds[docs] > threshold
+        if len(best) == k:
+            worth &= bounds[docs] >= best[0][0]
+        return docs[worth]
+
+    def _counts(self, docs: NDArray[np.int32]) -> list[dict[Phrase, int]]:
+        """Read documents; return how often each phrase that may occur in one does."""
+        having = [np.isin(docs, found.docs) for found in self._candidates.values()]
+        counts = np.zeros((len(docs), len(having)), np.int64)
+        read = np.flatnonzero(np.any(having, axis=0))
+        if len(read):
+            contents = self._segment.documents.contents
+            counts[read] = self._count([contents(doc) for doc in docs[read].tolist()])
+        return [dict(zip(self._candidates, row, strict=True)) for row in counts.tolist()]
+
+    def _score(
+        self, doc: int, counts: Mapping[Phrase, int], score: np.float32, matches: bool
+    ) -> float | None:
         """Return a document's score with what its phrases add, or ``None`` if it does not match."""
-        inside = [phrase for phrase, found in self._candidates.items() if doc in found]
-        tokens = self._analyzer.tokens(self._segment.documents.contents(doc)) if inside else []
-        counts = {phrase: len(phrase.starts(tokens)) for phrase in inside}
         found = {phrase for phrase, count in counts.items() if count}
         if found & self._leaves.excluded or not found >= self._required:
             return None

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from retriever.native.loops.records import Source, Target
 from retriever.scoring import Scoring
 
 __all__ = ["Postings", "build_postings", "merge_postings", "read_only"]
@@ -201,8 +202,8 @@ def merge_postings(
     base = 0
     for each, terms, mask, rank in zip(segments, term_maps, masks, ranks, strict=True):
         numbers = (base - 1 + np.cumsum(mask)).astype(np.int32)
-        to = (docs, codes, cursors)
-        inversion.append(*to, each.starts, each.docs, each.codes, terms, mask, numbers, rank)
+        source = Source(each.starts, each.docs, each.codes, terms, mask, numbers, rank)
+        inversion.append(source, Target(docs, codes, cursors))
         base += int(mask.sum())
     kept = [each.lengths[mask] for each, mask in zip(segments, masks, strict=True)]
     lengths = np.concatenate([*kept, np.empty(0, dtype=np.int32)])

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Lists", "Plan", "Queries", "Top", "Work"]
+__all__ = [
+    "Block",
+    "Lists",
+    "Pairs",
+    "Plan",
+    "Queries",
+    "Source",
+    "Tables",
+    "Target",
+    "Top",
+    "Words",
+    "Work",
+]
 
 
 class Lists(NamedTuple):
@@ -69,3 +81,69 @@ class Top(NamedTuple):
     docs: Any
     scores: Any
     sizes: Any
+
+
+class Tables(NamedTuple):
+    """A tokenizer's automaton; see ``retriever.analysis.tables.Tables``."""
+
+    classes: Any
+    steps: Any
+    accepting: Any
+    width: Any
+
+
+class Words(NamedTuple):
+    """A table of w distinct words.
+
+    ``slots`` (2^s,) holds pairs, by hash with linear probing: a word's key, 0 where free, and its
+    number; at most half of them are taken. ``starts`` (w + 1,) says where each word's characters
+    begin, with the end, and ``letters`` (c,) has the words' code points.
+    """
+
+    slots: Any
+    starts: Any
+    letters: Any
+
+
+class Block(NamedTuple):
+    """Some words of a text: (b,) where each starts and stops, and its key."""
+
+    starts: Any
+    stops: Any
+    keys: Any
+
+
+class Pairs(NamedTuple):
+    """A table of distinct pairs (tf, length), by hash with linear probing.
+
+    ``slots`` (2^s,) has the pairs' numbers, -1 where free; ``keys`` the pairs, tf above length, and
+    ``counts`` how often each came: both half as long.
+    """
+
+    slots: Any
+    keys: Any
+    counts: Any
+
+
+class Source(NamedTuple):
+    """A segment that is merged: its postings, and what becomes of terms, documents and codes.
+
+    ``terms`` has each term's new id, -1 for one that is gone; ``alive`` is 0 for a document that
+    is, ``renumbered`` has each one's new number and ``ranks`` each code's new code.
+    """
+
+    starts: Any
+    docs: Any
+    codes: Any
+    terms: Any
+    alive: Any
+    renumbered: Any
+    ranks: Any
+
+
+class Target(NamedTuple):
+    """Merged postings, and where those of each term go on."""
+
+    docs: Any
+    codes: Any
+    cursors: Any
