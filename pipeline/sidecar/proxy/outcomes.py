@@ -78,6 +78,7 @@ def finished(
             "reason": rescored.reason,
             "candidates": rescored.candidates,
             "scored": rescored.scored,
+            "by": rescored.by,
             "timings_ms": {
                 "elasticsearch": round(retrieval * 1000, 3),
                 "rerank": round(rescored.seconds * 1000, 3),

@@ -37,8 +37,8 @@ class Rescored:
 
     Attributes:
         status: ``complete``, ``partial``, ``skipped`` or ``failed``.
-        code: why not complete, for programs: ``deadline``, ``overloaded``, ``error``, ``fusion``,
-            ``text``, ``hits``; empty when complete.
+        code: why not as asked, for programs: ``deadline``, ``overloaded``, ``error``, ``fusion``,
+            ``text``, ``hits``, or ``fallback`` where another scorer than the first answered.
         reason: the same for people. It tells nothing of other searches that were scored in the
             same batch, as a scorer's own message might.
         candidates: how many hits were to be scored.
@@ -54,6 +54,11 @@ class Rescored:
     candidates: int
     ranking: Ranking | None
     seconds: float
+
+    @property
+    def by(self) -> str:
+        """Which scorer answered; empty where none did."""
+        return self.ranking.status.by if self.ranking is not None else ""
 
     @property
     def scored(self) -> int:
@@ -81,7 +86,11 @@ class Rescorer:
         started = perf_counter()
         head = hits[: window.depth]
         status, code, reason, ranking = await self._outcome(head, window)
-        return Rescored(status, code, reason, len(head), ranking, perf_counter() - started)
+        seconds = perf_counter() - started
+        if code == "none":  # a deadline that leaves no time for a first score is no error
+            late = seconds >= (window.rescore.deadline or np.inf)
+            code, reason = ("deadline", "no scores in time") if late else ("error", reason)
+        return Rescored(status, code, reason, len(head), ranking, seconds)
 
     async def _outcome(
         self, head: Sequence[Mapping[str, Any]], window: Window
@@ -131,7 +140,14 @@ def _described(
         return "skipped", "text", f"no hit has a text in {where}; name 'fields' that do", None
     scored, readable = ranking.status.scored, len(ranking)
     if not scored:
-        return "failed", "deadline", f"no scores within {window.rescore.deadline} s", None
+        return "failed", "none", "the reranker gave no scores", None
+    if scored == candidates and ranking.status.reason:
+        return (
+            "complete",
+            "fallback",
+            f"not the first scorer answered, but {ranking.status.by}",
+            ranking,
+        )
     if scored == candidates:
         return "complete", "", "", ranking
     if scored == readable:

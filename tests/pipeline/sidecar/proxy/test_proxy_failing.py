@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from reranker.base import OverloadedError
+from reranker.fallback import FallbackScorer
 
 from ..running import Running
 from .engines import Engine, Start, ids
@@ -75,6 +76,20 @@ def test_the_answer_is_the_servers_own(
     metrics = proxy.client.get("/metrics").text
     assert f'twopass_proxy_searches_total{{code="{code}",status="failed"}} 1.0' in metrics
     assert 'twopass_degradations_total{outcome="failed",where="proxy"} 1.0' in metrics
+
+
+@pytest.mark.server
+def test_another_scorer_that_answers_is_named(engine: Engine, start: Start) -> None:
+    chain = FallbackScorer({"best": Failing("raises"), "next": Failing("")})
+    body = {"query": QUERY}
+    found = start(engine.url, chain).client.post(f"/{engine.index}/_search", json=body).json()
+    assert (found["_twopass"]["status"], found["_twopass"]["code"]) == ("complete", "fallback")
+    assert found["_twopass"]["by"] == "next"
+    chain = FallbackScorer({"best": Failing("raises"), "none": None})
+    found = start(engine.url, chain).client.post(f"/{engine.index}/_search", json=body).json()
+    assert (found["_twopass"]["status"], found["_twopass"]["code"]) == ("failed", "error")
+    assert SECRET not in str(found)
+    assert found["hits"] == engine.search(body)["hits"]
 
 
 @pytest.mark.server
