@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from reranker.errors import InputError
 
-__all__ = ["NO_DEADLINE", "Deadline", "Pace", "estimated_tokens", "score_until"]
+__all__ = ["NO_DEADLINE", "Deadline", "Pace", "estimated_tokens", "longest_read", "score_until"]
 
 _LONGEST = 0.25  # seconds a slice: so far ahead may an estimate err
 _CHARACTERS_PER_TOKEN = 4
+_LONGEST_READ = 4096  # tokens of a pair, where a scorer does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,11 @@ class Pace:
             error = found - self._mean
             self._mean += self._GAIN * error
             self._deviation += self._DEVIATION_GAIN * (abs(error) - self._deviation)
+
+
+def longest_read(scorer: object) -> int:
+    """Return how many tokens of a pair a scorer reads: its ``max_length``, or a guess."""
+    return int(getattr(scorer, "max_length", _LONGEST_READ))
 
 
 def estimated_tokens(pairs: Sequence[tuple[str, str]], most: float = math.inf) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.base import PairScorer
-from reranker.deadlines import Deadline, Pace, estimated_tokens, score_until
+from reranker.deadlines import Deadline, Pace, estimated_tokens, longest_read, score_until
 from reranker.errors import OutputError
 from reranker.scores import Scores
 
@@ -45,9 +45,8 @@ class LiftedScorer:
 
         """
         until = Deadline.after(deadline)
-        values = score_until(
-            until, lambda part: self.predict(pairs[part]), estimated_tokens(pairs), self._pace
-        )
+        tokens = estimated_tokens(pairs, longest_read(self._scorer))
+        values = score_until(until, lambda part: self.predict(pairs[part]), tokens, self._pace)
         scored = int(np.count_nonzero(~np.isnan(values)))
         reason = "" if scored == len(pairs) else until.reason(scored, len(pairs))
         return Scores(values, reason, type(self._scorer).__name__)

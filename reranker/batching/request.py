@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
+from math import inf
 
 import numpy as np
 
@@ -21,6 +23,7 @@ class Request:
     Args:
         pairs: (n,) n at least 1: of a query and a passage each, scored in this order.
         deadline: when the caller stops waiting.
+        longest: tokens of a pair that are read at most.
 
     Attributes:
         ends: (n + 1,) int64: estimated tokens of the pairs before each.
@@ -29,10 +32,12 @@ class Request:
 
     """
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], deadline: Deadline) -> None:
+    def __init__(
+        self, pairs: Sequence[tuple[str, str]], deadline: Deadline, longest: float = inf
+    ) -> None:
         self.pairs = pairs
         self.deadline = deadline
-        self.ends = np.concatenate(([0], np.cumsum(estimated_tokens(pairs))))
+        self.ends = np.concatenate(([0], np.cumsum(estimated_tokens(pairs, longest))))
         self.taken = 0
         self.answer: Future[Scores] = Future()
         self._found: list[tuple[slice, Scores]] = []
@@ -61,8 +66,9 @@ class Request:
     def settle(self, reason: str) -> None:
         """Answer with what there is; the reason says why that is not all."""
         if not self.answer.done() and self.answer.set_running_or_notify_cancel():
+            found, why = _of_one_kind(self._found)
             try:
-                self.answer.set_result(Scores.joined(len(self.pairs), self._found, reason))
+                self.answer.set_result(Scores.joined(len(self.pairs), found, reason or why))
             except Exception as error:  # scores that do not fit together
                 self.answer.set_exception(error)
 
@@ -75,6 +81,23 @@ class Request:
         """Answer with an error."""
         if not self.answer.done() and self.answer.set_running_or_notify_cancel():
             self.answer.set_exception(error)
+
+
+def _of_one_kind(found: list[tuple[slice, Scores]]) -> tuple[list[tuple[slice, Scores]], str]:
+    """Keep the scores of the scorer that gave most of them, and say whose are left out.
+
+    A chain may pass on from one scorer to the next between two batches of one request.
+    """
+    counts: Counter[str] = Counter()
+    for _, scores in found:
+        counts[scores.by] += len(scores)
+    if len(counts) < 2:
+        return found, ""
+    (kept, _), *others = counts.most_common()
+    names = ", ".join(name for name, _ in others)
+    return [(part, scores) for part, scores in found if scores.by == kept], (
+        f"some pairs were scored by {names} instead of {kept}: other scores, which are left out"
+    )
 
 
 class Part:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reranker.base import PairScorer, as_detailed
 from reranker.batching.request import Request
 from reranker.batching.worker import BatchingStats, Limits, Worker
-from reranker.deadlines import Deadline
+from reranker.deadlines import Deadline, longest_read
 from reranker.errors import InputError
 from reranker.fingerprint import fingerprint_of
 from reranker.inputs import check_pairs, check_unicode
@@ -65,6 +65,7 @@ class BatchingScorer:
             raise InputError(f"expected wait of at least 0 seconds, found {wait}")
         self._worker = Worker(as_detailed(scorer), Limits(tokens, wait, waiting))
         self._scorer = scorer
+        self._longest = longest_read(scorer)
         self._closing = weakref.finalize(self, self._worker.close)
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
@@ -149,7 +150,7 @@ class BatchingScorer:
         check_unicode(checked)
         if not checked:
             return None
-        request = Request(checked, until)
+        request = Request(checked, until, self._longest)
         if until.passed:
             request.expire()
         else:

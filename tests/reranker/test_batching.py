@@ -404,3 +404,23 @@ def test_who_is_late_gets_what_was_scored() -> None:
     assert scores.scored == 5
     np.testing.assert_array_equal(scores.values[:5], np.arange(5))
     assert scores.by == "model"
+
+
+def test_a_chain_that_passes_on_in_the_middle_mixes_no_scores() -> None:
+    [request] = requests_of([[9] * 10])
+    for start, stop, by in [(0, 3, "gpu"), (3, 8, "cpu"), (8, 10, "cpu")]:
+        request.put(slice(start, stop), Scores(np.ones(stop - start, dtype=np.float32), by=by))
+    scores = request.answer.result(0)
+    assert (scores.by, scores.scored) == ("cpu", 7)
+    assert np.isnan(scores.values[:3]).all()
+    assert "scored by gpu instead of cpu" in scores.reason
+
+
+def test_what_a_model_does_not_read_counts_for_nothing(inner: Checksums, blocked: Any) -> None:
+    inner.max_length = 100  # type: ignore[attr-defined]
+    with BatchingScorer(inner, tokens=1000) as batching, ThreadPoolExecutor(1) as threads:
+        found = threads.submit(batching.predict, [("q", "word " * 100_000)] * 10)
+        wait_for(lambda: batching.stats.waiting_requests == 0)  # taken whole
+        inner.open.set()
+        assert len(found.result(30)) == 10
+    assert max(map(len, inner.batches)) == 10
