@@ -68,12 +68,13 @@ def found_in(answer: Mapping[str, Any], fields: IndexFields) -> Found:
 
 
 def _missing(answer: Mapping[str, Any]) -> Iterator[str]:
-    shards = answer.get("_shards", {})
-    if shards.get("failed"):
+    shards = answer.get("_shards", {"total": 0, "successful": 0})
+    missing = shards["total"] - shards["successful"]  # more than "failed": some are nowhere
+    if missing:
         failures = shards.get("failures") or [{}]
-        reason = reason_of(failures[0].get("reason", "no reason given"))
+        reason = reason_of(failures[0].get("reason", "no node has them"))
         yield (
-            f"{shards['failed']} of {shards['total']} shards did not answer, "
+            f"{missing} of {shards['total']} shards did not answer, "
             f"so that documents may be missing: {reason}"
         )
     if answer.get("timed_out"):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Event, Thread
 
 import pytest
 from conftest import started
 from servers import Cluster
 
+from retriever.base import BackendError
 from retriever.documents import Document
 from retriever.elastic import ElasticsearchRetriever, connect, load_documents, read_documents
-from retriever.elastic.bulk import create_documents
 
-from .watching import Watcher
+from .watching import Loader, Watcher
 
 pytestmark = pytest.mark.server
 
@@ -29,35 +28,36 @@ def test_a_node_is_killed(cluster: Cluster) -> None:
     others = [Document(f"d{number}", "cat") for number in range(6_000)]
     connection = connect(cluster.urls)
     load_documents(connection, "three", anchors, analysis={}, shards=3, replicas=1)
+    load_documents(connection, "bare", anchors, analysis={}, shards=3)
     green = {"wait_for_status": "green", "timeout": "25s"}
     assert connection.request("GET", "/_cluster/health/three", **green)["status"] == "green"
-    reached = Event()
-    outcomes = []
-
-    def source() -> Iterator[Document]:
-        for number, document in enumerate(others):
-            if number == 2_000:
-                reached.set()
-            yield document
-
-    def load() -> None:
-        outcomes.extend(create_documents(connection, "three", source()))
-
-    loader = Thread(target=load)
+    loader = Loader(connection, "three", others)
     retriever = ElasticsearchRetriever(cluster.urls, "three")
     with Watcher(retriever, "anchor", 200) as watcher:
         loader.start()
-        assert reached.wait(60)
+        assert loader.middle.wait(60)
         cluster.nodes[0].kill()
         down = len(watcher.answers)
         loader.join()
         last = retriever.search(["anchor"], 200)[0]  # the rest of the cluster has it all
-    assert [(outcome.id, outcome.reason) for outcome in outcomes] == [(d.id, "") for d in others]
+    assert loader.outcomes == [(document.id, "") for document in others]
     connection.request("POST", "/three/_refresh")
     ids = sorted(document.id for document in read_documents(connection, "three"))
     assert ids == sorted(document.id for document in [*anchors, *others])
     watcher.check({document.id for document in anchors})
     assert (len(last), last.warnings) == (100, ())
     assert 0 < down < len(watcher.answers)
+    check_what_has_no_replica(cluster)
     retriever.close()
     connection.close()
+
+
+def check_what_has_no_replica(cluster: Cluster) -> None:
+    """What the killed node alone had is missing, and said to be."""
+    retriever = ElasticsearchRetriever(cluster.urls, "bare")
+    [hits] = retriever.search(["anchor"], 200)
+    assert 0 < len(hits) < 100
+    assert "1 of 3 shards did not answer, so that documents may be missing" in hits.warnings[0]
+    with pytest.raises(BackendError):  # pages are whole or fail
+        list(retriever.pages("anchor"))
+    retriever.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -24,9 +23,8 @@ from retriever.elastic import (
     load_documents,
     read_documents,
 )
-from retriever.elastic.bulk import create_documents
 
-from .watching import Watcher
+from .watching import Loader, Watcher
 
 pytestmark = pytest.mark.server
 
@@ -115,29 +113,17 @@ def test_killed_and_started_again(secured: Secured) -> None:
     others = [Document(f"d{number}", "cat") for number in range(6_000)]
     connection = secured.connect()
     load_documents(connection, "killed", anchors, analysis={})
-    reached = Event()
-    outcomes = []
-
-    def source() -> Iterator[Document]:
-        for number, document in enumerate(others):
-            if number == 2_000:
-                reached.set()
-            yield document
-
-    def load() -> None:
-        outcomes.extend(create_documents(connection, "killed", source(), first_wait=2))
-
-    loader = Thread(target=load)
+    loader = Loader(connection, "killed", others, first_wait=2)
     url = secured.server.url
     retriever = ElasticsearchRetriever(url, "killed", **secured.options(), retries=0)
     with Watcher(retriever, "anchor", 100) as watcher:
         loader.start()
-        assert reached.wait(60)
+        assert loader.middle.wait(60)
         secured.server.kill()
         down = len(watcher.answers)
         secured.server.start()
         loader.join()
-    assert [(outcome.id, outcome.reason) for outcome in outcomes] == [(d.id, "") for d in others]
+    assert loader.outcomes == [(document.id, "") for document in others]
     connection.request("POST", "/killed/_refresh")
     ids = sorted(document.id for document in read_documents(connection, "killed"))
     assert ids == sorted(document.id for document in [*anchors, *others])

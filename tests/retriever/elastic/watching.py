@@ -1,12 +1,15 @@
-"""Searches that go on while a server is made to fail."""
+"""Searches and loads that go on while a server is made to fail."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from threading import Event, Thread
 from typing import Self
 
 from retriever.base import UnreachableError
-from retriever.elastic import ElasticsearchRetriever
+from retriever.documents import Document
+from retriever.elastic import Connection, ElasticsearchRetriever
+from retriever.elastic.bulk import create_documents
 from retriever.hits import Hits
 
 
@@ -46,3 +49,35 @@ class Watcher(Thread):
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self.join()
+
+
+class Loader(Thread):
+    """Loads documents, and tells when it is in the middle of it.
+
+    Attributes:
+        middle: set when a third of the documents has been read.
+        outcomes: id and reason of each, in order.
+
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        documents: Sequence[Document],
+        first_wait: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.middle = Event()
+        self.outcomes: list[tuple[str, str]] = []
+        self._documents = documents
+        self._created = create_documents(connection, name, self._drawn(), first_wait=first_wait)
+
+    def run(self) -> None:
+        self.outcomes = [(outcome.id, outcome.reason) for outcome in self._created]
+
+    def _drawn(self) -> Iterator[Document]:
+        for number, document in enumerate(self._documents):
+            if number == len(self._documents) // 3:
+                self.middle.set()
+            yield document
