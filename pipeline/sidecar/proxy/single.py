@@ -73,6 +73,8 @@ async def _reranked(
         return fetched
     if isinstance(fetched, Fetched) and shards_failed(fetched.body):
         fetched = Passed("shards", "shards failed on the search for the window")
+    if isinstance(fetched, Fetched) and "hits" not in fetched.body:
+        fetched = Passed("refused", "the search for the window has no hits in its answer")
     if isinstance(fetched, Passed):
         return await _passed(exchange, content, anew, fetched, outcomes)
     rescored = await rescorer.rescore(fetched.body["hits"]["hits"], window)

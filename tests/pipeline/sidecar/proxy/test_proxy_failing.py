@@ -180,6 +180,16 @@ def test_headers_of_an_answer_that_was_read_stay_all(start: Start) -> None:
     assert answer.headers.get_list("content-length") == [str(len(answer.content))]
 
 
+def test_an_answer_without_hits_passes(start: Start) -> None:
+    content = b'{"took":1}'
+    with _Answering(
+        b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(content) + content
+    ) as url:
+        answer = start(url).client.post("/a/_search", json={"query": QUERY})
+    assert (answer.status_code, answer.content) == (200, content)
+    assert answer.headers["x-twopass-reason"].startswith("refused: ")
+
+
 class _Answering:
     """A server that gives every connection the same bytes, or none and keeps it open."""
 
