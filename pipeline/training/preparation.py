@@ -49,7 +49,6 @@ class Preparation:
         settings: all settings.
         folder: where the examples are kept.
         say: told in a line what is going on.
-        progress: makes a function that is told how many are done: ``progress(what, unit, total)``.
 
     """
 
