@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rerank_engines import CLOCKS, SYSTEMS, best_time
+from rerank_engines import CLOCKS, OPTIONAL, SYSTEMS, best_time
 
 COLLECTIONS = ("scifact", "nfcorpus", "nq-qed")
 DATA = Path(os.environ.get("TWOPASS_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -83,6 +83,7 @@ def main() -> int:
 
     threads = arguments.threads or torch.get_num_threads()
     job = {"threads": threads, "clock": arguments.clock, "depth": arguments.depth}
+    job["systems"] = arguments.systems
     torch.set_num_threads(threads)
     heading = describe(threads, arguments.clock)
     print(heading)
@@ -114,9 +115,20 @@ def parse() -> argparse.Namespace:
         "--clock", choices=CLOCKS, default="wall", help="cpu, with --threads 1, on a busy machine"
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    parser.add_argument(
+        "--systems",
+        nargs="+",
+        choices=SYSTEMS,
+        default=[name for name in SYSTEMS if name not in OPTIONAL],
+        help="what is measured; the first is what all others are compared with",
+    )
+    parser.add_argument(
+        "--cases", nargs="+", choices=[case.name for case in CASES], help="models; all by default"
+    )
     parser.add_argument("--quick", action="store_true", help="smallest model, nq-qed, once")
     arguments = parser.parse_args()
-    arguments.cases = CASES
+    wanted = arguments.cases
+    arguments.cases = [case for case in CASES if wanted is None or case.name in wanted]
     if arguments.quick:
         arguments.collections = ("nq-qed",)
         arguments.cases = (Case(2, 128, 2, queries=3, repeats=1),)
@@ -177,6 +189,7 @@ def folder_of(case: Case, temporary: Path) -> Path:
         intermediate_size=4 * case.hidden,
         num_labels=1,
         initializer_range=0.05,
+        sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"},
     )
     torch.manual_seed(0)
     with quiet_transformers():
@@ -192,7 +205,7 @@ def compare(
     lengths = token_lengths(model, pairs)
     rate = matrix_rate(case.hidden, job["clock"])
     base: dict[str, Any] = {}
-    for system in SYSTEMS:
+    for system in job["systems"]:
         figures = run(system, model, pairs, job | {"repeats": case.repeats})
         base = base or figures
         seconds = figures["seconds"]
@@ -221,7 +234,10 @@ def run(system: str, model: Path, pairs: Pairs, job: dict[str, Any]) -> dict[str
         Path(folder, "pairs.json").write_text(json.dumps(pairs))
         script = Path(__file__).with_name("rerank_engines.py")
         done = subprocess.run(
-            [sys.executable, str(script), json.dumps(job)], capture_output=True, text=True
+            [sys.executable, str(script), json.dumps(job)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": str(job["threads"])},
         )
         if done.returncode:
             raise SystemExit(f"{system} failed:\n{done.stderr}")

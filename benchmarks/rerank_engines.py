@@ -7,7 +7,6 @@ logits go to the file that the job names.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -16,38 +15,53 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CLOCKS", "SYSTEMS", "best_time"]
+__all__ = ["CLOCKS", "OPTIONAL", "SYSTEMS", "best_time"]
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def original(folder: str, **model: Any) -> Any:
-    import torch
     from sentence_transformers import CrossEncoder
 
     from reranker.quiet import quiet_transformers
 
-    keep = torch.nn.Identity()
     with quiet_transformers():
-        return CrossEncoder(folder, device="cpu", activation_fn=keep, model_kwargs=model)
+        return CrossEncoder(folder, device="cpu", model_kwargs=model)
+
+
+def exported(folder: str, *, int8: bool = False) -> Any:
+    """Load through sentence-transformers' ONNX backend, quantised as its documentation says."""
+    from sentence_transformers import CrossEncoder, export_dynamic_quantized_onnx_model
+
+    settings: dict[str, Any] = {"device": "cpu", "backend": "onnx"}
+    model = CrossEncoder(folder, **settings)
+    if not int8:
+        return model
+    export_dynamic_quantized_onnx_model(model, "avx2", folder)
+    file = {"file_name": "onnx/model_qint8_avx2.onnx"}
+    return CrossEncoder(folder, model_kwargs=file, **settings)
 
 
 def ours(folder: str, **settings: Any) -> Any:
-    import torch
-
     from reranker.cross_encoder import CrossEncoder
 
-    return CrossEncoder(folder, device="cpu", activation_fn=torch.nn.Identity(), **settings)
+    return CrossEncoder(folder, device="cpu", **settings)
 
 
 # by name; the first is what all others are compared with, and where logits must agree is fp32
 SYSTEMS: dict[str, Callable[[str], Any]] = {
     "sentence-transformers fp32": lambda folder: original(folder, dtype="float32"),
     "sentence-transformers bf16": lambda folder: original(folder, dtype="bfloat16"),
+    "sentence-transformers onnx": lambda folder: exported(folder),
+    "sentence-transformers int8": lambda folder: exported(folder, int8=True),
     "twopass fp32": lambda folder: ours(folder),
+    "twopass int8": lambda folder: ours(folder, precision="int8"),
+    "twopass fp32, torch": lambda folder: ours(folder, engine="packed"),
     "twopass fp32, padded": lambda folder: ours(folder, engine="torch"),
     "twopass bf16": lambda folder: ours(folder, precision="bf16"),
 }
+# what is left out unless it is asked for: the exports need optimum-onnx, which needs transformers 4
+OPTIONAL = {"sentence-transformers onnx", "sentence-transformers int8"}
 
 
 def best_time(call: Callable[[], Any], repeats: int, clock: str) -> tuple[float, Any]:
@@ -60,10 +74,13 @@ def best_time(call: Callable[[], Any], repeats: int, clock: str) -> tuple[float,
     return best, result
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
-    import torch
+def peak_memory() -> float:
+    """Return this process's peak in MB; getrusage would count what its parent had."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
-    torch.set_num_threads(job["threads"])
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
     model = SYSTEMS[job["system"]](job["model"])
     pairs = [(query, text) for query, text in json.loads(Path(job["pairs"]).read_text())]
     model.predict(pairs[:32])  # what is done once only
@@ -71,8 +88,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     np.save(job["logits"], np.asarray(logits, dtype=np.float32))
     query = pairs[: job["depth"]]
     latency, _ = best_time(lambda: model.predict(query), job["repeats"], job["clock"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "latency": latency, "peak": peak}
+    return {"seconds": seconds, "latency": latency, "peak": peak_memory()}
 
 
 if __name__ == "__main__":

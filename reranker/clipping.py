@@ -31,12 +31,11 @@ def border_of(tokenizer: Tokenizer) -> re.Pattern[str] | None:
     normalised) Chinese characters; and GPT-2's byte-level and SentencePiece's metaspace, which
     split between a character and a space.
     """
-    spec = json.loads(tokenizer.to_str())
-    normalizers = _steps(spec["normalizer"], "normalizers")
-    splitters = _steps(spec["pre_tokenizer"], "pretokenizers")
+    normalizers = _steps(_spec(tokenizer.normalizer), "normalizers")
+    splitters = _steps(_spec(tokenizer.pre_tokenizer), "pretokenizers")
     if any(step["type"] not in _LOCAL_NORMALIZERS for step in normalizers):
         return None
-    added = "".join(token["content"] for token in spec["added_tokens"])
+    added = "".join(t.content for t in tokenizer.get_added_tokens_decoder().values())
     if [step["type"] for step in splitters] == ["BertPreTokenizer"]:
         return _bert_border(added, normalizers)
     if " " not in added and splitters and all(_splits_at_spaces(step) for step in splitters):
@@ -48,6 +47,14 @@ def clip(text: str, characters: int, border: re.Pattern[str]) -> str:
     """Return the text up to the first border at or after so many characters, or all of it."""
     found = border.search(text, characters) if len(text) > characters else None
     return text[: found.start()] if found else text
+
+
+def _spec(part: Any) -> dict[str, Any] | None:
+    """Describe a part of a tokeniser, without its vocabulary, which is long."""
+    if part is None:
+        return None
+    spec: dict[str, Any] = json.loads(part.__getstate__())
+    return spec
 
 
 def _steps(part: dict[str, Any] | None, inner: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ __all__ = ["Weights"]
 
 _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _KINDS = {"F16", "F32"}
+_BITS: Mapping[str, tuple[type, type, int]] = {
+    "float16": (np.int16, np.uint16, 0x7C00),
+    "float32": (np.int32, np.uint32, 0x7F800000),
+}
 
 
 class Weights:
@@ -104,8 +108,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _finite(array: NDArray[Any]) -> bool:
-    """Say whether all are numbers: the exponent of others has all bits set."""
-    half = array.dtype == np.float16
-    numbers: NDArray[Any] = array.reshape(-1).view(np.uint16 if half else np.uint32)
-    mask = numbers.dtype.type(0x7C00 if half else 0x7F800000)
-    return not bool(((numbers & mask) == mask).any())
+    """Say whether all are numbers.
+
+    The exponent of what is none has all bits set: read as integers, with a sign or without, such
+    are the largest of the positive and of the negative numbers. Two maxima need no copy.
+    """
+    signed, unsigned, least = _BITS[array.dtype.name]
+    numbers = array.reshape(-1)
+    sign = int(np.iinfo(unsigned).max) // 2 + 1
+    return bool(numbers.view(signed).max(initial=0) < least) and bool(
+        numbers.view(unsigned).max(initial=0) < least + sign
+    )
