@@ -195,8 +195,9 @@ def _link(name: str, settings: Settings, shared: bool) -> Callable[[], PairScore
             return None
         case "remote":
             return lambda: _remote(settings.reranker.remote)
-        case "cpu":
-            on_cpu = settings.reranker.model_copy(update={"device": "cpu", "precision": "fp32"})
+        case "cpu" | "cpu-int8":
+            chosen = {"device": "cpu", "precision": "int8" if name == "cpu-int8" else "fp32"}
+            on_cpu = settings.reranker.model_copy(update=chosen)
             return lambda: _local(settings.model_copy(update={"reranker": on_cpu}), shared)
         case _:
             return lambda: _local(settings, shared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 from time import monotonic
 
@@ -116,11 +117,4 @@ class FallbackScorer:
 def _named(scores: Scores, name: str, failures: list[str]) -> Scores:
     """Say who answered, and after whom."""
     reasons = [*failures, scores.reason] if scores.reason else failures
-    return Scores(
-        scores.values,
-        "; ".join(reasons),
-        name,
-        scores.columns,
-        scores.evidence,
-        scores.truncated,
-    )
+    return replace(scores, reason="; ".join(reasons), by=name)

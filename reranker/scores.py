@@ -157,12 +157,15 @@ class Scores:
         values = np.full(n, np.nan, dtype=np.float32)
         evidence = np.full(n, None, dtype=object)
         truncated = np.zeros(n, dtype=np.bool_)
+        probabilities = np.full(n, np.nan, dtype=np.float32)
         for pairs, scores in parts:
             values[pairs] = scores.values
             for name, column in scores.columns.items():
                 columns[name][pairs] = column
             evidence[pairs] = scores.evidence
             truncated[pairs] = False if scores.truncated is None else scores.truncated
+            if scores.probabilities is not None:
+                probabilities[pairs] = scores.probabilities
         reasons = [reason, *(scores.reason for scores in found)]
         return cls(
             values,
@@ -171,6 +174,7 @@ class Scores:
             columns,
             evidence if any(scores.evidence is not None for scores in found) else None,
             truncated if any(scores.truncated is not None for scores in found) else None,
+            probabilities if any(scores.probabilities is not None for scores in found) else None,
         )
 
     def whole(self) -> NDArray[np.float32]:

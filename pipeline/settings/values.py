@@ -107,7 +107,8 @@ class RerankerSettings(_Section):
         remote: a service that scores over HTTP.
         cache: scores of the model that are kept.
         fallback: who is asked in turn where the model, or else the service, fails: ``cpu`` (the
-            model there, in fp32), ``remote`` or, as the last, ``none``: the first stage's order.
+            model there, in fp32), ``cpu-int8``, ``remote`` or, as the last, ``none``: the first
+            stage's order.
 
     """
 
@@ -122,7 +123,7 @@ class RerankerSettings(_Section):
     calibration: str | None = None
     remote: RemoteSettings = RemoteSettings()
     cache: CacheSettings = CacheSettings()
-    fallback: tuple[Literal["cpu", "remote", "none"], ...] = ()
+    fallback: tuple[Literal["cpu", "cpu-int8", "remote", "none"], ...] = ()
 
     @property
     def chain(self) -> tuple[str, ...]:

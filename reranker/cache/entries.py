@@ -27,6 +27,7 @@ class Entry(NamedTuple):
         columns: further opinions by name; NaN is none.
         span: the evidence.
         truncated: whether a text was cut; None where the scorer does not say.
+        probability: of its relevance; None where the scorer is not calibrated.
 
     """
 
@@ -35,6 +36,7 @@ class Entry(NamedTuple):
     columns: Mapping[str, float]
     span: Span | None
     truncated: bool | None
+    probability: float | None
 
     @property
     def size(self) -> int:
@@ -45,15 +47,17 @@ class Entry(NamedTuple):
         """Return it as JSON, in which a float32 stays what it is."""
         columns = {name: None if math.isnan(x) else x for name, x in self.columns.items()}
         span = None if self.span is None else astuple(self.span)
-        return json.dumps([self.value, self.by, columns, span, self.truncated]).encode()
+        rest = (self.truncated, self.probability)
+        return json.dumps([self.value, self.by, columns, span, *rest]).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Entry | None:
         """Read what ``to_bytes`` wrote; None where it is something else."""
         try:
-            value, by, columns, span, truncated = json.loads(data)
+            value, by, columns, span, truncated, probability = json.loads(data)
             columns = {name: math.nan if x is None else float(x) for name, x in columns.items()}
-            found = cls(float(value), str(by), columns, span and Span(*span), truncated)
+            place = span and Span(*span)
+            found = cls(float(value), str(by), columns, place, truncated, probability)
         except (ValueError, TypeError, AttributeError):
             return None
         return found if math.isfinite(found.value) else None
@@ -82,8 +86,9 @@ def entries_of(scores: Scores) -> list[Entry | None]:
         columns = {name: float(column[i]) for name, column in scores.columns.items()}
         span = None if scores.evidence is None else scores.evidence[i]
         truncated = None if scores.truncated is None else bool(scores.truncated[i])
-        scored = not math.isnan(value)
-        entries.append(Entry(value, scores.by, columns, span, truncated) if scored else None)
+        likely = None if scores.probabilities is None else float(scores.probabilities[i])
+        entry = Entry(value, scores.by, columns, span, truncated, likely)
+        entries.append(None if math.isnan(value) else entry)
     return entries
 
 
@@ -91,10 +96,13 @@ def scores_of(entries: Sequence[Entry]) -> Scores:
     """Return entries as scores; by whom, says the first."""
     n = len(entries)
     names = dict.fromkeys(name for entry in entries for name in entry.columns)
-    evidence, truncated = np.full(n, None, dtype=object), None
+    evidence, truncated, likely = np.full(n, None, dtype=object), None, None
     evidence[:] = [entry.span for entry in entries]
     if any(entry.truncated is not None for entry in entries):
         truncated = np.array([bool(entry.truncated) for entry in entries], dtype=np.bool_)
+    if any(entry.probability is not None for entry in entries):
+        found = [np.nan if entry.probability is None else entry.probability for entry in entries]
+        likely = np.array(found, dtype=np.float32)
     return Scores(
         values=np.array([entry.value for entry in entries], dtype=np.float32),
         by=entries[0].by if entries else "",
@@ -104,4 +112,5 @@ def scores_of(entries: Sequence[Entry]) -> Scores:
         },
         evidence=evidence if any(entry.span is not None for entry in entries) else None,
         truncated=truncated,
+        probabilities=likely,
     )

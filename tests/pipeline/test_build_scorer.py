@@ -73,6 +73,14 @@ def test_another_scorer_answers_and_the_status_says_why(expected: Any) -> None:
     assert scores.reason.startswith("remote: UnavailableError: http://127.0.0.1:9/v2/rerank")
 
 
+def test_int8_on_a_cpu_answers_too(expected: Any) -> None:
+    chain = settings(remote={"url": NOBODY}, fallback=["cpu-int8", "none"])
+    scores = as_detailed(build_scorer(chain)).score(PAIRS)
+    assert scores.by == "cpu-int8"
+    np.testing.assert_allclose(scores.values, expected, atol=0.3)
+    assert (scores.values != expected).any()
+
+
 def test_nobody_answers_and_the_first_stage_stands(tmp_path: Path) -> None:
     BM25Index.build([Document("a", "a cat"), Document("b", "cat, cat, dog")], tmp_path / "index")
     chain = {"remote": {"url": NOBODY}, "fallback": "none"}

@@ -167,6 +167,7 @@ FULL = Scores(
     columns={"cheap": np.float32([np.nan, 3.3])},
     evidence=np.array([Span(1, 5, 2, 2), None], dtype=object),
     truncated=np.array([True, False]),
+    probabilities=np.float32([0.25, 0.9]),
 )
 
 
@@ -179,10 +180,14 @@ def test_all_that_a_scorer_says_is_kept() -> None:
     assert found.evidence.tolist() == [Span(1, 5, 2, 2), None]
     assert found.truncated is not None
     assert found.truncated.tolist() == [True, False]
+    assert found.probabilities is not None
+    np.testing.assert_array_equal(found.probabilities, FULL.probabilities)
     assert found.by == "model"
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'["x","",{},null,null]', b"[NaN,1,{},0,0]"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[1]", b'["x","",{},null,null,null]', b"[NaN,1,{},0,0,0]"]
+)
 def test_an_entry_that_is_none(data: bytes) -> None:
     assert Entry.from_bytes(data) is None
 
