@@ -142,6 +142,11 @@ class CrossEncoder:
         return self._labels
 
     @property
+    def bounded(self) -> bool:
+        """Whether the scores are from 0 to 1, by a sigmoid, rather than logits."""
+        return self._activation is activations.sigmoid
+
+    @property
     def max_length(self) -> int:
         """How many tokens a pair has at most."""
         return self._encoder.max_length

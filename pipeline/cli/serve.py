@@ -15,6 +15,7 @@ _EXAMPLES = """\
   twopass serve                                  rerank clients of many kinds, on port 8765
   twopass serve --index my-index --port 9000     and /search over an index
   twopass serve --proxy http://localhost:9200    in front of an Elasticsearch: change one URL
+  twopass serve --print-elasticsearch            what to tell a cluster that is to ask it
   twopass serve --new-key                        an API key, and what goes into the settings
 """
 
@@ -38,6 +39,13 @@ def add_parser(commands: Any) -> None:
     instead.add_argument(
         "--hash-key", action="store_true", help="hash an API key from standard input and end"
     )
+    for name in ("elasticsearch", "opensearch"):
+        instead.add_argument(
+            f"--print-{name}", action="store_true", help=f"print what to tell {name} and end"
+        )
+    parser.add_argument(
+        "--url", metavar="URL", help="in what is printed, where a cluster finds this service"
+    )
 
 
 def run(arguments: Namespace) -> None:
@@ -46,6 +54,13 @@ def run(arguments: Namespace) -> None:
         _key(new=arguments.new_key)
         return
     settings = read_settings(arguments)
+    if arguments.print_elasticsearch or arguments.print_opensearch:
+        from pipeline.sidecar import recipes
+
+        recipe = recipes.elasticsearch if arguments.print_elasticsearch else recipes.opensearch
+        listening = f"http://{settings.serve.host}:{settings.serve.port}"
+        echo(recipe((arguments.url or listening).rstrip("/")))
+        return
     _check_extra()
     from pipeline.sidecar.serving import serve
 

@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from pipeline.settings import Settings
-from pipeline.sidecar import operations
+from pipeline.sidecar import operations, search
+from pipeline.sidecar.dialects import routers
 from pipeline.sidecar.middleware import Observed
 from pipeline.sidecar.proxy.proxy import METHODS
 from pipeline.sidecar.service import Sidecar
@@ -19,7 +20,7 @@ from pipeline.sidecar.service import Sidecar
 __all__ = ["create_app"]
 
 # In this order: a later one's pattern may take in an earlier one's paths.
-_ROUTERS = (operations.open_router, operations.router)
+_ROUTERS = (operations.open_router, operations.router, search.router, *routers())
 
 
 def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from reranker.batching import BatchingScorer
 
 __all__ = ["Metrics"]
 
@@ -24,7 +29,6 @@ class Metrics:
         proxied: searches of the proxy, by what became of them and why.
         refused: requests that were refused before any work, by kind of problem.
         active: requests that are being answered.
-        warm: 1 while the process can score.
 
     """
 
@@ -72,6 +76,10 @@ class Metrics:
             multiprocess_mode="livesum",
         )
 
+    def watch(self, scorer: BatchingScorer) -> None:
+        """Tell of a scorer's queue and batches, too; of this process alone."""
+        self.registry.register(_Queue(scorer))
+
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format; of all workers where there are several."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
@@ -79,3 +87,26 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+class _Queue(Collector):
+    """What a batching scorer counts, read when Prometheus asks."""
+
+    def __init__(self, scorer: BatchingScorer) -> None:
+        self._scorer = scorer
+
+    def collect(self) -> Iterator[Metric]:
+        stats = self._scorer.stats
+        counted = {
+            "batches": ("Batches scored", stats.batches),
+            "batched_pairs": ("Pairs in them; divided by batches, how full these are", stats.pairs),
+            "queue_refused": ("Requests that found the queue full", stats.refused),
+        }
+        for name, (about, value) in counted.items():
+            yield CounterMetricFamily(f"twopass_{name}", about, value=value)
+        waiting = {
+            "queue_requests": ("Requests that wait to be scored", stats.waiting_requests),
+            "queue_pairs": ("Pairs that wait to be scored", stats.waiting_pairs),
+        }
+        for name, (about, value) in waiting.items():
+            yield GaugeMetricFamily(f"twopass_{name}", about, value=value)

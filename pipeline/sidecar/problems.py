@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from pipeline.errors import FusionError, PipelineError, SearchError
-from reranker.base import InputError, RerankerError
+from reranker.base import InputError, OverloadedError, RerankerError, UnscoredError
 from retriever.base import QueryError, RetrieverError
 
 __all__ = ["Kind", "Problem", "ProblemError", "invalid", "of_error", "of_validation"]
@@ -81,6 +81,10 @@ def of_error(error: Exception) -> Problem | None:
             return Problem("timeout", "no answer within the deadline; try again later", 1)
         case InputError() | SearchError() | QueryError() | FusionError():
             return Problem("invalid", str(error))
+        case OverloadedError():
+            return Problem("busy", str(error), error.retry_after)
+        case UnscoredError():
+            return Problem("timeout", str(error), 1)
         case RerankerError():
             return Problem("failed", str(error))
         case RetrieverError():

@@ -39,7 +39,8 @@ def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
     """Return the class of a router's routes.
 
     Args:
-        words: a problem -> status and JSON body, as the dialect's clients expect them.
+        words: a problem -> status and JSON body, as the dialect's clients expect them; a route
+            that learns it only from the request sets ``request.state.words``.
         keyed: whether one of ``serve.api_keys`` is asked for, where there are any.
 
     """
@@ -57,7 +58,7 @@ def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
                 except Exception as error:
                     problem = _problem(error)
                     sidecar_of(request).metrics.refused.labels(problem.kind).inc()
-                    return _answer(problem, words)
+                    return _answer(problem, getattr(request.state, "words", words))
 
             return handle
 

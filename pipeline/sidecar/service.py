@@ -7,18 +7,22 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
 from fastapi import Request
-from numpy.typing import NDArray
 
 from pipeline.build import build_fusion, build_retriever, build_scorer
+from pipeline.ranking import Ranking
 from pipeline.search import SearchPipeline
 from pipeline.settings import Settings
+from pipeline.sidecar.leaving import LeavingScorer
 from pipeline.sidecar.metrics import Metrics
 from pipeline.sidecar.proxy.proxy import Proxy
-from reranker.base import PairScorer
+from pipeline.sidecar.scale import scale_of
+from pipeline.sidecar.tokens import Tokens
+from reranker.base import OverloadedError, PairScorer, Scores
+from reranker.batching import BatchingScorer
+from reranker.deadlines import Deadline
 from retriever.base import Retriever, RetrieverError
 
 __all__ = ["Sidecar", "sidecar_of"]
@@ -28,6 +32,8 @@ _LOG = logging.getLogger(__name__)
 
 # Searches wait in threads, for a server or for the scorer; far more of them than processors.
 _THREADS = 64
+_WAITING = 256  # for a thread, at most
+_LEAST = 1e-6  # seconds: a deadline that has passed as good as one
 _CHECK = 5.0  # seconds that the index has to show that it is there
 
 
@@ -45,23 +51,20 @@ class Sidecar:
         self, settings: Settings, scorer: PairScorer, retriever: Retriever | None = None
     ) -> None:
         self.settings = settings
-        self.scorer = scorer
+        self.scorer = BatchingScorer(scorer, waiting=settings.serve.max_queue)
+        self.scale = scale_of(scorer, settings.serve.scores)
+        self.tokens = Tokens(scorer)
+        self.name = settings.serve.name or settings.reranker.model
         self.retriever = retriever
         self.metrics = Metrics()
-        self.search: SearchPipeline | None = None
-        if retriever is not None:
-            self.search = SearchPipeline(
-                retriever,
-                scorer,
-                build_fusion(settings),
-                depth=settings.depth,
-                on_error="first-stage",
-            )
+        self.metrics.watch(self.scorer)
+        self._fusion = build_fusion(settings)
         self.warm = False
         self.proxy: Proxy | None = None
         if settings.proxy.url is not None:
-            self.proxy = Proxy(settings, scorer, self.in_thread, self.metrics)
+            self.proxy = Proxy(settings, self.scorer, self.in_thread, self.metrics)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sidecar")
+        self._in_threads = 0
 
     @classmethod
     def open(cls, settings: Settings) -> Sidecar:
@@ -90,11 +93,12 @@ class Sidecar:
         self.warm = True
 
     async def stop(self) -> None:
-        """Let go of the threads; what they have begun is finished first."""
+        """Let go of the threads; what was accepted is finished first."""
         self.warm = False
         if self.proxy is not None:
             await self.proxy.close()
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self.scorer.close)
 
     async def checks(self) -> dict[str, str]:
         """Say ok or what is wrong: of the model, and of index and proxied server if any."""
@@ -124,27 +128,76 @@ class Sidecar:
 
     async def score(
         self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None
-    ) -> NDArray[np.float32]:
-        """Return the score of each pair, (n,) float32, in the pairs' order.
+    ) -> Scores:
+        """Score pairs together with those of other callers.
 
         Args:
-            pairs: (n,) of a query and a document each.
-            deadline: seconds from now; by default ``serve.deadline``.
+            pairs: (n,) of a query and a document each, the most promising first.
+            deadline: seconds from now; by default, and at most, ``serve.deadline``.
+
+        Returns:
+            One score a pair, in the pairs' order; NaN, and a reason, where time was up.
 
         Raises:
-            TimeoutError: when the deadline passes first.
+            OverloadedError: when more waits than ``serve.max_queue`` allows.
             RerankerError: when they cannot be scored.
 
         """
-        if not pairs:
-            return np.zeros(0, dtype=np.float32)
-        async with asyncio.timeout(deadline or self.settings.serve.deadline):
-            return await self.in_thread(self.scorer.predict, pairs)
+        most = self.settings.serve.deadline
+        seconds = most if deadline is None else min(deadline, most)
+        with self.metrics.stages.labels("rerank").time():
+            scores = await self.scorer.ascore(pairs, deadline=seconds)
+        self.metrics.pairs.observe(len(pairs))
+        if not scores.complete:
+            self.metrics.degradations.labels("rerank", "partial").inc()
+        return scores
+
+    async def search(
+        self, retriever: Retriever, query: str, k: int, *, deadline: float, **options: Any
+    ) -> Ranking:
+        """Search by both stages; the first stage's ranking, and a status, where the second fails.
+
+        Args:
+            retriever: the first stage.
+            query: what is searched for.
+            k: how many results.
+            deadline: seconds from now; waiting for a thread counts.
+            options: further ones of :meth:`pipeline.search.SearchPipeline.search`.
+
+        """
+        scorer = LeavingScorer(self.scorer, asyncio.get_running_loop())
+        pipeline = SearchPipeline(
+            retriever, scorer, self._fusion, depth=self.settings.depth, on_error="first-stage"
+        )
+        until = Deadline.after(deadline)
+
+        def run() -> Ranking:
+            return pipeline.search(query, k, deadline=max(until.left, _LEAST), **options)
+
+        try:
+            return await self.in_thread(run)
+        finally:
+            scorer.leave()
 
     async def in_thread(self, function: Callable[..., _T], *args: object, **options: object) -> _T:
-        """Run something that waits in one of this process's threads."""
+        """Run something that waits in one of this process's threads.
+
+        Raises:
+            OverloadedError: when too much waits for a thread already.
+
+        """
+        if self._in_threads >= _THREADS + _WAITING:
+            raise OverloadedError(
+                f"expected room for one more request, found {_WAITING} waiting", retry_after=1
+            )
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(function, *args, **options))
+        self._in_threads += 1
+        work = loop.run_in_executor(self._threads, partial(function, *args, **options))
+        work.add_done_callback(self._count_out)
+        return await work
+
+    def _count_out(self, _: object) -> None:
+        self._in_threads -= 1
 
 
 def sidecar_of(request: Request) -> Sidecar:
