@@ -55,7 +55,7 @@ def main() -> None:
     report = [heading()]
     latencies: dict[int, dict[str, float]] = {}
     for name in options.corpus:
-        with place(options.work, name) as here:
+        with place(options, name) as here:
             results = compare(here, name in REAL and name, options)
         report.append(table(here.corpus, results, options.k, options.threads) + check(results))
         print(report[-1], flush=True)
@@ -63,7 +63,7 @@ def main() -> None:
             latencies[here.corpus.n_docs] = growing(results)
     for size in options.growth:
         if size not in latencies:
-            with place(options.work, str(size)) as here:
+            with place(options, str(size)) as here:
                 latencies[size] = growing(measure_growth(here, options))
     if len(latencies) > 1:
         report.append(growth_table(latencies))
@@ -93,6 +93,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=2.0, help="for each rate; its best pass counts"
     )
+    parser.add_argument(
+        "--processor-time", action="store_true",
+        help="count processor time, for a machine with other work; with one thread only",
+    )  # fmt: skip
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep what is made there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report there too")
     parser.add_argument(
@@ -106,15 +110,18 @@ def arguments() -> argparse.Namespace:
     options.corpus = options.corpus or [*REAL, "200000", "2000000"]
     options.growth = list(GROWTH) if options.growth is None else options.growth
     options.k = options.k or [10, 100]
-    options.threads = options.threads or [1, 2]
+    options.threads = options.threads or ([1] if options.processor_time else [1, 2])
+    if options.processor_time and options.threads != [1]:
+        parser.error("--processor-time: expected one thread, as it adds up all threads")
     return options
 
 
 class Place:
     """A folder with one corpus, the indexes of it, and the figures so far."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, clock: str = "wall") -> None:
         self.folder = folder
+        self._clock = clock
         if not (folder / "documents.npz").exists():
             folder.mkdir(parents=True, exist_ok=True)
             (corpora.real(name) if name in REAL else corpora.zipf(int(name))).save(folder)
@@ -123,6 +130,7 @@ class Place:
     def run(self, engine: str, what: str, **job: Any) -> dict[str, Any]:
         """Do a job in a process of its own, unless its figures are there."""
         job |= {"what": what, "engine": engine, "corpus": str(self.folder)}
+        job["clock"] = self._clock
         key = sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:16]
         stored = self.folder / f"{engine.replace(', ', '-').replace(' ', '-')}-{what}-{key}.json"
         if not stored.exists():
@@ -155,13 +163,14 @@ class Place:
 
 
 @contextmanager
-def place(work: Path | None, name: str) -> Iterator[Place]:
+def place(options: argparse.Namespace, name: str) -> Iterator[Place]:
     """Give the place of a corpus, for once if nothing is to be kept."""
-    if work is not None:
-        yield Place(work.resolve() / name, name)
+    clock = "processor" if options.processor_time else "wall"
+    if options.work is not None:
+        yield Place(options.work.resolve() / name, name, clock)
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield Place(Path(folder), name)
+        yield Place(Path(folder), name, clock)
 
 
 def compare(here: Place, collection: str | bool, options: argparse.Namespace) -> Results:
