@@ -283,7 +283,7 @@ class Card:
     def _training(self) -> str:
         loss = self.recipe.make_loss()
         formula = inspect.cleandoc(type(loss).__doc__ or "").partition("\n\nArgs:")[0]
-        formula = formula.replace("::\n\n", ":\n\n")
+        formula = formula.replace("\n\n::\n\n", "\n\n")  # four spaces are enough in Markdown
         values = [[f"`{name}`", f"`{value}`"] for name, value in self.recipe.to_dict().items()]
         result = self.result
         rate = result.pairs / max(result.seconds, 1e-9)

@@ -56,10 +56,15 @@ def test_the_hub_reads_the_metadata():
         "| 1.000 | 2 | 0.7000 | 0.8000 |",
         "| `seed` | `4` |",
         "### Loss: ListSoftmax",
+        "    -Σ_i p_i log softmax(s / T)_i,   p_i = y_i / Σ_j y_j",
     ],
 )
 def test_the_tables_say_what_was(line):
     assert line in CARD.markdown().splitlines()
+
+
+def test_no_markup_of_docstrings_is_left():
+    assert not {":", "::", "Args:"} & set(CARD.markdown().splitlines())
 
 
 def test_the_code_of_the_card_is_code():
