@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -35,6 +36,9 @@ class ServeSettings(BaseModel):
         deadline: seconds that a request may take, unless it asks for fewer; what the second
             stage has not scored by then is answered without it.
         drain: seconds that accepted requests are given to finish when the process is to end.
+        judged: a folder in BEIR's layout whose judged queries the page offers, to show nDCG before
+            and after.
+        judged_split: which of its judgements.
         logs: ``json`` for one object a line, ``text`` for people.
         forwarded_allow_ips: the proxies whose X-Forwarded headers are believed.
 
@@ -54,6 +58,8 @@ class ServeSettings(BaseModel):
     max_queue: Count = 8_192
     deadline: Seconds = 30.0
     drain: Seconds = 30.0
+    judged: Path | None = None
+    judged_split: str = "test"
     logs: Literal["json", "text"] = "json"
     forwarded_allow_ips: str = "127.0.0.1"
 

@@ -14,13 +14,21 @@ from pipeline.settings import Settings
 from pipeline.sidecar import operations, search
 from pipeline.sidecar.dialects import routers
 from pipeline.sidecar.middleware import Observed
+from pipeline.sidecar.page import page
 from pipeline.sidecar.proxy.proxy import METHODS
 from pipeline.sidecar.service import Sidecar
 
 __all__ = ["create_app"]
 
 # In this order: a later one's pattern may take in an earlier one's paths.
-_ROUTERS = (operations.open_router, operations.router, search.router, *routers())
+_ROUTERS = (
+    operations.open_router,
+    operations.router,
+    page.router,
+    page.open_router,
+    search.router,
+    *routers(),
+)
 
 
 def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:

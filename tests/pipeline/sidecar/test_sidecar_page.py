@@ -1,0 +1,223 @@
+"""The page in a real browser: what it shows is what the server said, fused as the server fuses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.build import build_scorer
+from pipeline.evaluation import measure
+from pipeline.settings import Settings
+from pipeline.sidecar.service import Sidecar
+from retriever.bm25.index import BM25Index
+
+from .running import Running, running
+
+QUERY = "cat hunts mice"
+GRADES = {"d04": 1, "d17": 1}
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--window-size=1280,900",
+)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("judged")
+    (folder / "qrels").mkdir()
+    (folder / "queries.jsonl").write_text(f'{{"_id": "q", "text": "{QUERY}"}}\n')
+    lines = ["query-id\tcorpus-id\tscore", *(f"q\t{id}\t{grade}" for id, grade in GRADES.items())]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "corpus.jsonl").write_text("")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shown(model: Path, animals: BM25Index, judged: Path) -> Iterator[Running]:
+    values = {"reranker": {"model": str(model)}, "serve": {"judged": str(judged)}, "depth": 30}
+    settings = Settings.model_validate(values)
+    with running(Sidecar(settings, build_scorer(settings), animals)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+
+    programs = shutil.which("chromium"), shutil.which("chromedriver")
+    if None in programs:
+        message = "install chromium and its driver (Debian: chromium chromium-driver)"
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must test the page in a browser: {message}")
+        pytest.skip(message)
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(programs[0])
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options, webdriver.ChromeService(str(programs[1])))
+    driver.set_page_load_timeout(60)
+    driver.set_script_timeout(60)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def page(browser: Any, shown: Running) -> Any:
+    """The page after a search."""
+    browser.set_window_size(1280, 900)
+    browser.get(f"{shown.url}/")
+    _search(browser, QUERY)
+    return browser
+
+
+def _search(browser: Any, query: str) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    wait = WebDriverWait(browser, 60, poll_frequency=0.05)
+    wait.until(lambda _: _element(browser, "#depth").get_attribute("value"))
+    field = _element(browser, "#query")
+    field.clear()
+    field.send_keys(query, "\n")
+    done = ("scored", "found", "skipped", "Degraded", "failed")
+    wait.until(lambda _: any(word in _element(browser, "#status").text for word in done))
+
+
+def _element(browser: Any, selector: str) -> Any:
+    return browser.find_element("css selector", selector)
+
+
+def _ids(browser: Any, list_: str) -> list[str]:
+    script = f"return [...document.querySelectorAll('#{list_} > li')].map((li) => li.dataset.id)"
+    found: list[str] = browser.execute_script(script)
+    return found
+
+
+def _choose(browser: Any, **values: object) -> None:
+    for id, value in values.items():
+        browser.execute_script(
+            "const field = document.getElementById(arguments[0]); field.value = arguments[1];"
+            "field.dispatchEvent(new Event('input', {bubbles: true}));",
+            id,
+            str(value),
+        )
+
+
+def _searches(browser: Any) -> list[str]:
+    script = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+    found: list[str] = browser.execute_script(script)
+    return found
+
+
+def test_both_rankings_are_the_servers(page: Any, shown: Running) -> None:
+    hits = shown.client.post("/search", json={"query": QUERY, "k": 30, "depth": 30}).json()["hits"]
+    assert len(hits) > 20
+    assert _ids(page, "final") == [hit["id"] for hit in hits][:20]
+    before = sorted(hits, key=lambda hit: hit["retrieval_rank"])
+    assert _ids(page, "first") == [hit["id"] for hit in before][:20]
+    assert f"All {len(hits)} candidates were scored" in _element(page, "#status").text
+    assert "retrieval" in _element(page, "#timings").text
+    both = set(_ids(page, "first")) & set(_ids(page, "final"))
+    assert len(page.find_elements("css selector", "#lines path")) == len(both)
+    marks = page.execute_script(
+        "return [...document.querySelectorAll('#final mark')].map((mark) => mark.textContent)"
+    )
+    assert {mark.lower() for mark in marks} >= {"cat", "hunts", "mice"}
+
+
+@pytest.mark.parametrize(
+    ("controls", "fusion"),
+    [
+        ({"method": "weighted", "weight": 0.25}, {"method": "weighted", "weights": [0.75, 0.25]}),
+        ({"method": "weighted", "weight": 0}, {"method": "weighted", "weights": [1, 0]}),
+        (
+            {"method": "weighted", "weight": 0.5, "normalizer": "z-score"},
+            {"method": "weighted", "weights": [0.5, 0.5], "normalizer": "z-score"},
+        ),
+        (
+            {"method": "weighted", "weight": 0.6, "normalizer": "rank"},
+            {"method": "weighted", "weights": [0.4, 0.6], "normalizer": "rank"},
+        ),
+        ({"method": "rrf"}, {"method": "rrf"}),
+        ({"method": "reranker"}, {"method": "reranker"}),
+    ],
+)
+def test_controls_fuse_as_the_server_does_without_asking_it(
+    page: Any, shown: Running, controls: dict[str, object], fusion: dict[str, object]
+) -> None:
+    asked = _searches(page)
+    _choose(page, **controls)
+    found = _ids(page, "final")
+    assert _searches(page) == asked
+    body = {"query": QUERY, "k": 30, "depth": 30, "fusion": fusion}
+    hits = shown.client.post("/search", json=body).json()["hits"]
+    assert found == [hit["id"] for hit in hits][:20]
+
+
+def test_judged_queries_show_what_was_gained(page: Any) -> None:
+    option = _element(page, "#judged option").get_attribute("value")
+    assert option == QUERY
+    for list_, place in (("first", "before"), ("final", "after")):
+        expected = measure({"q": _ids(page, list_)}, {"q": GRADES}, ["nDCG@10"])[0, 0]
+        assert _element(page, f"#measure-{place}").text == f"nDCG@10 {expected:.3f}"
+
+
+def test_the_keyboard_reaches_everything(page: Any) -> None:
+    page.execute_script("document.activeElement.blur()")
+    _press(page, "jj")
+    second = page.switch_to.active_element
+    assert second.get_attribute("data-id") == _ids(page, "final")[1]
+    _press(page, "\n")
+    assert second.get_attribute("aria-expanded") == "true"
+    lit = page.find_elements("css selector", "li.lit")
+    assert {each.get_attribute("data-id") for each in lit} == {_ids(page, "final")[1]}
+    _press(page, "k")
+    assert page.switch_to.active_element.get_attribute("data-id") == _ids(page, "final")[0]
+    _press(page, "/")
+    assert page.switch_to.active_element.get_attribute("id") == "query"
+
+
+def _press(browser: Any, keys: str) -> None:
+    """Press keys where the focus is."""
+    from selenium.webdriver import ActionChains
+
+    ActionChains(browser).send_keys(keys).perform()
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_is_refused(page: Any, shown: Running) -> None:
+    assert all(name.startswith(shown.url) for name in _searches(page))
+    policy = shown.client.get("/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_it_fits_a_phone(page: Any) -> None:
+    page.set_window_size(400, 800)
+    width, inner = page.execute_script(
+        "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert width <= inner
+    assert not _element(page, "#lines").is_displayed()
+    assert _element(page, "#final").location["y"] < _element(page, "#first").location["y"]
+
+
+def test_a_query_that_finds_nothing_and_one_that_fails(page: Any, shown: Running) -> None:
+    _search(page, "zebra")
+    assert _element(page, "#status").text == "Nothing was found."
+    _choose(page, depth=0)
+    _search(page, QUERY)
+    assert "The search failed" in _element(page, "#status").text
+
+
+def test_unknown_files_are_missing(shown: Running) -> None:
+    for path in ("/page/other.js", "/page/..%2fpage.py"):
+        assert shown.client.get(path).status_code == 404
