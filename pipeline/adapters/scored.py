@@ -1,0 +1,22 @@
+"""Texts in the order of a scorer's scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reranker.base import PairScorer
+
+__all__ = ["best"]
+
+
+def best(
+    scorer: PairScorer, query: str, texts: Sequence[str], most: int | None = None
+) -> list[tuple[int, float]]:
+    """Return places and scores of the best texts, best first; ties keep their order."""
+    if not texts:
+        return []
+    scores = scorer.predict([(query, text) for text in texts])
+    order = np.argsort(-scores, kind="stable")[:most]
+    return [(int(place), float(scores[place])) for place in order]
