@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -25,6 +25,7 @@ from pipeline.cli import (
     rerank,
     search,
     serve,
+    settings,
     train,
     tune,
 )
@@ -45,8 +46,11 @@ _COMMANDS = (
     delete,
     export,
     serve,
+    settings,
     demo,
 )
+
+_ADVICE = {"NotAnIndexError": "'twopass index CORPUS --out DIR' builds one"}
 
 _EPILOG = """\
 examples:
@@ -77,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug or not _is_users(error):
             raise
-        return _say(f"error: {_message(error)}", 2)
+        return _say(f"error: {_message(error)}{_advice(error, arguments)}", 2)
     return 0
 
 
@@ -119,6 +123,13 @@ def _is_users(error: Exception) -> bool:
     from retriever.base import RetrieverError
 
     return isinstance(error, PipelineError | RerankerError | RetrieverError | OSError)
+
+
+def _advice(error: Exception, arguments: Namespace) -> str:
+    """Say what the library cannot know: which command or option helps."""
+    known = _ADVICE | getattr(arguments, "advice", {})
+    found = (known[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in known)
+    return next((f" ({text})" for text in found), "")
 
 
 def _message(error: Exception) -> str:

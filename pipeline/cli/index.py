@@ -35,7 +35,13 @@ def add_parser(commands: Any) -> None:
     parser = add_command(
         commands, "index", help="build an index from documents", examples=_EXAMPLES
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(
+        run=run,
+        advice={
+            "IndexExistsError": "--overwrite replaces it, --update adds to it",
+            "CorpusError": "--help says how fields are named, and how to go on past bad records",
+        },
+    )
     parser.add_argument(
         *("corpus",), nargs="+", metavar="CORPUS", help="files, folders, or - for standard input"
     )

@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from pipeline.settings.sources import Source
 from pipeline.settings.values import Settings
 
-__all__ = ["known_names", "unknown_names"]
+__all__ = ["known_names", "section_of", "unknown_names"]
 
 
 def known_names(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
     """List the dotted names of all settings; a section whose keys are open ends in ``*``."""
     names: list[str] = []
     for name, field in model.model_fields.items():
-        section = _section(field.annotation)
+        section = section_of(field.annotation)
         if section is not None:
             names += known_names(section, f"{prefix}{name}.")
         else:
@@ -32,7 +32,7 @@ def known_names(model: type[BaseModel] = Settings, prefix: str = "") -> list[str
     return names
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
     """Return the model that a setting is, or may be."""
     for kind in (annotation, *get_args(annotation)):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
