@@ -100,9 +100,9 @@ def _changes() -> Any:
     """Return a section with each of a recipe's values, none of them set."""
     hints = get_type_hints(Recipe)
     named: dict[str, Any] = {f.name: (hints[f.name] | None, None) for f in fields(Recipe)}
-    name = "        name: of the recipe that the others change; 'twopass train --help' lists them.\n"
+    name = "    name: of the recipe that the others change; 'twopass train --help' lists them.\n"
     meanings = inspect.cleandoc(Recipe.__doc__ or "")
-    described = meanings.replace("Attributes:\n", f"Attributes:\n{name[4:]}")
+    described = meanings.replace("Attributes:\n", f"Attributes:\n{name}")
     return create_model(
         "RecipeSettings", __base__=_Section, __doc__=described, name=(str, "default"), **named
     )
