@@ -49,6 +49,7 @@ def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:
         summary="Reranking for any client, and two-stage search.",
         version=version("twopass"),
         lifespan=_lifespan,
+        telemetry={"tracing": False},  # a request has one span, that of Observed
     )
     app.state.sidecar = sidecar
     app.add_middleware(Observed, metrics=sidecar.metrics)

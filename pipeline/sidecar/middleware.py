@@ -1,15 +1,17 @@
-"""Around every request: its id in and out, one line in the log, its time in the metrics."""
+"""Around every request: its id in and out, a line in the log, its time in the metrics, a span."""
 
 from __future__ import annotations
 
 import logging
 import re
+from contextlib import AbstractContextManager
 from time import perf_counter
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.sidecar import tracing
 from pipeline.sidecar.logs import REQUEST_ID
 from pipeline.sidecar.metrics import Metrics
 
@@ -26,6 +28,7 @@ class Observed:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        tracing.prepare()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -40,14 +43,18 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                tell(_told(status, headers))
             await send(message)
 
         token = REQUEST_ID.set(request_id)
         started = perf_counter()
         self._metrics.active.inc()
         try:
-            await self._app(scope, receive, send_with_id)
+            with _span(scope) as tell:
+                tell({"twopass.request_id": request_id})
+                await self._app(scope, receive, send_with_id)
         finally:
             self._metrics.active.dec()
             self._note(scope, status, perf_counter() - started)
@@ -66,3 +73,15 @@ class Observed:
             "client": (scope.get("client") or ("",))[0],
         }
         _LOG.info("request", extra={"about": about})
+
+
+def _span(scope: Scope) -> AbstractContextManager[tracing.Tell]:
+    return tracing.no_span() if scope["path"] in _QUIET else tracing.request(scope)
+
+
+def _told(status: int, headers: Headers) -> dict[str, str | int]:
+    """Return what a span says of an answer."""
+    told: dict[str, str | int] = {"http.response.status_code": status}
+    if "x-twopass-status" in headers:
+        told["twopass.status"] = headers["x-twopass-status"]
+    return told

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.fusion import Fusion, fusion
 from pipeline.ranking import Ranking
+from pipeline.sidecar import tracing
 from pipeline.sidecar.problems import Problem, ProblemError, invalid
 from pipeline.sidecar.routes import route_class
 from pipeline.sidecar.service import Sidecar, sidecar_of
@@ -102,6 +103,7 @@ async def _search(body: SearchBody, sidecar: Sidecar) -> Response:
         deadline=min(body.deadline or serve.deadline, serve.deadline),
     )
     _count(ranking, sidecar)
+    tracing.search(ranking)
     answer = await sidecar.in_thread(_answer, body, ranking, sidecar.retriever)
     return JSONResponse(answer, headers={"X-Twopass-Status": ranking.status.outcome})
 

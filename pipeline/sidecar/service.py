@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from pipeline.build import build_fusion, build_retriever, build_scorer
 from pipeline.ranking import Ranking
 from pipeline.search import SearchPipeline
 from pipeline.settings import Settings
+from pipeline.sidecar import tracing
 from pipeline.sidecar.leaving import LeavingScorer
 from pipeline.sidecar.metrics import Metrics
 from pipeline.sidecar.proxy.proxy import Proxy
@@ -145,8 +147,12 @@ class Sidecar:
         """
         most = self.settings.serve.deadline
         seconds = most if deadline is None else min(deadline, most)
-        with self.metrics.stages.labels("rerank").time():
+        with (
+            self.metrics.stages.labels("rerank").time(),
+            tracing.stage("rerank", candidates=len(pairs)) as tell,
+        ):
             scores = await self.scorer.ascore(pairs, deadline=seconds)
+            tell({"scored": scores.scored})
         self.metrics.pairs.observe(len(pairs))
         if not scores.complete:
             self.metrics.degradations.labels("rerank", "partial").inc()
@@ -180,7 +186,7 @@ class Sidecar:
             scorer.leave()
 
     async def in_thread(self, function: Callable[..., _T], *args: object, **options: object) -> _T:
-        """Run something that waits in one of this process's threads.
+        """Run something that waits in one of this process's threads, for the request at hand.
 
         Raises:
             OverloadedError: when too much waits for a thread already.
@@ -192,7 +198,8 @@ class Sidecar:
             )
         loop = asyncio.get_running_loop()
         self._in_threads += 1
-        work = loop.run_in_executor(self._threads, partial(function, *args, **options))
+        run = copy_context().run  # its id, for the logs, and its span
+        work = loop.run_in_executor(self._threads, partial(run, function, *args, **options))
         work.add_done_callback(self._count_out)
         return await work
 

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.background import BackgroundTask
 
 from pipeline.settings.proxy import ProxySettings
+from pipeline.sidecar import tracing
 from pipeline.sidecar.proxy import headers
 from pipeline.sidecar.proxy.bodies import as_object, unpacked
 from pipeline.sidecar.proxy.obstacles import Params, Passed
@@ -62,7 +63,8 @@ class Exchange:
     @property
     def headers(self) -> headers.Headers:
         """The request's headers for Elasticsearch."""
-        return headers.of_request(self.request.headers.items(), self.settings)
+        theirs = headers.of_request(self.request.headers.items(), self.settings)
+        return tracing.carried(theirs)
 
     def plain(self, content: bytes) -> bytes | Passed:
         """Return the body as text, or why the search is not one to be read here."""

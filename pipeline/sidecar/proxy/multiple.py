@@ -12,6 +12,7 @@ from fastapi import Response
 
 from pipeline.errors import SearchError
 from pipeline.settings.proxy import NeuralRescore
+from pipeline.sidecar import tracing
 from pipeline.sidecar.proxy.bodies import as_object, dumped
 from pipeline.sidecar.proxy.exchange import Exchange, Fetched
 from pipeline.sidecar.proxy.neural import HEADER, of_header, without_neural
@@ -138,7 +139,9 @@ async def _reranked(
     outcomes: Outcomes,
 ) -> Response:
     started = perf_counter()
-    fetched = await exchange.fetch(exchange.query, b"".join(each.sent() for each in items), _NDJSON)
+    sent = b"".join(each.sent() for each in items)
+    with tracing.stage("retrieval", searches=len(items)):
+        fetched = await exchange.fetch(exchange.query, sent, _NDJSON)
     if isinstance(fetched, Response):
         outcomes.passed(Passed("error", ""))
         return fetched

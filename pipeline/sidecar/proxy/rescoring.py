@@ -15,6 +15,7 @@ from pipeline.errors import FusionError
 from pipeline.fusion import Fusion, fusion
 from pipeline.ranking import Ranking
 from pipeline.search import SearchPipeline
+from pipeline.sidecar import tracing
 from pipeline.sidecar.proxy.texts import text_of
 from pipeline.sidecar.proxy.window import Window
 from reranker.base import DetailedScorer, OverloadedError, PairScorer, as_detailed
@@ -83,6 +84,12 @@ class Rescorer:
 
     async def rescore(self, hits: Sequence[Mapping[str, Any]], window: Window) -> Rescored:
         """Rerank the first hits of a search, as many as its window says."""
+        with tracing.stage("rerank", candidates=len(hits[: window.depth])) as tell:
+            rescored = await self._rescored(hits, window)
+            tell({"scored": rescored.scored, "status": rescored.status})
+        return rescored
+
+    async def _rescored(self, hits: Sequence[Mapping[str, Any]], window: Window) -> Rescored:
         started = perf_counter()
         head = hits[: window.depth]
         status, code, reason, ranking = await self._outcome(head, window)

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
+from pipeline.sidecar import tracing
 from pipeline.sidecar.proxy.bodies import as_object, dumped
 from pipeline.sidecar.proxy.exchange import Exchange, Fetched
 from pipeline.sidecar.proxy.neural import HEADER, of_header, without_neural
@@ -66,7 +67,8 @@ async def _reranked(
     outcomes: Outcomes,
 ) -> Response:
     started = perf_counter()
-    fetched = await exchange.fetch(urlencode(window.params), dumped(window.body), _JSON)
+    with tracing.stage("retrieval", searches=1):
+        fetched = await exchange.fetch(urlencode(window.params), dumped(window.body), _JSON)
     retrieval = perf_counter() - started
     if isinstance(fetched, Response):
         outcomes.passed(Passed("error", ""))

@@ -4,6 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import set_tracer_provider
 
 from pipeline.build import build_scorer
 from pipeline.settings import Settings
@@ -25,3 +29,22 @@ def server(sidecar: Sidecar) -> Iterator[Running]:
     """A tiny model and an index, listening."""
     with running(sidecar) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def _exporter() -> Iterator[InMemorySpanExporter]:
+    """The process's own provider, which can be set but once."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    set_tracer_provider(provider)
+    yield exporter
+    provider.shutdown()
+
+
+@pytest.fixture
+def spans(_exporter: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
+    """What ends while a test runs, of this process."""
+    _exporter.clear()
+    yield _exporter
+    _exporter.clear()
