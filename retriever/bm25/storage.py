@@ -75,7 +75,7 @@ class FolderStorage:
     """An index in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()  # the working directory may change
         self._names = 0
         self._naming = threading.Lock()  # a merge and a change may both need one
 
