@@ -91,15 +91,17 @@ class TrainingJob:
         for name, value in before.items():
             if "fused" not in name:
                 self._say(f"first stage: {name} {value:.4f}")
+        evaluate = _evaluation(development) if development else None
+        if evaluate:
+            for name, value in evaluate(subject).items():
+                self._say(f"before training: {name} {value:.4f}")
         examples = [e for prepared in sets for e in prepared.examples]
         trainer = Trainer(
             subject,
             recipe,
             examples,
             work,
-            evaluate=(lambda s: watched([d.table(s) for d in development]))
-            if development
-            else None,
+            evaluate=evaluate,
             progress=self._progress,
         )
         self._say(
