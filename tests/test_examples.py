@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-APP = Path(__file__).resolve().parents[1] / "examples" / "app.py"
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+APP = EXAMPLES / "app.py"
 
 
 def test_the_app_is_short() -> None:
@@ -25,3 +26,22 @@ def test_the_app_says_in_its_help_what_it_takes() -> None:
     done = subprocess.run([sys.executable, APP, "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "--corpus" in done.stdout
+
+
+def test_questions_over_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "products.csv"
+    table.write_text("sku,name,about\n1,Hat,A warm hat of wool.\n2,Tent,A tent for two.\n")
+    columns = ("--id", "sku", "--title", "name", "--text", "about")
+    command = [sys.executable, EXAMPLES / "products.py", table, "warm wool hat", *columns]
+    done = [subprocess.run(command, capture_output=True, text=True) for _ in range(2)]
+    assert [each.returncode for each in done] == [0, 0], done
+    assert done[0].stdout.split()[1:3] == ["1", "Hat:"]
+    assert done[1].stdout == done[0].stdout  # from the index that is kept
+
+
+def test_the_evaluation_in_cells() -> None:
+    command = [sys.executable, EXAMPLES / "evaluate_demo.py"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^BM25 +nDCG@10 0\.\d{4}$", done.stdout, re.M)
+    assert re.search(r"^recommended: \d+$", done.stdout, re.M)
