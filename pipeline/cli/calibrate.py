@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.arguments import add_command, add_ranking, read_settings
+from pipeline.cli.arguments import add_command, add_ranking, count, read_settings
 from pipeline.cli.output import echo, note
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+_SEED = 12
 _METHODS = ("platt", "temperature", "isotonic")
 _EXAMPLES = """\
   twopass calibrate --data scifact --split train --name health      beside the model
@@ -36,6 +39,9 @@ def add_parser(commands: Any) -> None:
         "--data", required=True, metavar="NAME", help="a folder in BEIR's layout, irds:ID, Nano..."
     )
     parser.add_argument("--split", default="train", metavar="NAME", help="which qrels (train)")
+    parser.add_argument(
+        "--queries", type=count, metavar="N", help="a random sample of them; all by default"
+    )
     parser.add_argument("--index", metavar="DIR", help="an index of the corpus that is there")
     add_ranking(parser)
     parser.add_argument("--method", choices=_METHODS, default="platt", help="platt by default")
@@ -78,6 +84,10 @@ def _judged(arguments: Namespace, settings: Settings) -> Judged:
     plain = settings.reranker.model_copy(update={"calibration": None})
     variant = Variant("", settings.model_copy(update={"reranker": plain}), ())
     collection = open_collection(arguments.data, arguments.split)
+    qrels = collection.qrels
+    if arguments.queries is not None and arguments.queries < len(qrels):
+        chosen = Random(_SEED).sample(sorted(qrels), arguments.queries)
+        collection = replace(collection, qrels={query: qrels[query] for query in chosen})
     return judged_pairs(pools_of(collection, [variant], rerank=True)[""])
 
 

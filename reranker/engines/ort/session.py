@@ -13,7 +13,7 @@ from reranker.engines.ort.graph import OUTPUT, Graph
 
 __all__ = ["Session"]
 
-_QUIET = 3  # errors only; they are raised as well
+_QUIET = 4  # not even errors, for they are raised
 _NO_ROOM = ("allocate memory", "bad_alloc", "bad allocation")
 
 
@@ -53,10 +53,13 @@ class Session:
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """Raise MemoryError where ONNX Runtime finds no memory; it says so in words only."""
+    """Raise MemoryError where ONNX Runtime finds no memory; it says so in words only.
+
+    Its errors have no class in common but Exception.
+    """
     try:
         yield
-    except RuntimeError as error:
+    except Exception as error:
         if not any(words in str(error) for words in _NO_ROOM):
             raise
         raise MemoryError(str(error)) from error

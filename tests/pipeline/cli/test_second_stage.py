@@ -76,6 +76,11 @@ def test_a_calibration_is_made_kept_and_applied(run, judged, index_of, model, tm
     assert done.status == 0, done.err
     assert "10 of 40 candidates of 10 queries" in done.out
     assert plot.read_bytes().startswith(b"\x89PNG")
+    few = run(
+        *("calibrate", "--data", judged, "--model", model, "--method", "isotonic"),
+        *("--queries", 6, "--out", tmp_path / "few.json"),
+    )
+    assert "24 candidates of 6 queries" in few.out, few.err
     search = ("search", "--index", index_of(judged), "--model", model, "--json")
     calibrated = (*search, "-s", f"reranker.calibration={made}")
     hits = json.loads(run(*calibrated, "the cat and the owl").out)["hits"]
