@@ -207,8 +207,8 @@ class Card:
             extra["widget"] = [{"source_sentence": self.example.query, "sentences": passages}]
         if self.emissions is not None:
             extra["co2_eq_emissions"] = {
-                "emissions": round(self.emissions.carbon * 1000, 6),  # grams, as the hub reads it
-                "energy_consumed": round(self.emissions.energy, 6),
+                "emissions": _significant(self.emissions.carbon * 1000),  # grams
+                "energy_consumed": _significant(self.emissions.energy),
                 "source": "codecarbon",
                 "training_type": "fine-tuning",
                 "on_cloud": False,
@@ -348,3 +348,8 @@ def _versions() -> list[list[str]]:
         except PackageNotFoundError:
             continue
     return rows
+
+
+def _significant(value: float) -> float:
+    """Round to four digits, however small the number: a short training is not none."""
+    return float(f"{value:.4g}")
