@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure, parse_measures
+from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure_run, parse_measures
 from pipeline.evaluation.pool import collect
 from pipeline.evaluation.results import Evaluation, System
 from pipeline.evaluation.runs import Run
@@ -72,8 +72,5 @@ def evaluate_runs(
             there is no run.
 
     """
-    systems = {
-        name: System(run, measure({q: run[q].ids.tolist() for q in run}, qrels, measures))
-        for name, run in runs.items()
-    }
+    systems = {name: System(run, measure_run(run, qrels, measures)) for name, run in runs.items()}
     return Evaluation(tuple(measures), tuple(qrels), systems)

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import EvaluationError
+from pipeline.evaluation.runs import Run
 
 if TYPE_CHECKING:
     from ir_measures import Measure
 
-__all__ = ["DEFAULT_MEASURES", "Qrels", "measure", "parse_measures"]
+__all__ = ["DEFAULT_MEASURES", "Qrels", "measure", "measure_run", "parse_measures"]
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 """Relevance by document id by query id; 0 and below: judged, not relevant."""
@@ -88,6 +89,11 @@ def measure(
     except Exception as error:  # each of its providers fails in ways of its own
         raise EvaluationError(f"cannot compute {', '.join(names)} here: {error}") from error
     return values
+
+
+def measure_run(run: Run, qrels: Qrels, names: Sequence[str]) -> NDArray[np.float64]:
+    """Measure a run in its own order; see ``measure``."""
+    return measure({query: found.ids.tolist() for query, found in run.items()}, qrels, names)
 
 
 def _by_rank(ids: Sequence[str]) -> dict[str, float]:

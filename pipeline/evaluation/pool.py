@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import EvaluationError
-from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure
+from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure_run
 from pipeline.evaluation.missed import Completed
 from pipeline.evaluation.results import Evaluation, System
 from pipeline.evaluation.runs import Entries, Run, entries, strictly_decreasing
@@ -70,7 +70,7 @@ class Pool:
 
     def measured(self, run: Run, measures: Sequence[str]) -> NDArray[np.float64]:
         """Return a run's values, (m, q) float64, by measure and query."""
-        return measure({query: run[query].ids.tolist() for query in run}, self.qrels, measures)
+        return measure_run(run, self.qrels, measures)
 
     def evaluate(
         self,

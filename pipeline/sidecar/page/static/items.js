@@ -71,7 +71,15 @@ function parts(hit) {
 // The server's fragments are HTML with <em> around what matches; they are read, never inserted.
 const parser = new DOMParser();
 
+// Once a hit, however often it is drawn.
+const known = new WeakMap();
+
 function located(hit) {
+  if (!known.has(hit)) known.set(hit, found(hit));
+  return known.get(hit);
+}
+
+function found(hit) {
   return (hit.highlights ?? []).map((html) => {
     const body = parser.parseFromString(html, "text/html").body;
     return { body, from: hit.text.indexOf(body.textContent) };
