@@ -99,7 +99,7 @@ def test_health_makes_no_spans_and_unknown_paths_no_names(
 ) -> None:
     server.client.get("/healthz")
     server.client.get("/metrics")
-    server.client.get("/who/knows/4711")
+    server.client.get("/who/knows/nobody")
     found = ended(spans, "GET")
     assert set(found) == {"GET"}
     assert found["GET"].attributes["http.response.status_code"] == 404
