@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from serving import served
 
-from pipeline.build import build_fusion
+from pipeline.assembly import build_fusion
 from pipeline.evaluation import Run, evaluate_runs
 from pipeline.evaluation.runs import Entries, strictly_decreasing
 from pipeline.search import SearchPipeline

@@ -21,7 +21,7 @@ import httpx
 import numpy as np
 from serving import served
 
-from pipeline.build import build_scorer
+from pipeline.assembly import build_scorer
 from pipeline.demo import FOLDER
 from pipeline.settings import load_settings
 from retriever.corpus import read_documents

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.build import build_pipeline
+    from pipeline.assembly import build_pipeline
     from pipeline.errors import PipelineError
     from pipeline.evaluation import evaluate
     from pipeline.fusion import Fusion
@@ -23,7 +23,7 @@ _HOME = {
     "Ranking": "pipeline.ranking",
     "SearchPipeline": "pipeline.search",
     "Settings": "pipeline.settings",
-    "build_pipeline": "pipeline.build",
+    "build_pipeline": "pipeline.assembly",
     "evaluate": "pipeline.evaluation",
     "load_settings": "pipeline.settings",
 }

@@ -42,7 +42,7 @@ def store_embeddings(
         RerankerError: when the encoder cannot be had, or the folder not be written.
 
     """
-    from pipeline.build import build_encoder
+    from pipeline.assembly import build_encoder
 
     build_encoder(settings).store(folder / "embeddings", _texts(index), done=done)
 

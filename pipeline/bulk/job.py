@@ -123,7 +123,7 @@ def _tools(job: BulkJob) -> _Tools:
 @lru_cache(maxsize=1)
 def _loaded(texts: Path, queries: Path, pickled: bytes) -> _Tools:
     """Load what a process needs once; settings have no hash, their bytes do."""
-    from pipeline.build import build_fusion, build_scorer
+    from pipeline.assembly import build_fusion, build_scorer
     from reranker.base import as_detailed
     from retriever.corpus import read_queries
 

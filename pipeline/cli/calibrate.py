@@ -70,7 +70,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _target(arguments: Namespace, settings: Settings) -> Path:
-    from pipeline.build import calibration_file
+    from pipeline.assembly import calibration_file
 
     name = arguments.out or arguments.name
     return calibration_file(settings.reranker.model_copy(update={"calibration": name}))

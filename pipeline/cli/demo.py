@@ -54,7 +54,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: Namespace) -> None:
     """Index the collection and search it."""
-    from pipeline.build import assemble
+    from pipeline.assembly import assemble
     from pipeline.cli.snippets import Snippets
     from pipeline.cli.table import print_ranking
     from pipeline.demo import FOLDER
@@ -73,7 +73,7 @@ def run(arguments: Namespace) -> None:
 
 def _index(path: Path, settings: Settings) -> BM25Index:
     """Build the index anew each time: it takes a second, and is never of another version."""
-    from pipeline.build import build_index
+    from pipeline.assembly import build_index
     from pipeline.demo import FOLDER
     from retriever.corpus import read_documents
 

@@ -119,7 +119,7 @@ def _check(arguments: Namespace) -> None:
 
 def run_import(arguments: Namespace) -> None:
     """Build an index from all documents of a server's."""
-    from pipeline.build import build_connection, build_index
+    from pipeline.assembly import build_connection, build_index
     from retriever.export import import_from_server
 
     settings = read_settings(arguments)

@@ -86,7 +86,7 @@ def run(arguments: Namespace) -> None:
 def _build(
     arguments: Namespace, settings: Settings, documents: Iterator[Document], done: Done
 ) -> dict[str, Any]:
-    from pipeline.build import build_index
+    from pipeline.assembly import build_index
 
     overwrite = arguments.overwrite
     index = build_index(

@@ -54,7 +54,7 @@ def _load(
     options: dict[str, Any],
     total: int | None,
 ) -> str:
-    from pipeline.build import build_connection
+    from pipeline.assembly import build_connection
 
     connection = build_connection(settings, arguments.engine)
     try:

@@ -71,7 +71,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> None:
-    from pipeline.build import assemble, build_retriever
+    from pipeline.assembly import assemble, build_retriever
     from pipeline.cli.snippets import Snippets
 
     retriever = build_retriever(settings)
@@ -89,7 +89,7 @@ def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> Non
 
 
 def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> None:
-    from pipeline.build import build_pipeline
+    from pipeline.assembly import build_pipeline
     from pipeline.evaluation import entries, write_run
     from retriever.corpus import read_queries
 

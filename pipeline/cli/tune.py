@@ -81,7 +81,7 @@ def _tuned(
     arguments: Namespace, settings: Settings, collection: Collection
 ) -> dict[str, Mapping[str, Any]]:
     """Return the chosen settings by section."""
-    from pipeline.build import build_retriever, build_scorer
+    from pipeline.assembly import build_retriever, build_scorer
     from pipeline.evaluation import by_depth, collect, tune_fusion
     from pipeline.fusion import fusion
 
@@ -116,7 +116,7 @@ def _tuned(
 
 
 def _scoring(arguments: Namespace, settings: Settings, collection: Collection) -> ScoringTuning:
-    from pipeline.build import build_retriever
+    from pipeline.assembly import build_retriever
     from pipeline.evaluation import collect, tune_scoring
 
     def values(k1: float | None, b: float | None) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ class Variant:
 
     def systems(self) -> dict[str, Fusion]:
         """Return its fusions by name."""
-        from pipeline.build import build_fusion
+        from pipeline.assembly import build_fusion
         from pipeline.fusion import fusion
 
         own = self.settings.fusion.method
@@ -90,7 +90,7 @@ def pools_of(
     collection: Collection, variants: Sequence[Variant], *, rerank: bool, add_missed: bool = False
 ) -> dict[str, Pool]:
     """Find and score once for all variants that differ only in fusion and depth."""
-    from pipeline.build import build_scorer
+    from pipeline.assembly import build_scorer
     from pipeline.evaluation import collect, missed_texts
 
     missed = missed_texts(collection.documents(), collection.qrels) if add_missed else None
@@ -128,7 +128,7 @@ def _title(what: str, variant: Variant) -> str:
 @contextmanager
 def _first_stage(collection: Collection, settings: Settings) -> Iterator[Retriever]:
     """Open what finds: the index that is named, the collection's own run, or a new index."""
-    from pipeline.build import build_retriever
+    from pipeline.assembly import build_retriever
     from pipeline.evaluation import Replayed
 
     if settings.retriever.index is None and collection.first is not None:
@@ -141,7 +141,7 @@ def _first_stage(collection: Collection, settings: Settings) -> Iterator[Retriev
 @contextmanager
 def indexed(collection: Collection, settings: Settings) -> Iterator[Settings]:
     """Give settings that name an index: the given ones, or those of one made for this once."""
-    from pipeline.build import build_index
+    from pipeline.assembly import build_index
 
     if settings.retriever.index is not None:
         yield settings

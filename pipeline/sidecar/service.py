@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from pipeline.build import build_fusion, build_retriever, build_scorer
+from pipeline.assembly import build_fusion, build_retriever, build_scorer
 from pipeline.ranking import Ranking
 from pipeline.search import SearchPipeline
 from pipeline.settings import Settings

@@ -69,7 +69,7 @@ class TrainingJob:
             RerankerError: when the model cannot be had or the training fails.
 
         """
-        from pipeline.build import model_source
+        from pipeline.assembly import model_source
         from reranker.training.emissions import check_country, measured
         from reranker.training.student import start_from
         from reranker.training.trainer import Trainer

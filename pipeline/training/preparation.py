@@ -95,7 +95,7 @@ class Preparation:
             return Prepared(name, data.licence, read_examples(kept), accounts)
         collection = Collection.read(path, data.split, share=data.share, queries=data.queries)
         if data.share < 1:
-            from pipeline.build import build_index
+            from pipeline.assembly import build_index
 
             retriever = build_index(self._settings, collection.documents, None)
         recipe = self._own.made_recipe()
@@ -152,7 +152,7 @@ class Preparation:
     ) -> list[Development]:
         if data.dev_split is None or data.dev_split not in BeirFolder(path).splits:
             return []
-        from pipeline.build import build_fusion
+        from pipeline.assembly import build_fusion
 
         whole = Collection.read(path, data.dev_split)
         fusion = build_fusion(self._settings)
@@ -160,7 +160,7 @@ class Preparation:
 
     def _retriever(self, path: Path) -> Retriever:
         """Return the user's own index where one is named, else one of the corpus."""
-        from pipeline.build import build_index, build_retriever
+        from pipeline.assembly import build_index, build_retriever
 
         if self._settings.retriever.index is not None:
             return build_retriever(self._settings)
@@ -170,7 +170,7 @@ class Preparation:
         return build_index(self._settings, read_documents(BeirFolder(path).corpus), None)
 
     def _teacher(self, name: str) -> PairScorer:
-        from pipeline.build import build_teacher
+        from pipeline.assembly import build_teacher
 
         return build_teacher(self._settings, name)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from faults import Answer, FaultyServer, serving
 
-from pipeline.build import build_connection, build_retriever
+from pipeline.assembly import build_connection, build_retriever
 from pipeline.errors import SettingsError
 from pipeline.settings import load_settings
 from retriever.elastic import IndexFields

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable
 
 from fastapi import Request, Response
 
-from pipeline.build import build_fusion
+from pipeline.assembly import build_fusion
 from pipeline.errors import SearchError
 from pipeline.settings import Settings
 from pipeline.sidecar.connected import while_connected

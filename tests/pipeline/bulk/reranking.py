@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import build
+from pipeline import assembly
 from pipeline.bulk import BulkJob, rerank_run
 from pipeline.settings import Settings
 
@@ -32,7 +32,7 @@ class Lengths:
 
 
 def main(run: str, texts: str, queries: str, out: str, shard: str, die_after: str) -> None:
-    build.build_scorer = lambda _: Lengths(int(die_after))
+    assembly.build_scorer = lambda _: Lengths(int(die_after))
     folder = Path(f"{out}.parts")
     settings = Settings(fusion={"method": "reranker"})
     job = BulkJob(Path(run), Path(texts), Path(queries), folder, settings)

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import set_tracer_provider
 
-from pipeline.build import build_scorer
+from pipeline.assembly import build_scorer
 from pipeline.settings import Settings
 from pipeline.sidecar.service import Sidecar
 from retriever.bm25.index import BM25Index

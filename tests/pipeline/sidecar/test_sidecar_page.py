@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.build import build_scorer
+from pipeline.assembly import build_scorer
 from pipeline.evaluation import measure
 from pipeline.settings import Settings
 from pipeline.sidecar.service import Sidecar

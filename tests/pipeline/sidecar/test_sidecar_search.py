@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from pipeline.build import build_fusion
+from pipeline.assembly import build_fusion
 from pipeline.fusion import fusion
 from pipeline.search import SearchPipeline
 from pipeline.sidecar.service import Sidecar

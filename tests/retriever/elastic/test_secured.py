@@ -12,7 +12,7 @@ import trustme
 from conftest import started
 from servers import ELASTICSEARCH, Server
 
-from pipeline.build import build_connection
+from pipeline.assembly import build_connection
 from pipeline.settings import load_settings
 from retriever.base import UnauthorizedError, UnreachableError
 from retriever.documents import Document

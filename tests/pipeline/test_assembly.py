@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from pipeline import fusion
-from pipeline.build import build_fusion, build_index, build_pipeline, build_retriever, build_scorer
+from pipeline.assembly import (
+    build_fusion,
+    build_index,
+    build_pipeline,
+    build_retriever,
+    build_scorer,
+)
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
 from reranker.base import ModelError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.build import build_pipeline, build_scorer
+from pipeline.assembly import build_pipeline, build_scorer
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings, load_settings
 from reranker import BatchingScorer, CachingScorer, CrossEncoder, RemoteScorer

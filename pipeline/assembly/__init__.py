@@ -1,0 +1,29 @@
+"""Settings -> objects: the one place where classes are chosen by name."""
+
+from __future__ import annotations
+
+from pipeline.assembly.models import (
+    build_encoder,
+    build_teacher,
+    calibration_file,
+    model_source,
+    stored_folder,
+)
+from pipeline.assembly.pipelines import assemble, build_fusion, build_pipeline
+from pipeline.assembly.retrieving import build_connection, build_index, build_retriever
+from pipeline.assembly.scoring import build_scorer
+
+__all__ = [
+    "assemble",
+    "build_connection",
+    "build_encoder",
+    "build_fusion",
+    "build_index",
+    "build_pipeline",
+    "build_retriever",
+    "build_scorer",
+    "build_teacher",
+    "calibration_file",
+    "model_source",
+    "stored_folder",
+]

@@ -1,0 +1,149 @@
+"""Settings -> the second stage: a model or a service, and all between it and the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pipeline.assembly.models import build_encoder, calibration_file, stored_folder
+from pipeline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pipeline.settings import RerankerSettings, Settings
+    from pipeline.settings.services import RemoteSettings
+    from reranker import CrossEncoder, PairScorer
+    from reranker.encoding import PairEncoder
+
+__all__ = ["build_scorer"]
+
+_CACHE_MEGABYTES = 64.0  # of memory, where only a folder is named
+
+
+def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
+    """Load the second stage: the model, a service, or a chain of them.
+
+    Args:
+        settings: all of the pipeline's.
+        shared: whether many callers use it at once, whose pairs are to fill batches together.
+
+    Raises:
+        SettingsError: when settings contradict each other.
+        RerankerError: when the model cannot be had; in a chain it is loaded when it is needed.
+
+    """
+    chain = settings.reranker.chain
+    if settings.min_score is not None and "remote" in chain:
+        raise SettingsError(
+            "min_score: expected probabilities by the model's calibration, found a service among "
+            f"those who score ({', '.join(chain)}), whose scores mean something else"
+        )
+    links = {name: _link(name, settings, shared) for name in chain}
+    first, *others = links.values()
+    if not others and first is not None:
+        return first()
+    from reranker.fallback import FallbackScorer
+
+    return FallbackScorer(links)
+
+
+def _link(name: str, settings: Settings, shared: bool) -> Callable[[], PairScorer] | None:
+    """Return what makes one scorer of the chain."""
+    match name:
+        case "none":
+            return None
+        case "remote":
+            return lambda: _remote(settings.reranker.remote)
+        case "cpu" | "cpu-int8":
+            chosen = {"device": "cpu", "precision": "int8" if name == "cpu-int8" else "fp32"}
+            on_cpu = settings.reranker.model_copy(update=chosen)
+            return lambda: _local(settings.model_copy(update={"reranker": on_cpu}), shared)
+        case _:
+            return lambda: _local(settings, shared)
+
+
+def _remote(remote: RemoteSettings) -> PairScorer:
+    from reranker.remote.scorer import RemoteScorer
+
+    if remote.url is None:
+        raise SettingsError("reranker.remote.url: expected the address of a service, found none")
+    return RemoteScorer(
+        remote.url,
+        dialect=remote.dialect,
+        model=remote.model,
+        api_key=None if remote.api_key is None else remote.api_key.get_secret_value(),
+        max_texts=remote.max_texts,
+        timeout=remote.timeout,
+    )
+
+
+def _local(settings: Settings, shared: bool) -> PairScorer:
+    """Load the model, with all that is between it and the caller."""
+    from reranker.cross_encoder import CrossEncoder
+
+    reranker = settings.reranker
+    model = CrossEncoder(
+        reranker.model,
+        device=reranker.device,
+        max_length=reranker.max_length,
+        precision=reranker.precision,
+        engine=reranker.engine,
+        token_budget=reranker.token_budget,
+        stored_tokens=stored_folder(settings.retriever, "tokens"),
+    )
+    scorer = _cached(_batched(model) if shared else model, reranker)
+    read = _by_passages(scorer, model.encoder, reranker)
+    return _calibrated(_in_cascade(read, settings), reranker)
+
+
+def _batched(model: CrossEncoder) -> PairScorer:
+    from reranker.batching import BatchingScorer
+
+    return BatchingScorer(model)
+
+
+def _cached(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:
+    cache = reranker.cache
+    if cache.megabytes is None and cache.folder is None:
+        return scorer
+    from reranker.cache import CachingScorer
+
+    return CachingScorer(
+        scorer,
+        megabytes=cache.megabytes or _CACHE_MEGABYTES,
+        folder=cache.folder,
+        folder_megabytes=cache.folder_megabytes,
+    )
+
+
+def _by_passages(
+    scorer: PairScorer, encoder: PairEncoder, reranker: RerankerSettings
+) -> PairScorer:
+    from reranker.passages import PassageScorer
+
+    reading = reranker.passages.reading
+    return scorer if reading is None else PassageScorer(scorer, encoder, reading)
+
+
+def _in_cascade(scorer: PairScorer, settings: Settings) -> PairScorer:
+    from reranker.cascade import Cascade
+
+    cascade = settings.reranker.cascade
+    return (
+        scorer
+        if cascade.model is None
+        else Cascade(build_encoder(settings), scorer, keep=cascade.keep)
+    )
+
+
+def _calibrated(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:
+    if reranker.calibration is None:
+        return scorer
+    from reranker.calibration import CalibratedScorer, Calibration
+
+    calibration = Calibration.load(calibration_file(reranker))
+    if calibration.scorer not in ("", reranker.model):
+        raise SettingsError(
+            f"reranker.calibration: expected one of {reranker.model!r}, found that of "
+            f"{calibration.scorer!r}: run 'twopass calibrate' with this model"
+        )
+    return CalibratedScorer(scorer, calibration, by=reranker.model)
