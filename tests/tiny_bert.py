@@ -10,7 +10,9 @@ __all__ = ["save_tiny_bert"]
 _SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 
 
-def save_tiny_bert(folder: Path, words: Iterable[str], *, max_length: int = 64) -> Path:
+def save_tiny_bert(
+    folder: Path, words: Iterable[str], *, max_length: int = 64, seed: int = 3
+) -> Path:
     """Save one that knows these words; it has one label, and scores that differ visibly."""
     import torch
     from tokenizers import BertWordPieceTokenizer
@@ -33,6 +35,6 @@ def save_tiny_bert(folder: Path, words: Iterable[str], *, max_length: int = 64) 
         initializer_range=1.0,
     )
     with torch.random.fork_rng():
-        torch.manual_seed(3)
+        torch.manual_seed(seed)
         BertForSequenceClassification(config).save_pretrained(folder)
     return folder

@@ -11,7 +11,7 @@ from pipeline.assembly.models import (
 )
 from pipeline.assembly.pipelines import assemble, build_fusion, build_pipeline
 from pipeline.assembly.retrieving import build_connection, build_index, build_retriever
-from pipeline.assembly.scoring import build_scorer
+from pipeline.assembly.scoring import build_model, build_scorer
 
 __all__ = [
     "assemble",
@@ -19,6 +19,7 @@ __all__ = [
     "build_encoder",
     "build_fusion",
     "build_index",
+    "build_model",
     "build_pipeline",
     "build_retriever",
     "build_scorer",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reranker import CrossEncoder, PairScorer
     from reranker.encoding import PairEncoder
 
-__all__ = ["build_scorer"]
+__all__ = ["build_model", "build_scorer"]
 
 _CACHE_MEGABYTES = 64.0  # of memory, where only a folder is named
 
@@ -44,6 +44,21 @@ def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
     from reranker.fallback import FallbackScorer
 
     return FallbackScorer(links)
+
+
+def build_model(settings: Settings, source: str) -> PairScorer:
+    """Load another model than the settings', which runs as they say, alone.
+
+    Calibration, cascade, service and fallbacks are the settings' own model's.
+
+    Raises:
+        RerankerError: when it cannot be had.
+
+    """
+    own = ("model", "calibration", "cascade", "remote", "fallback")
+    given = {name: value for name, value in iter(settings.reranker) if name not in own}
+    reranker = type(settings.reranker)(model=source, **given)
+    return _local(settings.model_copy(update={"reranker": reranker}), shared=False)
 
 
 def _link(name: str, settings: Settings, shared: bool) -> Callable[[], PairScorer] | None:

@@ -36,7 +36,9 @@ They show how the search works and are no medical advice.
 _NEXT = """\
 Next: twopass demo "a question of your own"
       twopass search --index {index} --json "stroke"
-      twopass evaluate --data {data} --split test --index {index}
+      twopass evaluate --data {data} --index {index}
+      twopass serve --index {index} -s serve.judged={data}
+      twopass explain --index {index} "can you catch shingles?" d7-0000062-8
       twopass index YOUR-CORPUS --out my-index"""
 
 

@@ -71,11 +71,15 @@ def _flat(row: Row) -> str:
 
 
 def _timings(ranking: Ranking) -> str:
-    timings = ranking.timings
-    stages = (
-        ("BM25", timings.retrieval),
-        (f"reranking {ranking.status.scored:,}", timings.rerank),
-        ("fusion", timings.fusion),
-    )
-    parts = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in stages)
-    return f"{parts}; {1000 * timings.total:.0f} ms in all"
+    timings, status = ranking.timings, ranking.status
+    parts = [f"BM25 {_time(timings.retrieval)}"]
+    if status.outcome != "skipped":
+        parts += [
+            f"reranking {status.scored:,} {_time(timings.rerank)}",
+            f"fusion {_time(timings.fusion)}",
+        ]
+    return f"{', '.join(parts)}; {_time(timings.total)} in all"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 10 else f"{1000 * seconds:.0f} ms"

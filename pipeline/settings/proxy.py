@@ -29,6 +29,7 @@ class NeuralRescore(BaseModel):
         query: the text to rerank by; by default the words of the body's query.
         fields: what is read of each document; by default the fields that the query searches.
         window_size: how many of Elasticsearch's best are reranked.
+        model: one of ``serve.models``, or the default's name; by default the default.
         fusion: a method's name, or an object with ``method`` and its parameters.
         deadline: seconds that reranking may take, or ``500ms``; what is not scored by then goes
             without.
@@ -43,6 +44,7 @@ class NeuralRescore(BaseModel):
     query: Annotated[str, Field(min_length=1)] | None = None
     fields: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     window_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    model: str | None = None
     fusion: FusionSettings | None = None
     deadline: Seconds | None = None
     min_score: Annotated[float, Field(allow_inf_nan=False)] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,13 +27,15 @@ class ServeSettings(BaseModel):
         workers: processes, each with a model of its own.
         api_keys: who may ask, as ``twopass serve --hash-key`` prints them; none lets everybody.
         name: what the model is called in answers; by default ``reranker.model``.
+        models: further models by name that a request may ask for; each is loaded at the start and
+            runs as ``reranker`` says of device, engine, passages and cache.
         scores: what the scorer's numbers are: ``logits``, of which clients get the sigmoid as
             relevance; or ``probabilities``, which they get as they are. ``auto`` asks the scorer.
         max_body_bytes: a request's body at most.
         max_documents: documents a request at most.
         max_characters: a text's characters at most; longer ones are refused, not cut.
-        max_queue: (query, document) pairs that wait or are being scored, at most; a request
-            beyond is refused with 429 and ``Retry-After``, but never the first one.
+        max_queue: (query, document) pairs that wait or are being scored by a model, at most; a
+            request beyond is refused with 429 and ``Retry-After``, but never the first one.
         deadline: seconds that a request may take, unless it asks for fewer; what the second
             stage has not scored by then is answered without it.
         drain: seconds that accepted requests are given to finish when the process is to end.
@@ -51,6 +54,7 @@ class ServeSettings(BaseModel):
     workers: Count = 1
     api_keys: tuple[str, ...] = ()
     name: str | None = None
+    models: Mapping[str, str] = {}
     scores: Literal["auto", "logits", "probabilities"] = "auto"
     max_body_bytes: Count = 16 * 1024 * 1024
     max_documents: Count = 1_000

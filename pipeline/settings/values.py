@@ -198,6 +198,26 @@ class Settings(BaseSettings):
             )
         return self
 
+    @property
+    def model_name(self) -> str:
+        """What the second stage is called where several can be chosen from."""
+        return self.serve.name or self.reranker.model
+
+    @model_validator(mode="after")
+    def _check_models(self) -> Self:
+        others = self.serve.models
+        taken = {"none", self.model_name} & set(others)
+        if taken:
+            raise ValueError(f"serve.models: expected other names than {', '.join(sorted(taken))}")
+        known = {None, self.model_name, *others}
+        for rescore in (self.proxy.rerank, *self.proxy.indices.values()):
+            if rescore.model not in known:
+                raise ValueError(
+                    f"proxy: expected a model of serve.models or {self.model_name!r}, "
+                    f"found {rescore.model!r}"
+                )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

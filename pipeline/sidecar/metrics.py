@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,7 +24,7 @@ class Metrics:
     Attributes:
         requests: seconds a request took, by route, method and status.
         stages: seconds a stage took, by stage: retrieval, rerank, fusion.
-        pairs: pairs of a request that was scored.
+        pairs: pairs of a request that was scored, by model.
         degradations: answers that are less than was asked, by where and why.
         proxied: searches of the proxy, by what became of them and why.
         refused: requests that were refused before any work, by kind of problem.
@@ -49,7 +49,11 @@ class Metrics:
             registry=registry,
         )
         self.pairs = Histogram(
-            "twopass_pairs", "Pairs scored, a request", buckets=_PAIRS, registry=registry
+            "twopass_pairs",
+            "Pairs scored, a request",
+            ("model",),
+            buckets=_PAIRS,
+            registry=registry,
         )
         self.degradations = Counter(
             "twopass_degradations",
@@ -76,9 +80,9 @@ class Metrics:
             multiprocess_mode="livesum",
         )
 
-    def watch(self, scorer: BatchingScorer) -> None:
-        """Tell of a scorer's queue and batches, too; of this process alone."""
-        self.registry.register(_Queue(scorer))
+    def watch(self, scorers: Mapping[str, BatchingScorer]) -> None:
+        """Tell of the queues and batches of scorers by name, too; of this process alone."""
+        self.registry.register(_Queues(scorers))
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format; of all workers where there are several."""
@@ -89,24 +93,30 @@ class Metrics:
         return generate_latest(together)
 
 
-class _Queue(Collector):
-    """What a batching scorer counts, read when Prometheus asks."""
+class _Queues(Collector):
+    """What batching scorers count, read when Prometheus asks."""
 
-    def __init__(self, scorer: BatchingScorer) -> None:
-        self._scorer = scorer
+    def __init__(self, scorers: Mapping[str, BatchingScorer]) -> None:
+        self._scorers = scorers
 
     def collect(self) -> Iterator[Metric]:
-        stats = self._scorer.stats
-        counted = {
-            "batches": ("Batches scored", stats.batches),
-            "batched_pairs": ("Pairs in them; divided by batches, how full these are", stats.pairs),
-            "queue_refused": ("Requests that found the queue full", stats.refused),
-        }
-        for name, (about, value) in counted.items():
-            yield CounterMetricFamily(f"twopass_{name}", about, value=value)
-        waiting = {
-            "queue_requests": ("Requests that wait to be scored", stats.waiting_requests),
-            "queue_pairs": ("Pairs that wait to be scored", stats.waiting_pairs),
-        }
-        for name, (about, value) in waiting.items():
-            yield GaugeMetricFamily(f"twopass_{name}", about, value=value)
+        stats = {name: scorer.stats for name, scorer in self._scorers.items()}
+        for field, (kind, name, about) in _COUNTED.items():
+            family = kind(f"twopass_{name}", about, labels=("model",))
+            for model, counted in stats.items():
+                family.add_metric((model,), getattr(counted, field))
+            yield family
+
+
+# A field of BatchingStats -> how Prometheus is told of it.
+_COUNTED: dict[str, tuple[type[CounterMetricFamily | GaugeMetricFamily], str, str]] = {
+    "batches": (CounterMetricFamily, "batches", "Batches scored"),
+    "pairs": (
+        CounterMetricFamily,
+        "batched_pairs",
+        "Pairs in them; divided by batches, how full these are",
+    ),
+    "refused": (CounterMetricFamily, "queue_refused", "Requests that found the queue full"),
+    "waiting_requests": (GaugeMetricFamily, "queue_requests", "Requests that wait to be scored"),
+    "waiting_pairs": (GaugeMetricFamily, "queue_pairs", "Pairs that wait to be scored"),
+}

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.settings import ServeSettings
+from pipeline.sidecar.models import Model
 from pipeline.sidecar.problems import Problem, ProblemError, invalid
 from pipeline.sidecar.service import Sidecar
+from pipeline.sidecar.tokens import Tokens
 from reranker.base import Scores
 
 __all__ = ["Reranked", "Task", "rerank"]
@@ -89,8 +91,8 @@ class Reranked:
         return found
 
 
-async def rerank(sidecar: Sidecar, task: Task) -> Reranked:
-    """Score the pairs of a task.
+async def rerank(sidecar: Sidecar, task: Task, model: Model) -> Reranked:
+    """Score the pairs of a task by a model.
 
     Raises:
         ProblemError: when it is more than ``serve`` allows, or not every pair could be scored:
@@ -102,9 +104,9 @@ async def rerank(sidecar: Sidecar, task: Task) -> Reranked:
     if not task.pairs:
         raise invalid("expected at least one document, found none")
     pairs, cut = task.pairs, np.zeros(len(task.pairs), dtype=np.bool_)
-    if _may_cut(task, sidecar.tokens.longest):
-        pairs, cut = await sidecar.in_thread(_clipped, sidecar, task)
-    scores = await sidecar.score(pairs, deadline=task.deadline)
+    if _may_cut(task, model.tokens.longest):
+        pairs, cut = await sidecar.in_thread(_clipped, model.tokens, task)
+    scores = await sidecar.score(pairs, model, deadline=task.deadline)
     if not scores.complete:
         raise ProblemError(Problem("timeout", scores.reason, 1))
     if scores.truncated is not None:
@@ -117,25 +119,25 @@ async def rerank(sidecar: Sidecar, task: Task) -> Reranked:
                 f"{int(np.argmax(cut))}; let them be cut (truncate=true) or shorten them",
             )
         )
-    relevance = _relevance(sidecar, task, scores)
-    tokens = await sidecar.in_thread(sidecar.tokens.count, pairs)
+    relevance = _relevance(model, task, scores)
+    tokens = await sidecar.in_thread(model.tokens.count, pairs)
     return Reranked(
         relevance=relevance,
         order=np.argsort(-relevance, kind="stable")[: task.top_n],
         tokens=tokens,
         cut=np.flatnonzero(cut).tolist(),
-        model=sidecar.name,
+        model=model.name,
         note=_note(scores),
     )
 
 
-def _relevance(sidecar: Sidecar, task: Task, scores: Scores) -> NDArray[np.float32]:
+def _relevance(model: Model, task: Task, scores: Scores) -> NDArray[np.float32]:
     """Return (n,) float32: raw, or calibrated where there is a calibration, or by the sigmoid."""
     if task.raw:
-        return sidecar.scale.raw(scores.values)
+        return model.scale.raw(scores.values)
     if scores.probabilities is not None:
         return scores.probabilities
-    return sidecar.scale.relevance(scores.values)
+    return model.scale.relevance(scores.values)
 
 
 def _check(task: Task, serve: ServeSettings) -> None:
@@ -165,13 +167,13 @@ def _may_cut(task: Task, longest: int | None) -> bool:
     return longest is not None and any(bound < longest for bound in bounds)
 
 
-def _clipped(sidecar: Sidecar, task: Task) -> tuple[Pairs, NDArray[np.bool_]]:
+def _clipped(tokens: Tokens, task: Task) -> tuple[Pairs, NDArray[np.bool_]]:
     """Cut the texts as far as the caller has asked for it; (n,) bool says which were."""
     queries = [query for query, _ in task.pairs]
     documents = [document for _, document in task.pairs]
     read = zip(
-        sidecar.tokens.clipped(queries, task.query_tokens),
-        sidecar.tokens.clipped(documents, task.document_tokens),
+        tokens.clipped(queries, task.query_tokens),
+        tokens.clipped(documents, task.document_tokens),
         strict=True,
     )
     pairs = list(read)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.fusion import Fusion, fusion
 from pipeline.ranking import Ranking
 from pipeline.sidecar import tracing
+from pipeline.sidecar.models import NONE, Model
 from pipeline.sidecar.problems import Problem, ProblemError, invalid
 from pipeline.sidecar.routes import route_class
 from pipeline.sidecar.service import Sidecar, sidecar_of
@@ -33,6 +34,8 @@ class SearchBody(BaseModel):
     Attributes:
         query: what is searched for.
         k: how many results; by default the settings' ``k``.
+        model: which second stage: one of ``serve.models`` or the default's name; ``none`` for the
+            first stage alone. By default the default, or none where ``rerank`` is off.
         depth: how many candidates the second stage reads.
         deadline: seconds; candidates that were not scored by then follow in the first stage's
             order, and the status says so. At most ``serve.deadline``.
@@ -48,6 +51,7 @@ class SearchBody(BaseModel):
 
     query: Annotated[str, Field(min_length=1)]
     k: _Count | None = None
+    model: str | None = None
     depth: _Count | None = None
     deadline: _Seconds | None = None
     filter: dict[str, Any] | None = None
@@ -80,9 +84,10 @@ async def search_simply(
     sidecar: _Sidecar,
     q: Annotated[str, Query(min_length=1, description="what is searched for")],
     k: Annotated[int | None, Query(ge=1, le=_MOST, description="how many results")] = None,
+    model: Annotated[str | None, Query(description="which second stage, or none")] = None,
 ) -> Response:
     """Search by a query alone, as from a browser."""
-    return await _search(SearchBody(query=q, k=k), sidecar)
+    return await _search(SearchBody(query=q, k=k, model=model), sidecar)
 
 
 async def _search(body: SearchBody, sidecar: Sidecar) -> Response:
@@ -93,19 +98,27 @@ async def _search(body: SearchBody, sidecar: Sidecar) -> Response:
     if len(body.query) > serve.max_characters:
         message = f"expected a query of at most {serve.max_characters} characters"
         raise ProblemError(Problem("too_large", message))
+    model = _model(body.model, sidecar)
     ranking = await sidecar.search(
         sidecar.retriever,
         body.query,
         body.k or sidecar.settings.k,
+        model=model,
         depth=body.depth,
         fusion=_fusion(body.fusion),
         filter=None if body.filter is None else parse_filter(body.filter),
         deadline=min(body.deadline or serve.deadline, serve.deadline),
     )
-    _count(ranking, sidecar)
+    _count(ranking, model, sidecar)
     tracing.search(ranking)
-    answer = await sidecar.in_thread(_answer, body, ranking, sidecar.retriever)
+    answer = await sidecar.in_thread(_answer, body, ranking, model, sidecar.retriever)
     return JSONResponse(answer, headers={"X-Twopass-Status": ranking.status.outcome})
+
+
+def _model(name: str | None, sidecar: Sidecar) -> Model | None:
+    if name == NONE or (name is None and not sidecar.settings.rerank):
+        return None
+    return sidecar.models.named(name)
 
 
 def _fusion(wanted: str | dict[str, Any] | None) -> Fusion | None:
@@ -121,16 +134,19 @@ def _fusion(wanted: str | dict[str, Any] | None) -> Fusion | None:
         raise invalid(f"fusion: {error}") from error
 
 
-def _count(ranking: Ranking, sidecar: Sidecar) -> None:
+def _count(ranking: Ranking, model: Model | None, sidecar: Sidecar) -> None:
     metrics, status = sidecar.metrics, ranking.status
     for stage, seconds in asdict(ranking.timings).items():
         metrics.stages.labels(stage).observe(seconds)
-    metrics.pairs.observe(status.candidates)
+    if model is not None:
+        metrics.pairs.labels(model.name).observe(status.candidates)
     if status.outcome in ("partial", "failed"):
         metrics.degradations.labels("search", status.outcome).inc()
 
 
-def _answer(body: SearchBody, ranking: Ranking, retriever: Retriever) -> dict[str, Any]:
+def _answer(
+    body: SearchBody, ranking: Ranking, model: Model | None, retriever: Retriever
+) -> dict[str, Any]:
     hits = ranking.to_dicts()
     highlight = getattr(retriever, "highlight", None) if body.highlight else None
     explain = getattr(retriever, "explain", None) if body.explain else None
@@ -143,6 +159,7 @@ def _answer(body: SearchBody, ranking: Ranking, retriever: Retriever) -> dict[st
             del hit["text"]
     return {
         "query": body.query,
+        "model": NONE if model is None else model.name,
         "status": asdict(ranking.status),
         "seconds": {**asdict(ranking.timings), "total": ranking.timings.total},
         "hits": hits,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -12,18 +12,16 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from pipeline.assembly import build_fusion, build_retriever, build_scorer
+from pipeline.assembly import build_fusion, build_model, build_retriever, build_scorer
 from pipeline.ranking import Ranking
 from pipeline.search import SearchPipeline
 from pipeline.settings import Settings
 from pipeline.sidecar import tracing
 from pipeline.sidecar.leaving import LeavingScorer
 from pipeline.sidecar.metrics import Metrics
+from pipeline.sidecar.models import Model, Models
 from pipeline.sidecar.proxy.proxy import Proxy
-from pipeline.sidecar.scale import scale_of
-from pipeline.sidecar.tokens import Tokens
 from reranker.base import OverloadedError, PairScorer, Scores
-from reranker.batching import BatchingScorer
 from reranker.deadlines import Deadline
 from retriever.base import Retriever, RetrieverError
 
@@ -40,53 +38,63 @@ _CHECK = 5.0  # seconds that the index has to show that it is there
 
 
 class Sidecar:
-    """A scorer for many callers and, where an index is named, both stages over it.
+    """Scorers for many callers and, where an index is named, both stages over it.
 
     Args:
         settings: all of the pipeline's.
         scorer: the second stage; safe to use from several threads.
         retriever: the first stage; ``None`` where there is none to search.
+        others: further second stages, by the names of ``serve.models``.
 
     """
 
     def __init__(
-        self, settings: Settings, scorer: PairScorer, retriever: Retriever | None = None
+        self,
+        settings: Settings,
+        scorer: PairScorer,
+        retriever: Retriever | None = None,
+        others: Mapping[str, PairScorer] | None = None,
     ) -> None:
         self.settings = settings
-        self.scorer = BatchingScorer(scorer, waiting=settings.serve.max_queue)
-        self.scale = scale_of(scorer, settings.serve.scores)
-        self.tokens = Tokens(scorer)
-        self.name = settings.serve.name or settings.reranker.model
+        scorers = {settings.model_name: scorer, **(others or {})}
+        serve = settings.serve
+        self.models = Models(
+            [Model(name, each, serve.scores, serve.max_queue) for name, each in scorers.items()]
+        )
         self.retriever = retriever
         self.metrics = Metrics()
-        self.metrics.watch(self.scorer)
+        self.metrics.watch({model.name: model.scorer for model in self.models})
         self._fusion = build_fusion(settings)
         self.warm = False
         self.proxy: Proxy | None = None
         if settings.proxy.url is not None:
-            self.proxy = Proxy(settings, self.scorer, self.in_thread, self.metrics)
+            self.proxy = Proxy(settings, self.models, self.in_thread, self.metrics)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sidecar")
         self._in_threads = 0
 
     @classmethod
     def open(cls, settings: Settings) -> Sidecar:
-        """Load the model, and open the index where one is named.
+        """Load the models, and open the index where one is named.
 
         Raises:
-            RerankerError: when the model cannot be had.
+            RerankerError: when a model cannot be had.
             RetrieverError: when the index cannot be opened.
 
         """
         retriever = build_retriever(settings) if settings.retriever.index else None
-        return cls(settings, build_scorer(settings), retriever)
+        others = {
+            name: build_model(settings, source) for name, source in settings.serve.models.items()
+        }
+        return cls(settings, build_scorer(settings), retriever, others)
 
     async def start(self) -> None:
-        """Score a pair and search once, so that the first request finds everything loaded.
+        """Score a pair by each model and search once: the first request finds all loaded.
 
         An index that is not there yet is no reason not to start: ``/readyz`` tells of it.
         """
         pair = ("is anybody there?", "The first pair is slower than the others.")
-        await self.in_thread(self.scorer.predict, [pair])
+        for model in self.models:
+            await self.in_thread(model.scorer.predict, [pair])
         if self.retriever is not None:
             try:
                 await self.in_thread(self.retriever.search, ["ready"], 1)
@@ -100,7 +108,8 @@ class Sidecar:
         if self.proxy is not None:
             await self.proxy.close()
         await asyncio.to_thread(self._threads.shutdown)
-        await asyncio.to_thread(self.scorer.close)
+        for model in self.models:
+            await asyncio.to_thread(model.scorer.close)
 
     async def checks(self) -> dict[str, str]:
         """Say ok or what is wrong: of the model, and of index and proxied server if any."""
@@ -129,12 +138,17 @@ class Sidecar:
         return "ok"
 
     async def score(
-        self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None
+        self,
+        pairs: Sequence[tuple[str, str]],
+        model: Model,
+        *,
+        deadline: float | None = None,
     ) -> Scores:
         """Score pairs together with those of other callers.
 
         Args:
             pairs: (n,) of a query and a document each, the most promising first.
+            model: by which.
             deadline: seconds from now; by default, and at most, ``serve.deadline``.
 
         Returns:
@@ -151,15 +165,22 @@ class Sidecar:
             self.metrics.stages.labels("rerank").time(),
             tracing.stage("rerank", candidates=len(pairs)) as tell,
         ):
-            scores = await self.scorer.ascore(pairs, deadline=seconds)
+            scores = await model.scorer.ascore(pairs, deadline=seconds)
             tell({"scored": scores.scored})
-        self.metrics.pairs.observe(len(pairs))
+        self.metrics.pairs.labels(model.name).observe(len(pairs))
         if not scores.complete:
             self.metrics.degradations.labels("rerank", "partial").inc()
         return scores
 
     async def search(
-        self, retriever: Retriever, query: str, k: int, *, deadline: float, **options: Any
+        self,
+        retriever: Retriever,
+        query: str,
+        k: int,
+        *,
+        model: Model | None,
+        deadline: float,
+        **options: Any,
     ) -> Ranking:
         """Search by both stages; the first stage's ranking, and a status, where the second fails.
 
@@ -167,11 +188,13 @@ class Sidecar:
             retriever: the first stage.
             query: what is searched for.
             k: how many results.
+            model: the second stage; ``None`` for the first alone.
             deadline: seconds from now; waiting for a thread counts.
             options: further ones of :meth:`pipeline.search.SearchPipeline.search`.
 
         """
-        scorer = LeavingScorer(self.scorer, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        scorer = None if model is None else LeavingScorer(model.scorer, loop)
         pipeline = SearchPipeline(
             retriever, scorer, self._fusion, depth=self.settings.depth, on_error="first-stage"
         )
@@ -183,7 +206,8 @@ class Sidecar:
         try:
             return await self.in_thread(run)
         finally:
-            scorer.leave()
+            if scorer is not None:
+                scorer.leave()
 
     async def in_thread(self, function: Callable[..., _T], *args: object, **options: object) -> _T:
         """Run something that waits in one of this process's threads, for the request at hand.

@@ -22,11 +22,18 @@ Document = str | dict[str, Any]
 
 
 class Body(BaseModel):
-    """A request in some dialect; fields that it does not know are passed over, as there."""
+    """A request in some dialect; fields that it does not know are passed over, as there.
+
+    Attributes:
+        model: one of ``serve.models``, or any other name for the default.
+
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     headers: ClassVar[Mapping[str, str]] = {}
+
+    model: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +104,8 @@ def add_route(
             body = chosen.model_validate(given)
         except ValidationError as error:
             raise ProblemError(of_validation(error.errors(include_url=False))) from error
-        done = await rerank(sidecar, body.task())
+        model = sidecar.models.get(body.model or request.path_params.get("name"))
+        done = await rerank(sidecar, body.task(), model)
         return JSONResponse(body.answer(done), headers={**_headers(done), **body.headers})
 
     router.add_api_route(

@@ -24,7 +24,6 @@ class CohereV2(Body):
 
     query: str
     documents: list[Document]
-    model: str | None = None
     top_n: Count | None = None
     max_tokens_per_doc: Count = 4096
     rank_fields: list[str] | None = None

@@ -26,7 +26,7 @@ _TYPES: dict[Kind, str] = {
 
 
 class Inference(Body):
-    """``POST _inference/rerank/NAME``; whatever the name, the model is the one that there is."""
+    """``POST _inference/rerank/NAME``, the name being the model's."""
 
     headers: ClassVar[Mapping[str, str]] = {"X-Elastic-Product": "Elasticsearch"}
 

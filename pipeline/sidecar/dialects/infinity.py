@@ -21,7 +21,6 @@ class Infinity(Body):
 
     query: str
     documents: list[Document]
-    model: str | None = None
     top_n: Count | None = None
     raw_scores: bool = False
     return_documents: bool = False

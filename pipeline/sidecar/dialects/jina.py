@@ -19,7 +19,6 @@ class Jina(Body):
 
     query: str
     documents: list[Document]
-    model: str | None = None
     top_n: Count | None = None
     return_documents: bool = True
 

@@ -79,15 +79,16 @@ async def health(request: Request) -> Response:
 async def info(request: Request) -> Response:
     """Say what model this is and what a request may have, as TEI does."""
     sidecar = sidecar_of(request)
+    model = sidecar.models.default
     labels = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
     return JSONResponse(
         {
-            "model_id": sidecar.name,
+            "model_id": model.name,
             "model_sha": None,
             "model_dtype": sidecar.settings.reranker.precision,
             "model_type": {"reranker": labels},
             "max_concurrent_requests": sidecar.settings.serve.max_queue,
-            "max_input_length": sidecar.tokens.longest,
+            "max_input_length": model.tokens.longest,
             "max_batch_tokens": sidecar.settings.reranker.token_budget,
             "max_client_batch_size": sidecar.settings.serve.max_documents,
             "auto_truncate": True,

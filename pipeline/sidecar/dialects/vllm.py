@@ -27,7 +27,6 @@ _TYPES = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundErro
 
 
 class _VllmBody(Body):
-    model: str | None = None
     max_tokens_per_doc: Most = 0
     max_tokens_per_query: Most = 0
     use_activation: bool | None = None

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from pipeline.settings import Settings
+from pipeline.sidecar.models import NONE
 from pipeline.sidecar.problems import Problem, ProblemError
 from pipeline.sidecar.routes import route_class
 from pipeline.sidecar.service import Sidecar, sidecar_of
@@ -50,8 +51,9 @@ async def about(sidecar: _Sidecar) -> dict[str, Any]:
     """Say what the controls begin with."""
     settings = sidecar.settings
     return {
-        "model": settings.reranker.model if settings.rerank else None,
-        "searches": sidecar.search is not None,
+        "models": [*sidecar.models.names, NONE],
+        "model": settings.model_name if settings.rerank else NONE,
+        "searches": sidecar.retriever is not None,
         "depth": settings.depth,
         "deadline": settings.serve.deadline,
         "weight": _weight(settings),

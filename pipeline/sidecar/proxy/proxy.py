@@ -12,6 +12,7 @@ from pipeline.settings import Settings
 from pipeline.sidecar.connected import while_connected
 from pipeline.sidecar.keys import key_in, matches
 from pipeline.sidecar.metrics import Metrics
+from pipeline.sidecar.models import Models
 from pipeline.sidecar.proxy.bodies import read_body
 from pipeline.sidecar.proxy.exchange import Exchange
 from pipeline.sidecar.proxy.multiple import search_many
@@ -22,7 +23,6 @@ from pipeline.sidecar.proxy.shapes import error_response
 from pipeline.sidecar.proxy.single import search
 from pipeline.sidecar.proxy.targets import target_of
 from pipeline.sidecar.proxy.upstream import Upstream, UpstreamError
-from reranker.base import PairScorer
 
 __all__ = ["METHODS", "Proxy"]
 
@@ -34,18 +34,18 @@ class Proxy:
 
     Args:
         settings: all of the pipeline's; ``proxy.url`` names the engine.
-        scorer: the second stage; safe to use from several threads.
+        models: the second stages that a search may name.
         in_thread: where scoring, which blocks, is run.
         metrics: where to count.
 
     """
 
     def __init__(
-        self, settings: Settings, scorer: PairScorer, in_thread: InThread, metrics: Metrics
+        self, settings: Settings, models: Models, in_thread: InThread, metrics: Metrics
     ) -> None:
         self._settings = settings
         self._upstream = Upstream(settings.proxy)
-        self._rescorer = Rescorer(scorer, build_fusion(settings), in_thread)
+        self._rescorer = Rescorer(models, build_fusion(settings), in_thread)
         self._outcomes = Outcomes(metrics)
 
     async def close(self) -> None:

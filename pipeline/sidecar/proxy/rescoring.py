@@ -16,9 +16,11 @@ from pipeline.fusion import Fusion, fusion
 from pipeline.ranking import Ranking
 from pipeline.search import SearchPipeline
 from pipeline.sidecar import tracing
+from pipeline.sidecar.models import Models
+from pipeline.sidecar.problems import ProblemError
 from pipeline.sidecar.proxy.texts import text_of
 from pipeline.sidecar.proxy.window import Window
-from reranker.base import DetailedScorer, OverloadedError, PairScorer, as_detailed
+from reranker.base import OverloadedError
 from retriever.filters import Filter
 from retriever.hits import Hits
 
@@ -39,7 +41,8 @@ class Rescored:
     Attributes:
         status: ``complete``, ``partial``, ``skipped`` or ``failed``.
         code: why not as asked, for programs: ``deadline``, ``overloaded``, ``error``, ``fusion``,
-            ``text``, ``hits``, or ``fallback`` where another scorer than the first answered.
+            ``model``, ``text``, ``hits``, or ``fallback`` where another scorer than the first
+            answered.
         reason: the same for people. It tells nothing of other searches that were scored in the
             same batch, as a scorer's own message might.
         candidates: how many hits were to be scored.
@@ -71,14 +74,14 @@ class Rescorer:
     """Reranks the hits of many searches at once.
 
     Args:
-        scorer: the second stage; safe to use from several threads.
+        models: the second stages that a search may name.
         fusion: how both stages' scores become one, unless a search says otherwise.
         in_thread: where scoring, which blocks, is run.
 
     """
 
-    def __init__(self, scorer: PairScorer, fusion: Fusion, in_thread: InThread) -> None:
-        self._scorer: DetailedScorer = as_detailed(scorer)
+    def __init__(self, models: Models, fusion: Fusion, in_thread: InThread) -> None:
+        self._models = models
         self._fusion = fusion
         self._in_thread = in_thread
 
@@ -108,6 +111,8 @@ class Rescorer:
                 ranking = await self._in_thread(self._rank, head, window)
         except TimeoutError:
             return "failed", "deadline", f"no scores within {deadline:g} s", None
+        except ProblemError as error:
+            return "failed", "model", str(error), None
         except OverloadedError:
             return "failed", "overloaded", "the reranker has too much to do", None
         except FusionError as error:
@@ -132,7 +137,8 @@ class Rescorer:
         )
         chosen = window.rescore.fusion
         method = self._fusion if chosen is None else fusion(chosen.method, **chosen.parameters)
-        pipeline = SearchPipeline(_Found(found), self._scorer, method, depth=len(found))
+        scorer = self._models.named(window.rescore.model).scorer
+        pipeline = SearchPipeline(_Found(found), scorer, method, depth=len(found))
         return pipeline.search(window.query, len(found), deadline=window.rescore.deadline)
 
 

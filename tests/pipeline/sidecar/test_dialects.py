@@ -39,8 +39,8 @@ def ask(server: Running, path: str, **body: Any) -> Any:
 
 def expected(server: Running, documents: list[str]) -> np.ndarray:
     """What the model says, by the scorer alone: relevance is its sigmoid or itself."""
-    scores = server.sidecar.scorer.predict([(QUERY, each) for each in documents])
-    return server.sidecar.scale.relevance(scores)
+    scores = server.sidecar.models.default.scorer.predict([(QUERY, each) for each in documents])
+    return server.sidecar.models.default.scale.relevance(scores)
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pipeline.assembly import build_scorer
+from pipeline.assembly import build_model, build_scorer
 from pipeline.evaluation import measure
 from pipeline.settings import Settings
 from pipeline.sidecar.service import Sidecar
 from retriever.bm25.index import BM25Index
 
+from ...tiny_bert import save_tiny_bert
 from .running import Running, running
 
 QUERY = "cat hunts mice"
@@ -39,10 +42,16 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shown(model: Path, animals: BM25Index, judged: Path) -> Iterator[Running]:
-    values = {"reranker": {"model": str(model)}, "serve": {"judged": str(judged)}, "depth": 30}
+def shown(
+    model: Path, animals: BM25Index, judged: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    other = tmp_path_factory.mktemp("other")
+    save_tiny_bert(other, f"{QUERY} barn dog fox hen owl river roof".split(), seed=8)
+    serve = {"name": "default", "judged": str(judged), "models": {"other": str(other)}}
+    values = {"reranker": {"model": str(model)}, "serve": serve, "depth": 30}
     settings = Settings.model_validate(values)
-    with running(Sidecar(settings, build_scorer(settings), animals)) as server:
+    others = {"other": build_model(settings, str(other))}
+    with running(Sidecar(settings, build_scorer(settings), animals, others)) as server:
         yield server
 
 
@@ -168,6 +177,51 @@ def test_judged_queries_show_what_was_gained(page: Any) -> None:
     for list_, place in (("first", "before"), ("final", "after")):
         expected = measure({"q": _ids(page, list_)}, {"q": GRADES}, ["nDCG@10"])[0, 0]
         assert _element(page, f"#measure-{place}").text == f"nDCG@10 {expected:.3f}"
+
+
+def test_the_model_is_a_control(page: Any, shown: Running) -> None:
+    from selenium.webdriver.support.ui import Select, WebDriverWait
+
+    wait = WebDriverWait(page, 60, poll_frequency=0.05)
+    control = Select(_element(page, "#model"))
+    assert [each.text for each in control.options] == [
+        "default",
+        "other",
+        "none: first stage alone",
+    ]
+    found = {"default": _ids(page, "final")}
+    told = {"other": "scored by other.", "none": "The first stage alone"}
+    for name, words in told.items():
+        control.select_by_value(name)
+        wait.until(lambda _, words=words: words in _element(page, "#status").text)
+        found[name] = _ids(page, "final")
+        body = {"query": QUERY, "k": 30, "depth": 30, "model": name}
+        hits = shown.client.post("/search", json=body).json()["hits"]
+        assert found[name] == [hit["id"] for hit in hits][:20]
+        expected = measure({"q": found[name]}, {"q": GRADES}, ["nDCG@10"])[0, 0]
+        assert _element(page, "#measure-after").text == f"nDCG@10 {expected:.3f}"
+    assert found["none"] == _ids(page, "first")
+    assert len(set(map(tuple, found.values()))) == 3
+    assert {each.text for each in page.find_elements("css selector", ".second span")} == {"–"}
+
+    page.refresh()  # the address has kept what was chosen
+    wait.until(lambda _: told["none"] in _element(page, "#status").text)
+    assert Select(_element(page, "#model")).first_selected_option.text == "none: first stage alone"
+
+
+def test_without_an_index_the_page_says_so(browser: Any) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    with running(Sidecar(Settings(), Zeros())) as server:
+        browser.get(f"{server.url}/")
+        told = _element(browser, "#status")
+        WebDriverWait(browser, 60, poll_frequency=0.05).until(lambda _: told.text)
+        assert "start it with --index" in told.text
+
+
+class Zeros:
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return np.zeros(len(pairs), dtype=np.float32)
 
 
 def test_the_keyboard_reaches_everything(page: Any) -> None:

@@ -32,7 +32,9 @@ def ask(server: Running, **body: Any) -> Any:
 class TestBothStages:
     def test_the_answer_is_the_pipelines(self, server: Running, animals: BM25Index) -> None:
         sidecar = server.sidecar
-        pipeline = SearchPipeline(animals, sidecar.scorer, build_fusion(sidecar.settings))
+        pipeline = SearchPipeline(
+            animals, sidecar.models.default.scorer, build_fusion(sidecar.settings)
+        )
         wanted = pipeline.search(QUERY, 5, depth=20)
         found = ask(server, k=5, depth=20)
         assert [hit["id"] for hit in found["hits"]] == list(wanted.ids)
@@ -47,7 +49,9 @@ class TestBothStages:
         assert [h["id"] for h in simple["hits"]] == [h["id"] for h in ask(server, k=3)["hits"]]
 
     def test_fusion_of_a_request(self, server: Running, animals: BM25Index) -> None:
-        pipeline = SearchPipeline(animals, server.sidecar.scorer, fusion("rrf", k=10))
+        pipeline = SearchPipeline(
+            animals, server.sidecar.models.default.scorer, fusion("rrf", k=10)
+        )
         wanted = list(pipeline.search(QUERY, 5).ids)
         found = ask(server, k=5, fusion={"method": "rrf", "k": 10})
         assert [hit["id"] for hit in found["hits"]] == wanted
@@ -155,7 +159,7 @@ def test_past_the_queues_bound_comes_429_and_those_before_are_answered() -> None
             threads[0].start()
             assert stuck.begun.wait(60)
             threads[1].start()
-            while server.sidecar.scorer.stats.waiting_pairs < 2:
+            while server.sidecar.models.default.scorer.stats.waiting_pairs < 2:
                 pass
             refused = server.client.post("/rerank", json={"query": "x", "texts": ["three"]})
         finally:
@@ -186,7 +190,7 @@ def test_what_waits_of_a_client_that_leaves_is_not_scored(animals: BM25Index, pa
             timeout = httpx.Timeout(60, read=0.5)
             with pytest.raises(httpx.ReadTimeout):
                 httpx.post(f"{server.url}{path}", json=body, timeout=timeout)
-            while server.sidecar.scorer.stats.waiting_requests:
+            while server.sidecar.models.default.scorer.stats.waiting_requests:
                 pass
         finally:
             stuck.go.set()

@@ -6,12 +6,13 @@ import { drawLines, light } from "./lines.js";
 
 const SHOWN = 20;
 const $ = (id) => document.getElementById(id);
-const state = { answer: null, judged: new Map(), settings: null };
+const state = { answer: null, asking: null, judged: new Map() };
 
 async function start() {
   const about = await (await fetch("page/about")).json();
   $("depth").value = about.depth;
-  $("model").textContent = about.model ?? "none";
+  for (const name of about.models) $("model").append(element("option", { value: name }, called(name)));
+  $("model").value = about.model;
   $("weight").value = about.weight;
   $("deadline").value = about.deadline ?? "";
   $("key-field").hidden = !about.keyed;
@@ -20,9 +21,12 @@ async function start() {
   if (!about.searches) say("This server has no index to search: start it with --index.", true);
   $("panel").open = !matchMedia("(max-width: 44rem)").matches;
   showSettings();
-  const asked = new URLSearchParams(location.search).get("q");
-  if (asked) { $("query").value = asked; search(); }
+  const asked = new URLSearchParams(location.search), model = asked.get("model");
+  if (about.models.includes(model)) $("model").value = model;
+  if (asked.has("q")) { $("query").value = asked.get("q"); search(); }
 }
+
+const called = (name) => (name === "none" ? "none: first stage alone" : name);
 
 async function loadJudged() {
   if (state.judged.size) return;
@@ -42,18 +46,22 @@ async function search() {
   const query = $("query").value.trim();
   if (!query) return;
   say("Searching …");
+  state.asking?.abort();
+  const { signal } = state.asking = new AbortController();
   sessionStorage.setItem("key", $("key").value);
-  history.replaceState(null, "", `?q=${encodeURIComponent(query)}`);
+  const model = $("model").value;
+  history.replaceState(null, "", `?${new URLSearchParams({ q: query, model })}`);
   const depth = Number($("depth").value), deadline = Number($("deadline").value);
-  const body = { query, depth, k: depth, highlight: true, ...(deadline > 0 && { deadline }) };
+  const body = { query, model, depth, k: depth, highlight: true, ...(deadline > 0 && { deadline }) };
   const headers = { "content-type": "application/json", ...authorization() };
   try {
     await loadJudged();
-    const response = await fetch("search", { method: "POST", headers, body: JSON.stringify(body) });
+    const response = await fetch("search", { method: "POST", headers, body: JSON.stringify(body), signal });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.error?.message ?? response.statusText);
     show(answer);
   } catch (error) {
+    if (signal.aborted) return;
     $("rankings").hidden = true;
     say(`The search failed: ${error.message}`, true);
   }
@@ -96,14 +104,15 @@ function showMeasure(id, ids, grades) {
   $(id).textContent = value === null ? "" : `nDCG@10 ${value.toFixed(3)}`;
 }
 
-function showStatus({ status, seconds }) {
+function showStatus({ model, status, seconds }) {
   const texts = {
-    complete: `All ${status.candidates} candidates were scored.`,
+    complete: `All ${status.candidates} candidates were scored by ${model}.`,
     partial: `Partial: ${status.scored} of ${status.candidates} candidates were scored`,
-    skipped: "The second stage was skipped",
+    skipped: model === "none" ? "The first stage alone" : "The second stage was skipped",
     failed: "Degraded: this is the first stage’s ranking",
   };
-  const reason = status.reason ? ` — ${status.reason}` : "";
+  const told = status.reason && model !== "none";
+  const reason = told ? ` — ${status.reason}` : "";
   say(texts[status.outcome] + reason, status.outcome === "partial" || status.outcome === "failed");
   const parts = Object.entries(seconds)
     .map(([stage, value]) => element("span", {}, `${stage} ${(1000 * value).toFixed(1)} ms`));
@@ -161,6 +170,9 @@ function toggle(item) {
 $("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 for (const id of ["method", "normalizer", "weight"]) {
   $(id).addEventListener("input", () => { showSettings(); render(); });
+}
+for (const id of ["depth", "deadline", "model"]) {
+  $(id).addEventListener("change", () => { if (state.asking) search(); });
 }
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", (event) => {

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from ..running import Running
+from pipeline.settings import Settings
+from pipeline.sidecar.service import Sidecar
+
+from ..running import Running, running
+from .conftest import WordOverlap
 from .engines import DOCUMENTS, Engine, Start, ids, scores
 
 pytestmark = pytest.mark.server
@@ -284,3 +291,39 @@ def test_a_window_that_one_index_refuses_loses_nothing(start: Start, engine: Eng
         assert alone.headers["x-twopass-reason"].startswith("refused: ")
     finally:
         engine.client.delete(f"/{small}")
+
+
+class Contrary(WordOverlap):
+    """The opposite opinion."""
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return -super().predict(pairs)
+
+
+def test_a_search_names_its_model_and_an_unknown_one_loses_nothing(engine: Engine) -> None:
+    values = {
+        "proxy": {"url": engine.url, "rerank": {"window_size": 20, "deadline": 30}},
+        "serve": {"models": {"contrary": "not loaded here"}},
+    }
+    sidecar = Sidecar(
+        Settings.model_validate(values), WordOverlap(), others={"contrary": Contrary()}
+    )
+    with running(sidecar) as proxy:
+        found = {
+            model: ask(
+                proxy,
+                engine,
+                {
+                    "query": QUERY,
+                    "size": 20,
+                    "rescore": {"neural": {"model": model, "fusion": "reranker"}},
+                },
+            )
+            for model in ("twopass/default", "contrary", "third")
+        }
+    assert ids(found["twopass/default"])[0] == "d04"
+    assert ids(found["contrary"])[-1] == "d04"
+    assert ids(found["third"]) == ids(engine.search({"query": QUERY, "size": 20}))
+    told = found["third"]["_twopass"]
+    assert (told["status"], told["code"]) == ("failed", "model")
+    assert "expected one of twopass/default, contrary, found 'third'" in told["reason"]

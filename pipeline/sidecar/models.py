@@ -1,0 +1,80 @@
+"""The scorers that a caller may choose from by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from pipeline.sidecar.problems import invalid
+from pipeline.sidecar.scale import scale_of
+from pipeline.sidecar.tokens import Tokens
+from reranker.base import PairScorer
+from reranker.batching import BatchingScorer
+
+__all__ = ["NONE", "Model", "Models"]
+
+NONE = "none"  # the name that a search has for no second stage
+
+
+class Model:
+    """One scorer, and what its numbers mean.
+
+    Args:
+        name: what it is called in requests, answers and metrics.
+        scorer: safe to use from several threads.
+        scores: what its numbers are.
+        waiting: pairs that wait for it at most.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        scorer: PairScorer,
+        scores: Literal["auto", "logits", "probabilities"],
+        waiting: int,
+    ) -> None:
+        self.name = name
+        self.scorer = BatchingScorer(scorer, waiting=waiting)
+        self.scale = scale_of(scorer, scores)
+        self.tokens = Tokens(scorer)
+
+
+class Models:
+    """All of them; the first is the one that is meant where none is named.
+
+    Args:
+        models: at least one.
+
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = {model.name: model for model in models}
+        self.default = models[0]
+
+    def __iter__(self) -> Iterator[Model]:
+        """Give each, the default first."""
+        return iter(self._models.values())
+
+    @property
+    def names(self) -> list[str]:
+        """Their names, the default's first."""
+        return list(self._models)
+
+    def get(self, name: str | None) -> Model:
+        """Return a model by its name; the default for a name that means nothing here.
+
+        Clients of rerank services send the name that their service has for a model.
+        """
+        return self._models.get(name or "", self.default)
+
+    def named(self, name: str | None) -> Model:
+        """Return a model by its name, the default for none.
+
+        Raises:
+            ProblemError: when there is no such model.
+
+        """
+        if name is not None and name not in self._models:
+            raise invalid(f"model: expected one of {', '.join(self._models)}, found {name!r}")
+        return self.get(name)
