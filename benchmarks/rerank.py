@@ -4,11 +4,16 @@ The pairs are BM25's best documents for the first queries of real collections. T
 seeded random weights, for speed does not depend on them; the model that ships is measured besides.
 Times are the best of several whole calls of predict(), tokenisation included; every system runs in
 a process of its own, on the same number of threads. Logits are compared with those of
-sentence-transformers in fp32: where ours in fp32 differ by more than 1e-4, the exit status is 1.
+sentence-transformers in fp32: where others in fp32 differ by more than 1e-4, the exit status is 1.
+
+sentence-transformers' own ONNX and int8 backends need an environment of their own, which
+``--peer FOLDER`` names and makes; without it they are left out.
 
 The share of the matrix rate is the arithmetic of the plain model on the real tokens (no padding) a
-second, over the rate of fp32 matrix products measured just before; an engine that leaves
-arithmetic out, or computes in bf16, can exceed one.
+second, over the rate of matrix products measured just before (fp32 on a CPU, bf16 on a GPU); an
+engine that leaves arithmetic out, or computes in fewer bits, can exceed one. Where there is a GPU
+it is measured; ``--device cpu`` measures the CPU all the same. Memory is the process's on a CPU,
+what torch took of the device's on a GPU.
 """
 
 from __future__ import annotations
@@ -29,7 +34,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rerank_engines import CLOCKS, OPTIONAL, SYSTEMS, best_time
+from rerank_engines import CLOCKS, SYSTEMS, best_time
+from rerank_peer import python_of, versions
 
 COLLECTIONS = ("scifact", "nfcorpus", "nq-qed")
 DATA = Path(os.environ.get("TWOPASS_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -83,9 +89,9 @@ def main() -> int:
 
     threads = arguments.threads or torch.get_num_threads()
     job = {"threads": threads, "clock": arguments.clock, "depth": arguments.depth}
-    job["systems"] = arguments.systems
+    job |= {"device": arguments.device, "systems": arguments.systems, "peer": arguments.peer}
     torch.set_num_threads(threads)
-    heading = describe(threads, arguments.clock)
+    heading = describe(threads, arguments)
     print(heading)
     found = {name: candidates(name, arguments) for name in arguments.collections}
     rows, equal = [], True
@@ -94,7 +100,8 @@ def main() -> int:
         for case in arguments.cases:
             model = folder_of(case, Path(temporary))
             for name in ("nq-qed",) if case.shipped else arguments.collections:
-                pairs = found[name][: case.queries * arguments.depth]
+                queries = arguments.queries or case.queries
+                pairs = found[name][: queries * arguments.depth]
                 for row, agrees in compare(case, model, name, pairs, job):
                     print(line(row), flush=True)
                     rows.append(row)
@@ -119,9 +126,17 @@ def parse() -> argparse.Namespace:
         "--systems",
         nargs="+",
         choices=SYSTEMS,
-        default=[name for name in SYSTEMS if name not in OPTIONAL],
-        help="what is measured; the first is what all others are compared with",
+        help="what is measured; the first is what all others are compared with. By default all "
+        "that run on the device and, of those in their own environment, if there is one",
     )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if gpu() else "cpu")
+    parser.add_argument(
+        "--peer",
+        type=Path,
+        metavar="FOLDER",
+        help="an environment for sentence-transformers' ONNX backend; made if it is not there",
+    )
+    parser.add_argument("--queries", type=int, help="of each collection; fewer for larger models")
     parser.add_argument(
         "--cases", nargs="+", choices=[case.name for case in CASES], help="models; all by default"
     )
@@ -132,18 +147,43 @@ def parse() -> argparse.Namespace:
     if arguments.quick:
         arguments.collections = ("nq-qed",)
         arguments.cases = (Case(2, 128, 2, queries=3, repeats=1),)
+    if arguments.systems is None:
+        arguments.systems = [name for name in SYSTEMS if measurable(name, arguments)]
+    elif arguments.peer is None and any(SYSTEMS[name].exported for name in arguments.systems):
+        parser.error("an exported system needs --peer FOLDER")
     return arguments
 
 
-def describe(threads: int, clock: str) -> str:
+def gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def measurable(name: str, arguments: argparse.Namespace) -> bool:
+    """Say whether a system runs on the device and in an environment that is there."""
+    system = SYSTEMS[name]
+    there = arguments.peer is not None or not system.exported
+    return there and arguments.device in system.devices
+
+
+def describe(threads: int, arguments: argparse.Namespace) -> str:
     """Say what was measured where and when."""
-    versions = " ".join(
-        f"{name} {version(name)}"
-        for name in ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
-    )
+    names = ("torch", "transformers", "sentence-transformers", "tokenizers", "onnxruntime", "numpy")
+    lines = [" ".join(f"{name} {version(name)}" for name in names)]
+    if arguments.peer is not None:
+        lines.append(f"its ONNX backend: {versions(arguments.peer)}")
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    machine = f"{processor()}, {threads} threads, {clock} time"
-    return f"{today}, {machine}, Python {platform.python_version()}\n{versions}"
+    machine = f"{machine_name(arguments.device)}, {threads} threads, {arguments.clock} time"
+    return "\n".join([f"{today}, {machine}, Python {platform.python_version()}", *lines])
+
+
+def machine_name(device: str) -> str:
+    if device == "cpu":
+        return processor()
+    import torch
+
+    return f"{torch.cuda.get_device_name()}, {processor()}"
 
 
 def processor() -> str:
@@ -164,7 +204,7 @@ def candidates(name: str, arguments: argparse.Namespace) -> Pairs:
     from retriever.corpus import BeirFolder, read_documents, read_queries
 
     folder = BeirFolder(DATA / name)
-    most = max(case.queries for case in arguments.cases)
+    most = arguments.queries or max(case.queries for case in arguments.cases)
     queries = list(islice(read_queries(folder.queries).values(), most))
     found = BM25Index.build(read_documents(folder.corpus)).search(queries, arguments.depth)
     return [(q, text) for q, hits in zip(queries, found, strict=True) for text in hits.texts]
@@ -203,7 +243,7 @@ def compare(
 ) -> Iterator[tuple[list[str], bool]]:
     """Give each system's row of the table, and whether its logits are what they have to be."""
     lengths = token_lengths(model, pairs)
-    rate = matrix_rate(case.hidden, job["clock"])
+    rate = matrix_rate(case.hidden, job["device"], job["clock"])
     base: dict[str, Any] = {}
     for system in job["systems"]:
         figures = run(system, model, pairs, job | {"repeats": case.repeats})
@@ -216,7 +256,7 @@ def compare(
             system,
             f"{len(pairs) / seconds:.0f}",
             f"{lengths.sum() / seconds:.0f}",
-            f"{padding(lengths, batches_of(system, lengths, pairs)):.1%}",
+            f"{padding(lengths, batches_of(system, lengths, pairs, job['device'])):.1%}",
             f"{arithmetic_of(lengths, case) / seconds / rate:.0%}",
             f"{figures['peak']:.0f}",
             f"{1000 * figures['latency']:.0f}",
@@ -230,11 +270,13 @@ def run(system: str, model: Path, pairs: Pairs, job: dict[str, Any]) -> dict[str
     """Measure one system in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         files = {"pairs": f"{folder}/pairs.json", "logits": f"{folder}/logits.npy"}
+        own = SYSTEMS[system].exported
+        python = python_of(job.pop("peer")) if own else sys.executable
         job = {"system": system, "model": str(model), **job, **files}
         Path(folder, "pairs.json").write_text(json.dumps(pairs))
         script = Path(__file__).with_name("rerank_engines.py")
         done = subprocess.run(
-            [sys.executable, str(script), json.dumps(job)],
+            [python, str(script), json.dumps(job, default=str)],
             capture_output=True,
             text=True,
             env=os.environ | {"OMP_NUM_THREADS": str(job["threads"])},
@@ -253,16 +295,16 @@ def token_lengths(folder: Path, pairs: Pairs) -> np.ndarray:
     return encoded.rows.lengths[encoded.row_of]
 
 
-def batches_of(system: str, lengths: np.ndarray, pairs: Pairs) -> list[np.ndarray]:
+def batches_of(system: str, lengths: np.ndarray, pairs: Pairs, device: str) -> list[np.ndarray]:
     """Return which pairs a system fills up to one length."""
     from reranker.batches import plan
-    from reranker.engines.torch import CPU_BUDGET
+    from reranker.engines.torch import CPU_BUDGET, GPU_BUDGET
 
     if system.startswith("sentence-transformers"):  # 32 a batch, sorted by characters
         order = np.argsort([-len(query) - len(document) for query, document in pairs])
         return [order[i : i + 32] for i in range(0, len(order), 32)]
-    if system.endswith("padded"):
-        return plan(lengths, CPU_BUDGET)
+    if SYSTEMS[system].padded:
+        return plan(lengths, CPU_BUDGET if device == "cpu" else GPU_BUDGET)
     return [np.array([i]) for i in range(len(lengths))]
 
 
@@ -279,13 +321,21 @@ def arithmetic_of(lengths: np.ndarray, case: Case) -> float:
     return float(case.layers * (products + attention))
 
 
-def matrix_rate(hidden: int, clock: str) -> float:
-    """Operations a second of an fp32 product of the shape that the layers have."""
+def matrix_rate(hidden: int, device: str, clock: str) -> float:
+    """Operations a second of a product of the shape that the layers have."""
     import torch
 
-    left, right = torch.randn(4096, hidden), torch.randn(hidden, 4 * hidden)
-    seconds, _ = best_time(lambda: left @ right, 20, clock)
-    return 2 * 4096 * hidden * 4 * hidden / seconds
+    rows, kind = (4096, torch.float32) if device == "cpu" else (65536, torch.bfloat16)
+    left = torch.randn(rows, hidden, device=device, dtype=kind)
+    right = torch.randn(hidden, 4 * hidden, device=device, dtype=kind)
+
+    def multiply() -> None:
+        _ = left @ right
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    seconds, _ = best_time(multiply, 20, clock)
+    return 2 * rows * hidden * 4 * hidden / seconds
 
 
 def line(row: Any) -> str:

@@ -1,67 +1,109 @@
 """One system of the reranking benchmark, run as a process of its own so that its memory is its own.
 
 ``python benchmarks/rerank_engines.py JOB`` reads a job (JSON) and prints its figures (JSON); the
-logits go to the file that the job names.
+logits go to the file that the job names. Exported systems run in an environment of their own, see
+``rerank_peer.py``: nothing of this package is imported for them.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["CLOCKS", "OPTIONAL", "SYSTEMS", "best_time"]
+__all__ = ["CLOCKS", "SYSTEMS", "System", "best_time"]
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+Load = Callable[[str, str], Any]  # the model's folder and the device -> what has predict()
 
 
-def original(folder: str, **model: Any) -> Any:
-    from sentence_transformers import CrossEncoder
+@dataclass(frozen=True)
+class System:
+    """How a system is loaded, where it runs, and what of its batches is padding."""
 
-    from reranker.quiet import quiet_transformers
+    load: Load
+    devices: tuple[str, ...] = ("cpu", "cuda")
+    exported: bool = False
+    padded: bool = False
 
-    with quiet_transformers():
-        return CrossEncoder(folder, device="cpu", model_kwargs=model)
+
+def original(dtype: str) -> Load:
+    def load(folder: str, device: str) -> Any:
+        from sentence_transformers import CrossEncoder
+
+        from reranker.quiet import quiet_transformers
+
+        with quiet_transformers():
+            return CrossEncoder(folder, device=device, model_kwargs={"dtype": dtype})
+
+    return load
 
 
-def exported(folder: str, *, int8: bool = False) -> Any:
+def exported(*, int8: bool) -> Load:
     """Load through sentence-transformers' ONNX backend, quantised as its documentation says."""
-    from sentence_transformers import CrossEncoder, export_dynamic_quantized_onnx_model
 
-    settings: dict[str, Any] = {"device": "cpu", "backend": "onnx"}
-    model = CrossEncoder(folder, **settings)
-    if not int8:
-        return model
-    export_dynamic_quantized_onnx_model(model, "avx2", folder)
-    file = {"file_name": "onnx/model_qint8_avx2.onnx"}
-    return CrossEncoder(folder, model_kwargs=file, **settings)
+    def load(folder: str, device: str) -> Any:
+        from sentence_transformers import CrossEncoder, export_dynamic_quantized_onnx_model
+
+        settings: dict[str, Any] = {"device": device, "backend": "onnx"}
+        scratch = tempfile.mkdtemp()  # exports are written beside the model
+        atexit.register(shutil.rmtree, scratch)
+        copy = shutil.copytree(folder, Path(scratch, Path(folder).name))
+        model = CrossEncoder(str(copy), model_kwargs={"export": True}, **settings)
+        if not int8:
+            return model
+        export_dynamic_quantized_onnx_model(model, quantisation(), str(copy), file_suffix="int8")
+        name = {"file_name": "onnx/model_int8.onnx"}
+        return CrossEncoder(str(copy), model_kwargs=name, **settings)
+
+    return load
 
 
-def ours(folder: str, **settings: Any) -> Any:
-    from reranker.cross_encoder import CrossEncoder
+def quantisation() -> str:
+    """Name the best of the peer's configurations for this processor."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        flags = set()
+    if "asimd" in flags:
+        return "arm64"
+    known = {"avx512_vnni": "avx512_vnni", "avx512f": "avx512"}
+    return next((kind for flag, kind in known.items() if flag in flags), "avx2")
 
-    return CrossEncoder(folder, device="cpu", **settings)
+
+def ours(**settings: Any) -> Load:
+    def load(folder: str, device: str) -> Any:
+        from reranker.cross_encoder import CrossEncoder
+
+        return CrossEncoder(folder, device=device, **settings)
+
+    return load
 
 
+CPU, GPU = ("cpu",), ("cuda",)
 # by name; the first is what all others are compared with, and where logits must agree is fp32
-SYSTEMS: dict[str, Callable[[str], Any]] = {
-    "sentence-transformers fp32": lambda folder: original(folder, dtype="float32"),
-    "sentence-transformers bf16": lambda folder: original(folder, dtype="bfloat16"),
-    "sentence-transformers onnx": lambda folder: exported(folder),
-    "sentence-transformers int8": lambda folder: exported(folder, int8=True),
-    "twopass fp32": lambda folder: ours(folder),
-    "twopass int8": lambda folder: ours(folder, precision="int8"),
-    "twopass fp32, torch": lambda folder: ours(folder, engine="packed"),
-    "twopass fp32, padded": lambda folder: ours(folder, engine="torch"),
-    "twopass bf16": lambda folder: ours(folder, precision="bf16"),
+SYSTEMS: dict[str, System] = {
+    "sentence-transformers fp32": System(original("float32"), padded=True),
+    "sentence-transformers bf16": System(original("bfloat16"), padded=True),
+    "sentence-transformers onnx": System(exported(int8=False), CPU, exported=True, padded=True),
+    "sentence-transformers int8": System(exported(int8=True), CPU, exported=True, padded=True),
+    "twopass fp32": System(ours()),
+    "twopass int8": System(ours(precision="int8"), CPU),
+    "twopass fp32, packed": System(ours(engine="packed"), CPU),
+    "twopass fp32, padded": System(ours(engine="torch"), padded=True),
+    "twopass bf16": System(ours(precision="bf16")),
+    "twopass bf16, graphs": System(ours(precision="bf16", cuda_graphs=True), GPU),
+    "twopass bf16, padded": System(ours(precision="bf16", engine="torch"), GPU, padded=True),
 }
-# what is left out unless it is asked for: the exports need optimum-onnx, which needs transformers 4
-OPTIONAL = {"sentence-transformers onnx", "sentence-transformers int8"}
 
 
 def best_time(call: Callable[[], Any], repeats: int, clock: str) -> tuple[float, Any]:
@@ -74,22 +116,31 @@ def best_time(call: Callable[[], Any], repeats: int, clock: str) -> tuple[float,
     return best, result
 
 
-def peak_memory() -> float:
-    """Return this process's peak in MB; getrusage would count what its parent had."""
+def peak_memory(device: str) -> float:
+    """Return the peak in MB: this process's, or what torch took of the GPU.
+
+    getrusage would count what the parent had.
+    """
+    if device == "cuda":
+        import torch
+
+        return float(torch.cuda.max_memory_allocated()) / 2**20
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    model = SYSTEMS[job["system"]](job["model"])
+    device = job["device"]
+    model = SYSTEMS[job["system"]].load(job["model"], device)
     pairs = [(query, text) for query, text in json.loads(Path(job["pairs"]).read_text())]
-    model.predict(pairs[:32])  # what is done once only
+    query = pairs[: job["depth"]]
+    model.predict(query)  # what is done once only
+    latency, _ = best_time(lambda: model.predict(query), max(2, job["repeats"]), job["clock"])
     seconds, logits = best_time(lambda: model.predict(pairs), job["repeats"], job["clock"])
     np.save(job["logits"], np.asarray(logits, dtype=np.float32))
-    query = pairs[: job["depth"]]
-    latency, _ = best_time(lambda: model.predict(query), job["repeats"], job["clock"])
-    return {"seconds": seconds, "latency": latency, "peak": peak_memory()}
+    return {"seconds": seconds, "latency": latency, "peak": peak_memory(device)}
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(json.loads(sys.argv[1]))))
+    figures = measure(json.loads(sys.argv[1]))
+    print(json.dumps(figures))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reranker.base import RerankerError
 from reranker.engines.base import Engine
+from reranker.sharing import Helpers
 from reranker.tokens import TokenRows
 
 __all__ = ["BatchRunner", "plan"]
+
+_LEAST = 4096  # padded tokens that are worth a device's while
 
 
 def plan(
@@ -47,10 +51,14 @@ class BatchRunner:
     When the device has no room for a batch, the batch is cut in two and the budget of the batches
     to come is lowered for good, so that one large request does not fail and the next does not try
     what failed. Only a single row that does not fit is an error.
+
+    An engine is given as many batches at one time as it has lanes: on a GPU the next batch is put
+    together, copied and begun while the last is computed and fetched.
     """
 
     def __init__(self, engine: Engine, token_budget: int | None = None) -> None:
         self._engine = engine
+        self._helpers = Helpers(engine.lanes - 1)
         self.token_budget = engine.token_budget if token_budget is None else token_budget
 
     def run(
@@ -65,7 +73,7 @@ class BatchRunner:
         Args:
             rows: the rows.
             max_rows: rows a batch at most.
-            done: told after each batch how many rows it had.
+            done: told after each batch how many rows it had, by one thread at a time.
 
         Raises:
             RerankerError: when a single row is too much for the device's memory.
@@ -73,21 +81,33 @@ class BatchRunner:
         """
         logits = np.empty((len(rows), self._engine.labels), dtype=np.float32)
         lengths = rows.lengths
-        waiting = plan(lengths, self.token_budget, max_rows)[::-1]
-        while waiting:
-            batch = waiting.pop()
-            parts = plan(lengths[batch], self.token_budget)
-            if len(parts) > 1:  # the budget has fallen since this was planned
-                waiting += [batch[part] for part in reversed(parts)]
-                continue
-            try:
-                logits[batch] = self._engine.logits(rows.take(batch))
-            except MemoryError as error:
-                self._lower(lengths[batch], error)
-                waiting.append(batch)
-            else:
-                done(len(batch))
+        told = Lock()
+
+        def score(planned: NDArray[np.int64]) -> None:
+            waiting = [planned]
+            while waiting:
+                batch = waiting.pop()
+                parts = plan(lengths[batch], self.token_budget)
+                if len(parts) > 1:  # the budget has fallen since this was planned
+                    waiting += [batch[part] for part in reversed(parts)]
+                    continue
+                try:
+                    logits[batch] = self._engine.logits(rows.take(batch))
+                except MemoryError as error:
+                    self._lower(lengths[batch], error)
+                    waiting.append(batch)
+                else:
+                    with told:
+                        done(len(batch))
+
+        self._helpers.run(score, plan(lengths, self._share(lengths), max_rows))
         return logits
+
+    def _share(self, lengths: NDArray[np.int64]) -> int:
+        """Return the budget of batches that leave no device idle, where there is work for all."""
+        devices = self._engine.devices
+        fair = -(-int(lengths.sum()) // devices)
+        return self.token_budget if devices == 1 else min(self.token_budget, max(_LEAST, fair))
 
     def _lower(self, lengths: NDArray[np.int64], error: MemoryError) -> None:
         """Halve the budget to below a batch for which there was no room."""

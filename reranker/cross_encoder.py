@@ -17,11 +17,12 @@ from reranker.base import InputError, ModelError, RerankerError, Scores
 from reranker.deadlines import Deadline, Pace, estimated_tokens, score_until
 from reranker.inputs import check_pairs, is_single
 from reranker.progress import progress_bar
+from reranker.sharing import one_ahead
 
 if TYPE_CHECKING:
     import torch
 
-    from reranker.encoding import PairEncoder
+    from reranker.encoding import EncodedPairs, PairEncoder
     from reranker.engines.choice import EngineName, PrecisionName
 
 __all__ = ["CrossEncoder", "Logits"]
@@ -31,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 _Pair: TypeAlias = tuple[str, str] | list[str]
 _Function: TypeAlias = Callable[[Any], Any]
 
-_WINDOW = 8192  # pairs that are held as token ids at one time
+_WINDOW = 4096  # pairs that become token ids together, while those before them are scored
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +61,8 @@ class CrossEncoder:
     Args:
         name_or_path: a model that ships with this package (``twopass/default``), a folder, or a
             name on the Hugging Face hub.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default a GPU if there is one.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default a GPU if there is one. Several, in a
+            list or between commas, share the work.
         max_length: tokens a pair at most; by default what the model's files say.
         activation_fn: a function of a torch tensor (n, labels) of logits; by default what the
             model's files say, else a sigmoid for one label and nothing for several.
@@ -72,6 +74,7 @@ class CrossEncoder:
         engine: ``"onnx"`` (ONNX Runtime on a CPU, without torch, for models of BERT's kind),
             ``"packed"`` (the same in torch, without padding), ``"torch"`` (any model), or
             ``"auto"``: the fastest of those that take the model on the device.
+        cuda_graphs: start small batches on a GPU as CUDA graphs, where the engine is ``packed``.
         max_query_length: cut queries to so many tokens; by default a query that leaves no room for
             a document is an error.
         token_budget: padded tokens a batch at most; by default what suits the device.
@@ -93,12 +96,13 @@ class CrossEncoder:
         self,
         name_or_path: str | PathLike[str] = "twopass/default",
         *,
-        device: str | None = None,
+        device: str | Sequence[str] | None = None,
         max_length: int | None = None,
         activation_fn: _Function | None = None,
         num_labels: int | None = None,
         precision: PrecisionName = "fp32",
         engine: EngineName = "auto",
+        cuda_graphs: bool = False,
         max_query_length: int | None = None,
         token_budget: int | None = None,
         stored_tokens: str | PathLike[str] | None = None,
@@ -120,6 +124,7 @@ class CrossEncoder:
             num_labels=num_labels,
             precision=precision,
             engine=engine,
+            cuda_graphs=cuda_graphs,
             max_query_length=max_query_length,
             stored_tokens=stored_tokens,
             trust_remote_code=trust_remote_code,
@@ -188,9 +193,9 @@ class CrossEncoder:
         checked = check_pairs(pairs)
         values = np.empty((len(checked), self._labels), dtype=np.float32)
         truncated = np.zeros(len(checked), dtype=np.bool_)
-        for start in range(0, len(checked), _WINDOW):
+        starts = range(0, len(checked), _WINDOW)
+        for start, encoded in zip(starts, one_ahead(self._encoded(checked), starts), strict=True):
             window = slice(start, start + _WINDOW)
-            encoded = self._encoder.encode(checked[window], first=start)
             truncated[window] = encoded.truncated
             done(len(encoded.row_of) - len(encoded.rows))  # pairs that share another's row
             scored = self._runner.run(encoded.rows, max_rows=batch_size, done=done)
@@ -199,6 +204,10 @@ class CrossEncoder:
         if truncated.any():
             _LOG.info("%d of %d pairs were cut to fit the model", truncated.sum(), len(truncated))
         return Logits(values, truncated)
+
+    def _encoded(self, pairs: Sequence[tuple[str, str]]) -> Callable[[int], EncodedPairs]:
+        """Return what gives the token ids of the window of pairs that begins at a number."""
+        return lambda start: self._encoder.encode(pairs[start : start + _WINDOW], first=start)
 
     @overload
     def predict(

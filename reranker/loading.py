@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -15,6 +15,7 @@ from reranker.base import ModelError
 from reranker.encoding import PairEncoder
 from reranker.engines.base import Engine
 from reranker.engines.choice import EngineName, PrecisionName, choose_engine
+from reranker.engines.devices import named
 from reranker.fingerprint import function_name, model_fingerprint
 from reranker.folder import ModelFolder
 from reranker.sources import locate
@@ -44,12 +45,13 @@ class LoadedModel:
 def load_model(
     name_or_path: str | PathLike[str],
     *,
-    device: str | None = None,
+    device: str | Sequence[str] | None = None,
     max_length: int | None = None,
     activation_fn: Callable[[Any], Any] | None = None,
     num_labels: int | None = None,
     precision: PrecisionName = "fp32",
     engine: EngineName = "auto",
+    cuda_graphs: bool = False,
     max_query_length: int | None = None,
     stored_tokens: str | PathLike[str] | None = None,
     trust_remote_code: bool = False,
@@ -66,9 +68,10 @@ def load_model(
     runner = choose_engine(
         folder,
         tokenizer,
-        device=device,
+        devices=named(device),
         precision=precision,
         name=engine,
+        graphs=cuda_graphs,
         trust_remote_code=trust_remote_code,
     )
     _check_vocabulary(runner, tokenizer)

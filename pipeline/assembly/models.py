@@ -27,9 +27,10 @@ def build_encoder(settings: Settings) -> BiEncoderScorer:
     cascade = settings.reranker.cascade
     if cascade.model is None:
         raise SettingsError("reranker.cascade.model: expected an encoder, found none")
+    first = None if settings.reranker.device is None else settings.reranker.device.split(",")[0]
     return BiEncoderScorer(
         cascade.model,
-        device=settings.reranker.device,
+        device=first,
         pooling=cascade.pooling,
         query_prefix=cascade.query_prefix,
         passage_prefix=cascade.passage_prefix,

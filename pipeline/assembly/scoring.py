@@ -102,6 +102,7 @@ def _local(settings: Settings, shared: bool) -> PairScorer:
         max_length=reranker.max_length,
         precision=reranker.precision,
         engine=reranker.engine,
+        cuda_graphs=reranker.cuda_graphs,
         token_budget=reranker.token_budget,
         stored_tokens=stored_folder(settings.retriever, "tokens"),
     )

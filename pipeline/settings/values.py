@@ -96,10 +96,11 @@ class RerankerSettings(_Section):
 
     Attributes:
         model: one that ships (twopass/default), a folder, or a name on the Hugging Face hub.
-        device: cpu, cuda, ...; None chooses.
+        device: cpu, cuda, ...; None chooses. Several, between commas, share the work.
         max_length: tokens a pair at most; None is the model's own.
         precision: fp32, bf16, fp16, int8 (on a CPU), or auto, which measures.
         engine: onnx, packed or torch; auto is the fastest that takes the model.
+        cuda_graphs: start small batches on a GPU as CUDA graphs.
         token_budget: padded tokens a batch at most; None is what suits the device.
         passages: how documents are read that are too long for the model.
         cascade: a cheaper scorer that chooses what the model reads.
@@ -117,6 +118,7 @@ class RerankerSettings(_Section):
     max_length: Count | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "fp32"
     engine: Literal["auto", "onnx", "packed", "torch"] = "auto"
+    cuda_graphs: bool = False
     token_budget: Count | None = None
     passages: PassagesSettings = PassagesSettings()
     cascade: CascadeSettings = CascadeSettings()

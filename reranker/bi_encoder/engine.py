@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from reranker.base import ModelError
 from reranker.bi_encoder.layout import Pooling
-from reranker.engines.torch import CPU_BUDGET, GPU_BUDGET, Precision, memory_errors, torch_dtype
+from reranker.engines.torch import (
+    Precision,
+    budget_of,
+    lanes_of,
+    memory_errors,
+    moved,
+    torch_dtype,
+)
 from reranker.folder import ModelFolder
 from reranker.quiet import quiet_transformers
 from reranker.tokenizer import ModelTokenizer
@@ -42,6 +49,8 @@ class EmbeddingEngine:
 
     """
 
+    devices = 1
+
     def __init__(
         self,
         folder: ModelFolder,
@@ -63,7 +72,7 @@ class EmbeddingEngine:
         self._normalized = normalized
         self._device = device
         self.labels = int(model.config.hidden_size)
-        self.token_budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
+        self.token_budget, self.lanes = budget_of(device), lanes_of(device)
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
         """Return (n, dimensions) float32: the embedding of each row, in order.
@@ -79,9 +88,7 @@ class EmbeddingEngine:
         if self._tokenizer.typed:
             inputs["token_type_ids"] = types
         with torch.inference_mode(), memory_errors():
-            tensors = {
-                name: torch.from_numpy(values).to(self._device) for name, values in inputs.items()
-            }
+            tensors = {name: moved(values, self._device) for name, values in inputs.items()}
             hidden = self._model(**tensors).last_hidden_state.float()
             pooled = self._pooled(hidden, tensors["attention_mask"])
             if self._normalized:

@@ -20,6 +20,9 @@ class Engine(Protocol):
         words: how many tokens it knows.
         positions: how many tokens a row may have; None where that is not limited.
         token_budget: how many padded tokens a batch had best have on this device.
+        lanes: how many batches it had best be given at one time: a device that works by itself
+            starts on the next while the last one's result is fetched.
+        devices: how many of them are computed at one time, so that small work is worth dividing.
 
     """
 
@@ -31,6 +34,10 @@ class Engine(Protocol):
     def positions(self) -> int | None: ...  # noqa: D102
     @property
     def token_budget(self) -> int: ...  # noqa: D102
+    @property
+    def lanes(self) -> int: ...  # noqa: D102
+    @property
+    def devices(self) -> int: ...  # noqa: D102
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
         """Return (n, labels) float32: the model's raw output for each row, in order.

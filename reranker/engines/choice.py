@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 from reranker.base import ModelError
@@ -9,6 +10,7 @@ from reranker.engines.base import Engine
 from reranker.engines.devices import is_cpu
 from reranker.engines.ort.classifier import Classifier
 from reranker.engines.ort.engine import OnnxEngine
+from reranker.engines.replicas import Replicas
 from reranker.engines.weights import Weights
 from reranker.folder import ModelFolder
 from reranker.tokenizer import ModelTokenizer
@@ -26,20 +28,48 @@ def choose_engine(
     folder: ModelFolder,
     tokenizer: ModelTokenizer,
     *,
-    device: str | None,
+    devices: Sequence[str] = (),
     precision: PrecisionName,
     name: EngineName,
+    graphs: bool = False,
     trust_remote_code: bool = False,
 ) -> Engine:
     """Return the engine of that name, or the fastest that takes the model on the device.
 
+    Args:
+        folder: the model's.
+        tokenizer: its tokeniser.
+        devices: where it runs, on all of them; none for the best that is there.
+        precision: of the products.
+        name: the engine's.
+        graphs: whether a GPU is to start small batches as CUDA graphs, where the engine can.
+        trust_remote_code: run code that comes with the model.
+
     Raises:
-        ModelError: when the device, the engine or the precision is unknown, the engine does not
+        ModelError: when a device, the engine or the precision is unknown, the engine does not
             take the model, or the model cannot be loaded.
 
     """
     _check_name("an engine", name, EngineName)
     _check_name("a precision", precision, PrecisionName)
+    wanted: Sequence[str | None] = devices or [None]
+    engines = [
+        _on(folder, tokenizer, device, precision, name, graphs, trust_remote_code)
+        for device in wanted
+    ]
+    return engines[0] if len(engines) == 1 else Replicas(engines)
+
+
+def _on(
+    folder: ModelFolder,
+    tokenizer: ModelTokenizer,
+    device: str | None,
+    precision: PrecisionName,
+    name: EngineName,
+    graphs: bool,
+    trust_remote_code: bool,
+) -> Engine:
+    """Return the engine for one device."""
     if name == "onnx" or precision == "int8":
         return _onnx(folder, tokenizer, device, precision, name)
     if name == "auto" and precision == "fp32" and is_cpu(device) and not trust_remote_code:
@@ -47,7 +77,7 @@ def choose_engine(
             return _onnx(folder, tokenizer, device, precision, name)
         except ModelError:
             pass  # torch takes it, or knows best what is wrong with it
-    return _torch(folder, tokenizer, device, precision, name, trust_remote_code)
+    return _torch(folder, tokenizer, device, precision, name, graphs, trust_remote_code)
 
 
 def _onnx(
@@ -82,6 +112,7 @@ def _torch(
     device: str | None,
     precision: Literal["auto"] | Precision,
     name: EngineName,
+    graphs: bool,
     trust_remote_code: bool,
 ) -> Engine:
     """Return an engine of torch, which is loaded only here."""
@@ -99,9 +130,10 @@ def _torch(
             "engine='torch' takes it"
         )
     chosen = faster_precision(model, where) if precision == "auto" else precision
-    # a GPU is starved by the many small attention groups; it has the padded batches
-    if name == "packed" or (name == "auto" and suits and where.type == "cpu"):
-        return PackedEngine(model, typed=tokenizer.typed, device=where, precision=chosen)
+    if name == "packed" or (name == "auto" and suits):
+        return PackedEngine(
+            model, typed=tokenizer.typed, device=where, precision=chosen, graphs=graphs
+        )
     return TorchEngine(model, tokenizer, device=where, precision=chosen)
 
 

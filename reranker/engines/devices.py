@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["is_cpu"]
+__all__ = ["is_cpu", "named"]
 
 # what the drivers of NVIDIA (on Linux and under Windows' own Linux) and AMD put there
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+
+
+def named(device: str | Sequence[str] | None) -> list[str]:
+    """Return the devices that are meant: a name, several in a list or between commas, or none."""
+    if device is None:
+        return []
+    names = device.split(",") if isinstance(device, str) else list(device)
+    return [name.strip() for name in names]
 
 
 def is_cpu(device: str | None) -> bool:

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from reranker.engines.attention import Attention
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Group", "PackedLayer"]
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Neighbouring rows of one length.
-
-    Attributes:
-        tokens: where they lie among the batch's tokens.
-        members: where they lie among the batch's rows.
-        rows: how many they are.
-        length: tokens of each.
-
-    """
-
-    tokens: slice
-    members: slice
-    rows: int
-    length: int
+__all__ = ["PackedLayer"]
 
 
 class PackedLayer:
@@ -51,22 +33,14 @@ class PackedLayer:
             self._weight = torch.cat([part.weight for part in parts])
             self._bias = torch.cat([part.bias for part in parts])
 
-    def all_tokens(self, hidden: Tensor, groups: Sequence[Group]) -> Tensor:
+    def all_tokens(self, hidden: Tensor, attention: Attention) -> Tensor:
         """Return the layer's output for all tokens, (t, hidden); the input is overwritten."""
-        import torch
-        from torch.nn.functional import linear, scaled_dot_product_attention
+        from torch.nn.functional import linear
 
-        size = hidden.shape[1]
-        product = linear(hidden, self._weight, self._bias)
-        drawn = []
-        for group in groups:
-            shape = (group.rows, group.length, 3, self._heads, size // self._heads)
-            query, key, value = product[group.tokens].view(shape).permute(2, 0, 3, 1, 4)
-            context = scaled_dot_product_attention(query, key, value)
-            drawn.append(context.transpose(1, 2).reshape(-1, size))
-        return self._after(hidden, torch.cat(drawn))
+        product = linear(hidden, self._weight, self._bias).view(len(hidden), 3, self._heads, -1)
+        return self._after(hidden, attention.of_all(product))
 
-    def first_tokens(self, hidden: Tensor, starts: Tensor, groups: Sequence[Group]) -> Tensor:
+    def first_tokens(self, hidden: Tensor, attention: Attention) -> Tensor:
         """Return the layer's output for the first token of each row, (n, hidden).
 
         With one query a row and head, keys and values of all tokens need not be computed: a head's
@@ -74,19 +48,13 @@ class PackedLayer:
         p x), p summing to one. A key's bias adds the same to all of a row's scores, so to none.
         """
         import torch
-        from torch.nn.functional import scaled_dot_product_attention
 
-        first, size = hidden[starts], hidden.shape[1]
+        first, size = hidden[attention.starts], hidden.shape[1]
         width = size // self._heads
         query = self._query(first).view(-1, self._heads, width).transpose(0, 1)
         key = self._key.weight.view(self._heads, width, size)
-        sought = torch.bmm(query, key).transpose(0, 1)  # (n, heads, hidden)
-        drawn = []
-        for group in groups:
-            tokens = hidden[group.tokens].view(group.rows, 1, group.length, size)
-            asked = sought[group.members][:, None]
-            drawn.append(scaled_dot_product_attention(asked, tokens, tokens, scale=width**-0.5))
-        mixed = torch.cat(drawn)[:, 0].transpose(0, 1)  # (heads, n, hidden)
+        asked = torch.bmm(query, key).transpose(0, 1)  # (n, heads, hidden)
+        mixed = attention.of_first(asked, hidden, width**-0.5).transpose(0, 1)  # (heads, n, hidden)
         value = self._value.weight.view(self._heads, width, size).transpose(1, 2)
         context = torch.bmm(mixed, value).transpose(0, 1).reshape(-1, size)
         return self._after(first, context + self._value.bias)

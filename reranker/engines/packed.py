@@ -1,10 +1,13 @@
 """Models of BERT's kind in torch without padding: all tokens of a batch as the rows of one matrix.
 
 Three things make it faster than the model's own forward pass, at equal scores. Linear layers, norms
-and activations work on one (tokens, hidden) matrix that has no padding; attention runs over groups
-of rows of one length, so that it needs no mask. Query, key and value are one product. And the last
-layer is computed for the first token of each row only, which is all that the head reads: of a model
-of two layers that is nearly half of the work.
+and activations work on one (tokens, hidden) matrix that has no padding; how attention keeps to the
+rows depends on the device, see :mod:`reranker.engines.attention`. Query, key and value are one
+product. And the last layer is computed for the first token of each row only, which is all that the
+head reads: of a model of two layers that is nearly half of the work.
+
+On a GPU a small batch takes less time than to start its hundred kernels one by one; ``graphs``
+starts them as one, see :mod:`reranker.engines.graphs`.
 """
 
 from __future__ import annotations
@@ -14,10 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.engines.layer import Group, PackedLayer
+from reranker.engines.attention import Attention, Grouped, Padded, Places, Varlen
+from reranker.engines.graphs import LARGEST, Graphs, columns_of, filled
+from reranker.engines.layer import PackedLayer
 from reranker.engines.loading import positions, words
-from reranker.engines.places import places
-from reranker.engines.torch import CPU_BUDGET, GPU_BUDGET, Precision, memory_errors, torch_dtype
+from reranker.engines.places import places as places_of
+from reranker.engines.torch import (
+    Precision,
+    budget_of,
+    lanes_of,
+    memory_errors,
+    moved,
+    torch_dtype,
+)
 from reranker.tokens import TokenRows
 
 if TYPE_CHECKING:
@@ -43,11 +55,16 @@ class PackedEngine:
         typed: whether the model reads segment numbers.
         device: where it runs.
         precision: of weights and activations; the logits are float32 in any case.
+        attention: how it is computed; by default what suits the device, on a CPU by groups of rows
+            of one length.
+        graphs: whether a GPU is to start small batches as CUDA graphs.
 
     Raises:
         ModelError: when the precision is unknown.
 
     """
+
+    devices = 1
 
     def __init__(
         self,
@@ -56,6 +73,8 @@ class PackedEngine:
         typed: bool,
         device: torch.device,
         precision: Precision = "fp32",
+        attention: type[Padded] | None = None,
+        graphs: bool = False,
     ) -> None:
         classifier: Any = model.to(device=device, dtype=torch_dtype(precision))
         self._model = classifier
@@ -65,9 +84,11 @@ class PackedEngine:
         self._frames = _frames(self._encoder.embeddings)
         self._typed = typed
         self._device = device
+        self._attention: type[Padded] | None = attention or _suiting(device, classifier)
+        self._graphs = Graphs(self._placed, device) if graphs and device.type == "cuda" else None
         self.labels = int(classifier.config.num_labels)
         self.words, self.positions = words(model), positions(model)
-        self.token_budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
+        self.token_budget, self.lanes = budget_of(device), lanes_of(device)
 
     @staticmethod
     def suits(model: nn.Module) -> bool:
@@ -89,27 +110,44 @@ class PackedEngine:
         """
         import torch
 
-        groups = _groups(batch)
-        starts = torch.from_numpy(batch.offsets[:-1]).to(self._device)
         with torch.inference_mode(), memory_errors():
-            hidden = self._embedded(batch)
-            for layer in self._layers[:-1]:
-                hidden = layer.all_tokens(hidden, groups)
-            first = self._layers[-1].first_tokens(hidden, starts, groups)
-            output: NDArray[np.float32] = self._headed(first).float().cpu().numpy()
+            output: NDArray[np.float32] = self._computed(batch).float().cpu().numpy()
         return output
 
-    def _embedded(self, batch: TokenRows) -> Tensor:
-        """Return (t, hidden): the sum of each token's three embeddings, normalised."""
-        import torch
+    def _computed(self, batch: TokenRows) -> Tensor:
+        """Return (n, labels), on the device, where it may not be there yet."""
+        if self._attention is None:
+            return self._forward(*self._read(batch), Grouped(batch))
+        if self._graphs is None or len(batch.ids) > LARGEST:
+            places = Places.of(batch, self._device, int(batch.lengths.max(initial=1)))
+            return self._placed(*self._read(batch), *places.tensors)
+        more = filled(batch)
+        places = Places.of(more, self._device, columns_of(more))
+        return self._graphs(*self._read(more), *places.tensors)[: len(batch)]
 
-        tables = self._encoder.embeddings
-        pads = tables.position_embeddings.padding_idx
+    def _placed(self, ids: Tensor, frames: Tensor, *places: Tensor) -> Tensor:
+        """Return (n, labels), by tensors alone, whose shapes decide what is done."""
+        return self._forward(ids, frames, (self._attention or Padded)(Places(*places)))
+
+    def _forward(self, ids: Tensor, frames: Tensor, attention: Attention) -> Tensor:
+        """Return (n, labels) for tokens and their frames, (t,) each."""
+        hidden = self._embedded(ids, frames)
+        for layer in self._layers[:-1]:
+            hidden = layer.all_tokens(hidden, attention)
+        return self._headed(self._layers[-1].first_tokens(hidden, attention))
+
+    def _read(self, batch: TokenRows) -> tuple[Tensor, Tensor]:
+        """Return each token's number and its frame: segment and place in one number."""
+        tables = self._encoder.embeddings.position_embeddings
         types = batch.types.astype(np.int64) if self._typed else 0
-        frames = types * tables.position_embeddings.num_embeddings + places(batch, pads)
-        ids, frame = (torch.from_numpy(numbers).to(self._device) for numbers in (batch.ids, frames))
+        frames = types * tables.num_embeddings + places_of(batch, tables.padding_idx)
+        return moved(batch.ids, self._device), moved(frames, self._device)
+
+    def _embedded(self, ids: Tensor, frames: Tensor) -> Tensor:
+        """Return (t, hidden): the sum of each token's three embeddings, normalised."""
+        tables = self._encoder.embeddings
         summed = tables.word_embeddings(ids)
-        summed += self._frames[frame]
+        summed += self._frames[frames]
         normalised: Tensor = tables.LayerNorm(summed)
         return normalised
 
@@ -131,13 +169,10 @@ def _frames(embeddings: Any) -> Tensor:
     return summed
 
 
-def _groups(batch: TokenRows) -> list[Group]:
-    """Find the runs of rows of one length."""
-    lengths = batch.lengths
-    borders = np.flatnonzero(np.diff(lengths)) + 1
-    groups = []
-    for rows in np.split(np.arange(len(batch)), borders):
-        first, last = int(rows[0]), int(rows[-1]) + 1
-        tokens = slice(int(batch.offsets[first]), int(batch.offsets[last]))
-        groups.append(Group(tokens, slice(first, last), len(rows), int(lengths[first])))
-    return groups
+def _suiting(device: torch.device, model: Any) -> type[Padded] | None:
+    """Return how attention is computed best on a device; None for groups, which a CPU likes."""
+    if device.type == "cpu":
+        return None
+    heads = int(model.config.num_attention_heads)
+    works = Varlen.works(device, model.dtype, heads, int(model.config.hidden_size) // heads)
+    return Varlen if works else Padded

@@ -23,8 +23,11 @@ __all__ = [
     "GPU_BUDGET",
     "Precision",
     "TorchEngine",
+    "budget_of",
     "choose_device",
+    "lanes_of",
     "memory_errors",
+    "moved",
     "torch_dtype",
 ]
 
@@ -53,6 +56,27 @@ def choose_device(device: str | None) -> torch.device:
             f"expected a device that torch can use here, such as 'cpu', found {device!r}"
         ) from error
     return chosen
+
+
+def budget_of(device: torch.device) -> int:
+    """Return how many padded tokens a batch had best have on a device."""
+    return CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
+
+
+def lanes_of(device: torch.device) -> int:
+    """Return how many batches a device had best be given at one time.
+
+    A GPU works by itself: while it does, another thread puts the next batch together and begins it.
+    """
+    return 1 if device.type == "cpu" else 2
+
+
+def moved(values: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """Return an array as a tensor on a device; a GPU copies it while the caller goes on."""
+    import torch
+
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def torch_dtype(precision: Precision) -> torch.dtype:
@@ -99,6 +123,8 @@ class TorchEngine:
 
     """
 
+    devices = 1
+
     def __init__(
         self,
         model: nn.Module,
@@ -113,7 +139,7 @@ class TorchEngine:
         config: Any = model.config
         self.labels = int(config.num_labels)
         self.words, self.positions = words(model), positions(model)
-        self.token_budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
+        self.token_budget, self.lanes = budget_of(device), lanes_of(device)
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
         """Return (n, labels) float32: the model's raw output for each row, in order.
@@ -129,8 +155,6 @@ class TorchEngine:
         if self._tokenizer.typed:
             inputs["token_type_ids"] = types
         with torch.inference_mode(), memory_errors():
-            tensors = {
-                name: torch.from_numpy(values).to(self._device) for name, values in inputs.items()
-            }
+            tensors = {name: moved(values, self._device) for name, values in inputs.items()}
             output: NDArray[np.float32] = self._model(**tensors).logits.float().cpu().numpy()
         return output

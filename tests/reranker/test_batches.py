@@ -26,6 +26,7 @@ class Memory:
     """An engine with room for so many padded tokens; its logits are each row's number and size."""
 
     labels = 2
+    lanes = devices = 1
 
     def __init__(self, room: int) -> None:
         self.room = self.token_budget = room

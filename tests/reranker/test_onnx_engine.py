@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from reranker.engines.ort.classifier import Classifier
 from reranker.engines.ort.graph import Graph
 from reranker.engines.ort.products import Fp32, Int8, quantised
 from reranker.engines.ort.session import Session
-from reranker.engines.ort.sharing import Helpers
 from reranker.engines.weights import Weights
 from reranker.folder import ModelFolder
 
@@ -227,51 +225,6 @@ def test_other_errors_stay_what_they_are():
     graph.output(graph.add("Reshape", tokens, graph.constant((5,))), (5,))
     with pytest.raises(Exception, match="cannot be reshaped"):
         Session(graph)(x=np.zeros((3, 2), dtype=np.float32))
-
-
-def test_helpers_do_all_jobs_once_and_are_shared_by_callers():
-    helpers, done, at_once, lock = Helpers(2), [], [], threading.Lock()
-    running = 0
-
-    def work(job: int) -> None:
-        nonlocal running
-        with lock:
-            running += 1
-            at_once.append(running)
-        threading.Event().wait(0.001)
-        with lock:
-            running -= 1
-            done.append(job)
-
-    callers = [
-        threading.Thread(target=helpers.run, args=(work, range(100 * i, 100 * i + 50)))
-        for i in range(3)
-    ]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert sorted(done) == [100 * i + job for i in range(3) for job in range(50)]
-    assert max(at_once) <= 3 + 2
-    helpers.run(work, [])
-    assert not any("_help" in thread.name for thread in threading.enumerate())
-
-
-@pytest.mark.parametrize("number", [0, 2])
-def test_helpers_raise_what_a_job_raised_and_begin_no_more(number):
-    begun = []
-
-    def work(job: int) -> None:
-        begun.append(job)
-        if job == 3:
-            raise MemoryError("no room")
-
-    helpers = Helpers(number)
-    with pytest.raises(MemoryError, match="no room"):
-        helpers.run(work, range(1000))
-    assert len(begun) < 1000
-    helpers.run(begun.append, [5000])  # and they are free again
-    assert begun[-1] == 5000
 
 
 def test_counts_the_cores_that_it_may_use(monkeypatch):

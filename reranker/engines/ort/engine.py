@@ -17,9 +17,9 @@ from reranker.engines.ort.bert import build
 from reranker.engines.ort.classifier import Classifier
 from reranker.engines.ort.products import Fp32, Int8
 from reranker.engines.ort.session import Session
-from reranker.engines.ort.sharing import Helpers
 from reranker.engines.places import places
 from reranker.engines.weights import Weights
+from reranker.sharing import Helpers
 from reranker.tokens import TokenRows
 
 __all__ = ["OnnxEngine"]
@@ -40,6 +40,8 @@ class OnnxEngine:
         ModelError: when weights are missing, of other shapes or no numbers.
 
     """
+
+    lanes = devices = 1
 
     def __init__(
         self,

@@ -1,15 +1,35 @@
-"""Work shared by several threads, none of which outlives it."""
+"""Work shared by several threads, and done ahead by another; none outlives the call."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import BoundedSemaphore, Thread
 from typing import Generic, TypeVar
 
-__all__ = ["Helpers"]
+__all__ = ["Helpers", "one_ahead"]
 
 Job = TypeVar("Job")
+Made = TypeVar("Made")
+
+
+def one_ahead(work: Callable[[Job], Made], jobs: Sequence[Job]) -> Iterator[Made]:
+    """Give what each job makes, in order; the next is made while the caller uses the last.
+
+    What a job raises is raised in its turn.
+    """
+    if len(jobs) < 2:
+        yield from map(work, jobs)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(work, jobs[0])
+        for job in jobs[1:]:
+            made = coming.result()
+            coming = thread.submit(work, job)
+            yield made
+        yield coming.result()
 
 
 class Helpers:
