@@ -59,13 +59,16 @@ def judged_pairs(pool: Pool) -> Judged:
     return Judged(np.concatenate(scores), np.array(relevant, dtype=bool), np.concatenate(queries))
 
 
-def calibrate(judged: Judged, method: Method, *, scorer: str = "", **about: object) -> Calibrated:
+def calibrate(
+    judged: Judged, method: Method, *, scorer: str = "", fingerprint: str = "", **about: object
+) -> Calibrated:
     """Fit a calibration, and measure it on queries that it was not fitted on.
 
     Args:
         judged: the pairs.
         method: ``temperature``, ``platt`` or ``isotonic``.
         scorer: whose scores they are.
+        fingerprint: of its weights.
         about: further facts to keep with it.
 
     Raises:
@@ -87,5 +90,7 @@ def calibrate(judged: Judged, method: Method, *, scorer: str = "", **about: obje
         "queries": len(np.unique(judged.queries)),
         "expected_calibration_error": {"before": before.error, "cross-validated": after.error},
     }
-    calibration = Calibration.fit(method, scores, relevant, scorer=scorer, about=facts)
+    calibration = Calibration.fit(
+        method, scores, relevant, scorer=scorer, fingerprint=fingerprint, about=facts
+    )
     return Calibrated(calibration, before, after)

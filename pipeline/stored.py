@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from retriever.bm25.index import BM25Index
 
-__all__ = ["Done", "refresh", "store_embeddings", "store_tokens"]
+__all__ = ["Done", "refresh_embeddings", "refresh_tokens", "store_embeddings", "store_tokens"]
 
 Done = Callable[[int], None]
 
@@ -47,12 +47,44 @@ def store_embeddings(
     build_encoder(settings).store(folder / "embeddings", _texts(index), done=done)
 
 
-def refresh(index: BM25Index, folder: Path, done: Done = lambda _: None) -> None:
+def refresh_embeddings(
+    index: BM25Index, folder: Path, settings: Settings, done: Done = lambda _: None
+) -> list[str]:
+    """Store embeddings of new documents for each encoder that the folder has embeddings of.
+
+    An encoder is the one that it was if its weights, and how the settings have it used, are. Those
+    that are not are left alone: what has no embedding is embedded when it is searched.
+
+    Returns:
+        The names of the encoders that were left alone.
+
+    """
+    from pipeline.assembly import build_encoder
+    from reranker.errors import RerankerError
+    from reranker.text_rows import TextRows
+
+    left = []
+    for own in sorted(path.parent for path in folder.glob("embeddings/*/about.json")):
+        name = str(TextRows(own).about.get("model", ""))
+        cascade = settings.reranker.cascade.model_copy(update={"model": name})
+        reranker = settings.reranker.model_copy(update={"cascade": cascade})
+        try:
+            encoder = build_encoder(settings.model_copy(update={"reranker": reranker}))
+        except RerankerError:
+            encoder = None
+        if encoder is None or encoder.fingerprint != own.name:
+            left.append(name)
+        else:
+            encoder.store(folder / "embeddings", _texts(index), done=done)
+    return left
+
+
+def refresh_tokens(index: BM25Index, folder: Path, done: Done = lambda _: None) -> None:
     """Store token ids of new documents for each tokeniser that the folder has ids of."""
     if (folder / "tokens").is_dir():
-        from reranker.stored_tokens import refresh_tokens
+        from reranker.stored_tokens import refresh_tokens as refresh
 
-        refresh_tokens(folder / "tokens", lambda: _texts(index), done)
+        refresh(folder / "tokens", lambda: _texts(index), done)
 
 
 def _texts(index: BM25Index) -> Iterator[str]:

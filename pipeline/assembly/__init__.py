@@ -8,6 +8,7 @@ from pipeline.assembly.models import (
     calibration_file,
     model_source,
     stored_folder,
+    weights_fingerprint,
 )
 from pipeline.assembly.pipelines import assemble, build_fusion, build_pipeline
 from pipeline.assembly.retrieving import build_connection, build_index, build_retriever
@@ -27,4 +28,5 @@ __all__ = [
     "calibration_file",
     "model_source",
     "stored_folder",
+    "weights_fingerprint",
 ]

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from pipeline.settings import RerankerSettings, RetrieverSettings, Settings
     from reranker import BiEncoderScorer, PairScorer
 
-__all__ = ["build_encoder", "build_teacher", "calibration_file", "model_source", "stored_folder"]
+__all__ = [
+    "build_encoder",
+    "build_teacher",
+    "calibration_file",
+    "model_source",
+    "stored_folder",
+    "weights_fingerprint",
+]
 
 
 def build_encoder(settings: Settings) -> BiEncoderScorer:
@@ -94,3 +101,16 @@ def calibration_file(reranker: RerankerSettings) -> Path:
     if name.endswith(".json"):
         return Path(name)
     return calibration_path(name, locate(reranker.model))
+
+
+def weights_fingerprint(reranker: RerankerSettings) -> str:
+    """Return what tells the model's files from those of another of that name; empty for a service.
+
+    Raises:
+        RerankerError: when the model cannot be had.
+
+    """
+    from reranker.fingerprint import model_fingerprint
+    from reranker.sources import locate
+
+    return model_fingerprint(locate(reranker.model), {}) if "model" in reranker.chain else ""

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline.assembly.models import build_encoder, calibration_file, stored_folder
+from pipeline.assembly.models import (
+    build_encoder,
+    calibration_file,
+    stored_folder,
+    weights_fingerprint,
+)
 from pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -161,5 +166,10 @@ def _calibrated(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:
         raise SettingsError(
             f"reranker.calibration: expected one of {reranker.model!r}, found that of "
             f"{calibration.scorer!r}: run 'twopass calibrate' with this model"
+        )
+    if calibration.fingerprint and calibration.fingerprint != weights_fingerprint(reranker):
+        raise SettingsError(
+            f"reranker.calibration: expected one of the weights that {reranker.model!r} has now, "
+            "found that of others: run 'twopass calibrate' again"
         )
     return CalibratedScorer(scorer, calibration, by=reranker.model)

@@ -53,13 +53,20 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: Namespace) -> None:
     """Fit, measure, keep and say."""
+    from pipeline.assembly import weights_fingerprint
     from pipeline.calibrating import calibrate
 
     settings = read_settings(arguments)
     target = _target(arguments, settings)
     judged = _judged(arguments, settings)
     about = {"data": Path(arguments.data).name, "split": arguments.split, "depth": settings.depth}
-    made = calibrate(judged, arguments.method, scorer=settings.reranker.model, **about)
+    made = calibrate(
+        judged,
+        arguments.method,
+        scorer=settings.reranker.model,
+        fingerprint=weights_fingerprint(settings.reranker),
+        **about,
+    )
     made.calibration.save(target)
     if arguments.plot:
         from reranker.calibration import draw

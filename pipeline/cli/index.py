@@ -15,6 +15,7 @@ from pipeline.cli.reading import add_reading, read_corpus, tell_skipped
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
+    from retriever.bm25.index import BM25Index
     from retriever.documents import Document
 
 __all__ = ["add_parser", "run"]
@@ -112,20 +113,36 @@ def _update(
 
 def _store(arguments: Namespace, settings: Settings) -> None:
     """Keep what the second stage needs of each document, where that is asked for or was before."""
-    from pipeline.stored import refresh, store_embeddings, store_tokens
+    from pipeline.stored import refresh_tokens, store_embeddings, store_tokens
     from retriever.bm25.index import BM25Index
 
     folder = Path(arguments.out)
     with BM25Index.open(folder) as index:
         if arguments.update:
             with progress("tokenising", "documents", len(index)) as done:
-                refresh(index, folder, done)
+                refresh_tokens(index, folder, done)
+            _refresh_embeddings(index, folder, settings)
         if arguments.tokens:
             with progress("tokenising", "documents", len(index)) as done:
                 store_tokens(index, folder, _with_model(settings, arguments.tokens), done)
         if arguments.embeddings:
             with progress("embedding", "documents", len(index)) as done:
                 store_embeddings(index, folder, _with_encoder(settings, arguments.embeddings), done)
+
+
+def _refresh_embeddings(index: BM25Index, folder: Path, settings: Settings) -> None:
+    """Embed what is new by each encoder that the index has embeddings of."""
+    from pipeline.stored import refresh_embeddings
+
+    if not (folder / "embeddings").is_dir():
+        return
+    with progress("embedding", "documents", len(index)) as done:
+        left = refresh_embeddings(index, folder, settings, done)
+    for model in left:
+        note(
+            f"{model or 'an encoder'} is not there as it was: new documents have no embeddings of "
+            "it and are embedded when they are found; --embeddings stores them"
+        )
 
 
 def _with_model(settings: Settings, model: str | bool) -> Settings:

@@ -33,6 +33,7 @@ class Calibration:
         from_probabilities: whether the scorer itself gives numbers from 0 to 1, whose logits the
             function then takes.
         scorer: whose scores it was fitted on.
+        fingerprint: of that scorer's weights; empty where they were not known.
         about: data, counts and errors, as whoever fitted it wrote them down.
 
     """
@@ -40,6 +41,7 @@ class Calibration:
     function: CalibrationMap
     from_probabilities: bool = False
     scorer: str = ""
+    fingerprint: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -57,6 +59,7 @@ class Calibration:
         relevant: NDArray[np.bool_],
         *,
         scorer: str = "",
+        fingerprint: str = "",
         about: Mapping[str, Any] | None = None,
     ) -> Calibration:
         """Fit to judged pairs; see :func:`~reranker.calibration.fitting.fit`.
@@ -70,7 +73,7 @@ class Calibration:
         wide = np.asarray(scores, dtype=np.float64)
         squeezed = are_probabilities(wide)
         function = fit(method, _logits(wide) if squeezed else wide, np.asarray(relevant, bool))
-        return cls(function, squeezed, scorer, dict(about or {}))
+        return cls(function, squeezed, scorer, fingerprint, dict(about or {}))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON, whole or not at all.
@@ -86,6 +89,7 @@ class Calibration:
             "parameters": self.function.parameters(),
             "from_probabilities": self.from_probabilities,
             "scorer": self.scorer,
+            "fingerprint": self.fingerprint,
             "about": dict(self.about),
         }
         partial = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
@@ -115,7 +119,8 @@ class Calibration:
                 raise ValueError(f"format {record.get('format')!r} where {_FORMAT} is known")
             function = MAPS[record["kind"]](**record["parameters"])
             squeezed, scorer = bool(record["from_probabilities"]), str(record["scorer"])
-            return cls(function, squeezed, scorer, record.get("about", {}))
+            fingerprint = str(record.get("fingerprint", ""))
+            return cls(function, squeezed, scorer, fingerprint, record.get("about", {}))
         except FileNotFoundError as error:
             raise ModelError(
                 f"expected a calibration in {str(source)!r}, found none{_known(source.parent)}; "

@@ -2,12 +2,17 @@
 
 The graph takes token ids and frames, both (rows, length) int32, and gives logits, (rows, labels).
 A frame is a segment and a place in one number, ``segment * places + place``. Biases are added by
-the operator that follows a product: ONNX Runtime has attention, norms and GELU fused with them.
+the operator that follows a product where ONNX Runtime has attention and GELU fused with them.
+
+A norm is an ``InstanceNormalization`` whose channels are the tokens: it takes a fifth of the time
+that ONNX Runtime's ``LayerNormalization`` and ``SkipLayerNormalization`` take, which add up a token
+number by number.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reranker.engines.ort.classifier import Classifier
 from reranker.engines.ort.graph import FUSED, Graph
@@ -40,6 +45,7 @@ class _Writer:
         self._weights = weights
         self._product = product
         self._graph = Graph()
+        self._plain: tuple[str, str] | None = None  # scale and shift by which a norm does neither
 
     def written(self) -> Graph:
         spec, graph = self._spec, self._graph
@@ -48,6 +54,7 @@ class _Writer:
             tokens = self._finished(block, tokens, self._attended(block, tokens))
         last = spec.blocks[-1]
         first = graph.add("Gather", tokens, graph.constant(0), axis=1)
+        self._plain = None  # from here on it is one token a row
         first = self._finished(last, first, self._attended_by_first(last, first, tokens))
         squashed = graph.add(spec.squash, self._linear(first, spec.dense))
         graph.output(self._linear(squashed, spec.output), ("rows", spec.labels))
@@ -58,6 +65,8 @@ class _Writer:
         graph, prefix = self._graph, f"{self._spec.encoder}embeddings."
         ids = graph.input("ids", "int32", ("rows", "length"))
         frames = graph.input("frames", "int32", ("rows", "length"))
+        zeros = graph.add("ConstantOfShape", graph.add("Shape", ids, start=1))
+        self._plain = graph.add("Add", zeros, graph.constant(1.0)), zeros
         name = f"{prefix}word_embeddings.weight"
         table = graph.array(name, self._weights.take(name))
         words = graph.widened(graph.add("Gather", table, ids), table)
@@ -110,27 +119,28 @@ class _Writer:
         return self._added(f"{block}output", attended, bent)
 
     def _added(self, name: str, residual: str, inner: str) -> str:
-        product = self._multiplied(inner, f"{name}.dense")
-        bias = self._array(f"{name}.dense.bias")
-        return self._normed(f"{name}.LayerNorm", product, residual, bias)
+        bias = self._weights.full(f"{name}.dense.bias")
+        product = self._multiplied(inner, f"{name}.dense", bias)
+        return self._normed(f"{name}.LayerNorm", product, residual)
 
-    def _normed(self, name: str, left: str, right: str, *bias: str) -> str:
+    def _normed(self, name: str, left: str, right: str) -> str:
         """Add the norm of a sum."""
+        graph, epsilon = self._graph, self._spec.epsilon
         scale, shift = self._array(f"{name}.weight"), self._array(f"{name}.bias")
-        return self._graph.add(
-            *("SkipLayerNormalization", left, right, scale, shift, *bias),
-            domain=FUSED,
-            epsilon=self._spec.epsilon,
-        )
+        summed = graph.add("Add", left, right)
+        if self._plain is None:
+            return graph.add("LayerNormalization", summed, scale, shift, epsilon=epsilon)
+        normed = graph.add("InstanceNormalization", summed, *self._plain, epsilon=epsilon)
+        return graph.add("Add", graph.add("Mul", normed, scale), shift)
 
     def _linear(self, rows: str, name: str) -> str:
         """Add a product with its bias, of (rows, hidden), in fp32: these are small."""
         weight, bias = self._array(f"{name}.weight"), self._array(f"{name}.bias")
         return self._graph.add("Gemm", rows, weight, bias, transB=1)
 
-    def _multiplied(self, tokens: str, name: str) -> str:
-        weight = f"{name}.weight"
-        return self._product(self._graph, tokens, weight, self._weights.full(weight))
+    def _multiplied(self, tokens: str, name: str, bias: NDArray[np.float32] | None = None) -> str:
+        weight = self._weights.full(f"{name}.weight")
+        return self._product(self._graph, tokens, name, weight, bias)
 
     def _swapped(self, values: str) -> str:
         """(rows, heads, ...) for (heads, rows, ...), and back."""

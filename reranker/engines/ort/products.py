@@ -15,14 +15,22 @@ __all__ = ["Fp32", "Int8", "Product", "quantised"]
 class Product(Protocol):
     """Adds products to one graph."""
 
-    def __call__(self, graph: Graph, tokens: str, name: str, weight: NDArray[np.float32]) -> str:
+    def __call__(
+        self,
+        graph: Graph,
+        tokens: str,
+        name: str,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32] | None = None,
+    ) -> str:
         """Add a product and return its name.
 
         Args:
             graph: where to.
             tokens: the name of what is multiplied, (..., columns) float32.
-            name: the weight's.
+            name: prefix of the weight's and the bias's.
             weight: (rows, columns), as torch's linear layers have it.
+            bias: (rows,), to be added where nothing that follows does.
 
         Returns:
             The name of (..., rows) float32.
@@ -34,9 +42,18 @@ class Product(Protocol):
 class Fp32:
     """Multiplies with weights as they are stored; ONNX Runtime packs them for its kernels."""
 
-    def __call__(self, graph: Graph, tokens: str, name: str, weight: NDArray[np.float32]) -> str:
+    def __call__(
+        self,
+        graph: Graph,
+        tokens: str,
+        name: str,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32] | None = None,
+    ) -> str:
         """Add a product; see :class:`Product`."""
-        return graph.add("FusedMatMul", tokens, graph.array(name, weight), domain=FUSED, transB=1)
+        array = graph.array(f"{name}.weight", weight)
+        product = graph.add("FusedMatMul", tokens, array, domain=FUSED, transB=1)
+        return product if bias is None else graph.add("Add", product, _bias(graph, name, bias))
 
 
 class Int8:
@@ -52,7 +69,14 @@ class Int8:
         self._limit = 2 ** (bits - 1) - 1
         self._tokens: dict[str, list[str]] = {}
 
-    def __call__(self, graph: Graph, tokens: str, name: str, weight: NDArray[np.float32]) -> str:
+    def __call__(
+        self,
+        graph: Graph,
+        tokens: str,
+        name: str,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32] | None = None,
+    ) -> str:
         """Add a product; see :class:`Product`."""
         if tokens not in self._tokens:  # query, key and value multiply the same tokens
             self._tokens[tokens] = graph.split("DynamicQuantizeLinear", tokens, parts=3)
@@ -65,8 +89,13 @@ class Int8:
             scale,
             graph.array(f"{name}.scales", scales),
             zero,
+            *(() if bias is None else ("", _bias(graph, name, bias))),
             domain=FUSED,
         )
+
+
+def _bias(graph: Graph, name: str, bias: NDArray[np.float32]) -> str:
+    return graph.array(f"{name}.bias", bias)
 
 
 def quantised(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 
 @pytest.fixture
@@ -136,6 +138,36 @@ def test_a_cascade_lets_an_encoder_choose(run, corpus, tmp_path, model):
     assert [hit["rerank"] is None for hit in hits] == [False, False, True, True]
     assert min(cheap[:2]) >= max(cheap[2:])
     assert cheap[2:] == sorted(cheap[2:], reverse=True)
+
+
+def test_an_update_embeds_what_is_new_by_the_encoder_that_it_was(run, corpus, tmp_path, model):
+    index, more = tmp_path / "embedded", tmp_path / "more.jsonl"
+    encoder = shutil.copytree(model, tmp_path / "encoder")
+    assert run("index", corpus, "--out", index, "--embeddings", encoder).status == 0
+    for number in range(2):
+        more.write_text(json.dumps({"_id": "new", "text": f"The owl chased {number} cats."}) + "\n")
+        done = run("index", more, "--out", index, "--update")
+        assert done.status == 0, done.err
+        assert len(list(index.glob("embeddings/*/segment-*"))) == 2, "other weights: left alone"
+        assert ("not there as it was" in done.err) == (number == 1)
+        weights = encoder / "model.safetensors"
+        tensors = load_file(weights)
+        save_file({name: 2 * values for name, values in tensors.items()}, weights)
+
+
+def test_the_calibration_of_other_weights_is_refused(run, index, model, judged, tmp_path):
+    copy = shutil.copytree(model, tmp_path / "copy")
+    fitted = tmp_path / "fitted.json"
+    make = ("calibrate", "--data", judged, "--split", "train", "--model", copy, "--out", fitted)
+    assert run(*make).status == 0
+    setting = ("-s", f"reranker.calibration={fitted}")
+    search = ("search", "--index", index, "--model", copy, *setting, "--min-score", "0", "the cat")
+    assert run(*search).status == 0
+    weights = copy / "model.safetensors"
+    save_file({name: 2 * values for name, values in load_file(weights).items()}, weights)
+    done = run(*search)
+    assert done.status == 2
+    assert "run 'twopass calibrate' again" in done.err
 
 
 def test_the_calibration_of_another_model_is_refused(run, index, model, tmp_path):
