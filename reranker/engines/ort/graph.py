@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,16 +73,30 @@ class Graph:
         self._nodes.append(wire.node("Identity", [name], [OUTPUT], "", {}))
         self._output = wire.value(OUTPUT, "float32", shape)
 
-    def written(self) -> bytes:
-        """Return the model; the arrays are named in it, their values are not in it."""
-        outside = (
-            wire.initializer(name, array.dtype.name, array.shape)
+    def written(
+        self,
+        *,
+        whole: bool = False,
+        opsets: Mapping[str, int] = _OPSETS,
+        ir_version: int = wire.IR_VERSION,
+    ) -> bytes:
+        """Return the model.
+
+        Args:
+            whole: put the arrays' values into it; otherwise they are named alone.
+            opsets: versions of the operators, by domain.
+            ir_version: of the format.
+
+        """
+        arrays = (
+            wire.initializer(name, array.dtype.name, array.shape, array.tobytes() if whole else None)
             for name, array in self.arrays.items()
         )
         return wire.model(
             nodes=self._nodes,
-            initializers=[*self._constants.values(), *outside],
+            initializers=[*self._constants.values(), *arrays],
             inputs=self._inputs,
             outputs=[self._output],
-            opsets=_OPSETS,
+            opsets=opsets,
+            ir_version=ir_version,
         )

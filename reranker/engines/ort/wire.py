@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-__all__ = ["TYPES", "Attribute", "initializer", "model", "node", "value"]
+__all__ = ["IR_VERSION", "TYPES", "Attribute", "initializer", "model", "node", "value"]
 
 Attribute: TypeAlias = int | float | str | Sequence[int]
 
@@ -25,7 +25,7 @@ TYPES: Mapping[str, int] = {
     "int64": 7,
     "float16": 10,
 }
-_IR_VERSION = 10
+IR_VERSION = 10
 _EXTERNAL = 1  # TensorProto.DataLocation
 
 
@@ -72,6 +72,7 @@ def model(
     inputs: Sequence[bytes],
     outputs: Sequence[bytes],
     opsets: Mapping[str, int],
+    ir_version: int = IR_VERSION,
 ) -> bytes:
     """Return a ModelProto of one graph."""
     graph = b"".join(
@@ -85,7 +86,7 @@ def model(
     )
     used = (_text(1, domain) + _integer(2, version) for domain, version in opsets.items())
     return (
-        _integer(1, _IR_VERSION)
+        _integer(1, ir_version)
         + _text(2, "twopass")
         + _bytes(7, graph)
         + b"".join(_bytes(8, opset) for opset in used)
