@@ -9,6 +9,7 @@
     ├── FusionError        score columns that cannot be fused
     ├── BulkError          a run that cannot be reranked from files as asked
     ├── EvaluationError    qrels, runs or measures that cannot be used
+    ├── ExportError        a model whose files would rank worse than they may
     └── TrainingDataError  data that cannot be trained on
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 __all__ = [
     "BulkError",
     "EvaluationError",
+    "ExportError",
     "FusionError",
     "PipelineError",
     "ScoringError",
@@ -52,6 +54,10 @@ class EvaluationError(PipelineError):
 
 class BulkError(PipelineError):
     """A run that cannot be reranked from files as asked."""
+
+
+class ExportError(PipelineError):
+    """A model that is not written: its file would rank worse than it may, or is there already."""
 
 
 class TrainingDataError(PipelineError):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.arguments import add_command, add_ranking, count, read_settings
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-_SEED = 12
 _METHODS = ("platt", "temperature", "isotonic")
 _EXAMPLES = """\
   twopass calibrate --data scifact --split train --name health      beside the model
@@ -90,11 +87,7 @@ def _judged(arguments: Namespace, settings: Settings) -> Judged:
 
     plain = settings.reranker.model_copy(update={"calibration": None})
     variant = Variant("", settings.model_copy(update={"reranker": plain}), ())
-    collection = open_collection(arguments.data, arguments.split)
-    qrels = collection.qrels
-    if arguments.queries is not None and arguments.queries < len(qrels):
-        chosen = Random(_SEED).sample(sorted(qrels), arguments.queries)
-        collection = replace(collection, qrels={query: qrels[query] for query in chosen})
+    collection = open_collection(arguments.data, arguments.split).sample(arguments.queries)
     return judged_pairs(pools_of(collection, [variant], rerank=True)[""])
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,13 @@ class Collection:
     queries: Mapping[str, str]
     qrels: Qrels
     first: Run | None = None
+
+    def sample(self, queries: int | None, *, seed: int = 12) -> Collection:
+        """Return the same with so many of the judged queries, drawn at random; all for None."""
+        if queries is None or queries >= len(self.qrels):
+            return self
+        drawn = set(Random(seed).sample(sorted(self.qrels), queries))
+        return replace(self, qrels={q: judged for q, judged in self.qrels.items() if q in drawn})
 
 
 def open_collection(name: str, split: str = "test") -> Collection:

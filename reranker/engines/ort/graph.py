@@ -89,7 +89,9 @@ class Graph:
 
         """
         arrays = (
-            wire.initializer(name, array.dtype.name, array.shape, array.tobytes() if whole else None)
+            wire.initializer(
+                name, array.dtype.name, array.shape, array.tobytes() if whole else None
+            )
             for name, array in self.arrays.items()
         )
         return wire.model(

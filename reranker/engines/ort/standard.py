@@ -79,7 +79,9 @@ class _Writer:
         """Add what is added to the scores of each row's tokens, (batch, 1, 1, sequence)."""
         graph = self._graph
         wide = graph.add("Unsqueeze", mask, graph.constant((1, 2)))
-        padding = graph.add("Sub", graph.constant(1.0), graph.add("Cast", wide, to=TYPES["float32"]))
+        padding = graph.add(
+            "Sub", graph.constant(1.0), graph.add("Cast", wide, to=TYPES["float32"])
+        )
         return graph.add("Mul", padding, graph.constant(_FAR))
 
     def _embedded(self, ids: str) -> str:
@@ -157,7 +159,9 @@ class _Writer:
 
     def _linear(self, tokens: str, name: str) -> str:
         multiplied = self._whole_product if not self._int8 else self._integer_product
-        return self._graph.add("Add", multiplied(tokens, f"{name}.weight"), self._array(f"{name}.bias"))
+        return self._graph.add(
+            "Add", multiplied(tokens, f"{name}.weight"), self._array(f"{name}.bias")
+        )
 
     def _whole_product(self, tokens: str, name: str) -> str:
         weight = self._graph.array(name, self._weights.take(name).T)
