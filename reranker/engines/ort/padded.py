@@ -28,6 +28,8 @@ class PaddedEngine:
 
     """
 
+    lanes = devices = 1
+
     def __init__(self, graph: bytes, spec: Classifier, tokenizer: ModelTokenizer) -> None:
         import onnxruntime
 
