@@ -135,7 +135,10 @@ def _advice(error: Exception, arguments: Namespace) -> str:
 
 
 def _message(error: Exception) -> str:
-    return " ".join(str(error).split())
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return " ".join(text.split())
 
 
 def _say(message: str, status: int) -> int:

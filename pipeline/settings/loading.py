@@ -68,6 +68,6 @@ def _problem(detail: Any, sources: list[Source]) -> str:
     where = [source.label(name) for source in sources if source.has(detail["loc"])]
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     if detail["type"] == "value_error":  # our own, of a whole section: it names what was found
-        return f"{' and '.join(where) or name}: {message}"
+        return f"{' and '.join(where) or name}: {message}" if name else message
     found = "" if _SECRETS & set(detail["loc"]) else f", found {detail['input']!r:.80}"
     return f"{where[0] if where else name}: {message}{found}"

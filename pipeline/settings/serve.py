@@ -42,7 +42,7 @@ class ServeSettings(BaseModel):
         judged: a folder in BEIR's layout whose judged queries the page offers, to show nDCG before
             and after.
         judged_split: which of its judgements.
-        logs: ``json`` for one object a line, ``text`` for people.
+        logs: ``json`` for one object a line, ``text`` for people; ``auto`` is text on a terminal.
         forwarded_allow_ips: the proxies whose X-Forwarded headers are believed.
 
     """
@@ -64,7 +64,7 @@ class ServeSettings(BaseModel):
     drain: Seconds = 30.0
     judged: Path | None = None
     judged_split: str = "test"
-    logs: Literal["json", "text"] = "json"
+    logs: Literal["auto", "json", "text"] = "auto"
     forwarded_allow_ips: str = "127.0.0.1"
 
     @field_validator("api_keys", mode="before")

@@ -42,10 +42,10 @@ def _about(record: logging.LogRecord) -> dict[str, Any]:
     return {"request_id": request_id, **about} if (request_id := REQUEST_ID.get()) else about
 
 
-def configure_logs(style: Literal["json", "text"]) -> None:
+def configure_logs(style: Literal["auto", "json", "text"]) -> None:
     """Send the logs of ours and of the server to standard error, from INFO on."""
     formatter: logging.Formatter = JsonFormatter()
-    if style == "text":
+    if style == "text" or (style == "auto" and sys.stderr.isatty()):
         formatter = _TextFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

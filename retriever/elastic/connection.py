@@ -40,9 +40,12 @@ class Connection:
 
     """
 
-    def __init__(self, engine: Engine, client: Client, retries: int) -> None:
+    def __init__(
+        self, engine: Engine, client: Client, retries: int, urls: Sequence[str] = ()
+    ) -> None:
         self.engine = engine
         self.retries = retries
+        self._at = ",".join(map(_without_user, urls))
         self._client = client
         self._patiently = retrying(retries, unless=timed_out)
 
@@ -65,7 +68,7 @@ class Connection:
 
     def send(self, method: str, path: str, body: Any = None, **params: str) -> Any:
         """Do the same once."""
-        with translated(path):
+        with translated(f"{self._at}{path}"):
             return self._client.send(method, path, body, params)
 
     def close(self) -> None:
@@ -101,7 +104,7 @@ def connect(
         raise BackendError(f"engine: expected one of {', '.join(_CLIENTS)}, found {engine!r}")
     made, package = _CLIENTS[engine]
     try:
-        return Connection(engine, made(_urls(url), timeout, options), retries)
+        return Connection(engine, made(_urls(url), timeout, options), retries, _urls(url))
     except ImportError as error:
         raise BackendError(f"{engine}: install its client: pip install '{package}'") from error
     except (TypeError, ValueError) as error:
@@ -115,6 +118,12 @@ def part(name: str) -> str:
 
 def _urls(url: str | Sequence[str]) -> list[str]:
     return [url] if isinstance(url, str) else list(url)
+
+
+def _without_user(url: str) -> str:
+    """Leave out who asks, for messages."""
+    scheme, _, rest = url.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}".rstrip("/")
 
 
 def timed_out(error: UnreachableError) -> bool:

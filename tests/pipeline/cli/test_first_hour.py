@@ -31,12 +31,19 @@ MISTAKES = {
     "search --index {index} --config mine.toml question": ["mine.toml", "TOML"],
     "search --index docs -s retriever.kind=elasticsearch question": ["retriever.url", "http"],
     "search --index docs -s retriever.kind=elasticsearch -s retriever.url=http://127.0.0.1:9 "
-    "-s retriever.retries=0 q": ["did not answer", "check its address"],
+    "-s retriever.retries=0 q": ["http://127.0.0.1:9", "did not answer", "check its address"],
     "search --index {index} --queries nowhere.tsv": ["nowhere.tsv"],
     "evaluate --data nowhere": ["nowhere", "BEIR folder", "queries.jsonl"],
     "evaluate --data {index} --split dev": ["BEIR"],
     "explain --index {index} question nobody": ["nobody"],
     "info nowhere": ["nowhere", "twopass index"],
+    "rerank --run nowhere.trec --corpus {index} --queries q.tsv --out o": ["nowhere.trec: no such"],
+    "tune --data {index}": ["BEIR"],
+    "calibrate --data nowhere --out o.json": ["nowhere", "BEIR"],
+    "search --index {index} --min-score 0.5 question": ["error: min_score", "twopass calibrate"],
+    "serve --index nowhere": ["nowhere", "twopass index"],
+    "serve --port 99999": ["serve.port", "65535"],
+    "serve -s serve.models.none=x": ["error: serve.models", "none"],
     "serch question": ["serch", "search", "--help"],
 }  # fmt: skip
 

@@ -107,7 +107,7 @@ function showMeasure(id, ids, grades) {
 function showStatus({ model, status, seconds }) {
   const texts = {
     complete: `All ${status.candidates} candidates were scored by ${model}.`,
-    partial: `Partial: ${status.scored} of ${status.candidates} candidates were scored`,
+    partial: "Partial",
     skipped: model === "none" ? "The first stage alone" : "The second stage was skipped",
     failed: "Degraded: this is the first stage’s ranking",
   };
@@ -115,9 +115,12 @@ function showStatus({ model, status, seconds }) {
   const reason = told ? ` — ${status.reason}` : "";
   say(texts[status.outcome] + reason, status.outcome === "partial" || status.outcome === "failed");
   const parts = Object.entries(seconds)
-    .map(([stage, value]) => element("span", {}, `${stage} ${(1000 * value).toFixed(1)} ms`));
+    .map(([stage, value]) => element("span", {}, `${stage} ${time(value)}`));
   $("timings").replaceChildren(...parts);
 }
+
+const time = (seconds) =>
+  (seconds < 10 ? `${(1000 * seconds).toFixed(1)} ms` : `${seconds.toFixed(1)} s`);
 
 function say(text, degraded = false) {
   $("status").textContent = text;
