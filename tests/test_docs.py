@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.app import build_parser
+from pipeline.fusion import fusions, normalizers
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -65,3 +66,11 @@ def _links() -> Iterator[object]:
 @pytest.mark.parametrize("target", list(_links()))
 def test_the_links_lead_somewhere(target: Path) -> None:
     assert target.exists()
+
+
+def test_every_method_and_normaliser_is_described() -> None:
+    text = (ROOT / "docs" / "fusion.md").read_text(encoding="utf-8")
+    methods, normalisers = text.split("\n## ")[1:3]
+    for section, names in ((methods, fusions()), (normalisers, normalizers())):
+        cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+        assert set(re.findall(r"`([^`]+)`", " ".join(cells))) == set(names)
