@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from retriever.analysis.analyzer import Analyzer, Token
 from retriever.analysis.encoder import Encoder
@@ -10,6 +11,9 @@ from retriever.analysis.filters import Step, chain
 from retriever.analysis.tokenizer import load_tokenizer, without_surrogates
 
 __all__ = ["WordAnalyzer"]
+
+_REMEMBERED = 1 << 14  # pieces of queries
+_SHORT = 64  # characters of a piece that is remembered
 
 
 class WordAnalyzer(Analyzer):
@@ -19,6 +23,7 @@ class WordAnalyzer(Analyzer):
         super().__init__(name)
         self.tokenizer = load_tokenizer(tokenizer)
         self.normalize = chain(steps)
+        self._remembered = lru_cache(_REMEMBERED)(self._terms)
 
     def tokens(self, text: str) -> list[Token]:
         """Return the text's terms with their places."""
@@ -33,8 +38,14 @@ class WordAnalyzer(Analyzer):
 
     def terms(self, text: str) -> list[str]:
         """Return the text's terms in order."""
-        text = without_surrogates(text)
-        words = [text[start:end] for start, end, _ in self.tokenizer.spans(text)]
+        # No token has a space in it: each piece between two is analysed by itself, and once.
+        found: list[str] = []
+        for piece in without_surrogates(text).split(" "):
+            found += self._remembered(piece) if len(piece) <= _SHORT else self._terms(piece)
+        return found
+
+    def _terms(self, piece: str) -> list[str]:
+        words = [piece[start:end] for start, end, _ in self.tokenizer.spans(piece)]
         return [term for term in self.normalize(words) if term]
 
     def encoder(self, *, threads: int = 1) -> Encoder:

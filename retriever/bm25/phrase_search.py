@@ -171,8 +171,7 @@ class PhraseSearch:
         counts = np.zeros((len(docs), len(having)), np.int64)
         read = np.flatnonzero(np.any(having, axis=0))
         if len(read):
-            contents = self._segment.documents.contents
-            counts[read] = self._count([contents(doc) for doc in docs[read].tolist()])
+            counts[read] = self._count(self._segment.documents.contents_of(docs[read]))
         return [dict(zip(self._candidates, row, strict=True)) for row in counts.tolist()]
 
     def _score(

@@ -100,12 +100,12 @@ def _answer(
     k = batch[0].k
     leaves = [leaves_of(request.query, request.syntax, analyzer) for request in batch]
     found = iter(snapshot.search([each.terms for each in leaves if each.plain], k, masks))
-    return [
-        snapshot.hits(
-            *(next(found) if each.plain else search_clauses(snapshot, analyzer, each, k, masks))
-        )
-        for each in leaves
-    ]
+    return snapshot.hits(
+        [
+            next(found) if each.plain else search_clauses(snapshot, analyzer, each, k, masks)
+            for each in leaves
+        ]
+    )
 
 
 def leaves_of(query: str, syntax: Syntax, analyzer: Analyzer) -> Leaves:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,9 +73,12 @@ class Snapshot:
 
     @cached_property
     def impacts(self) -> list[NDArray[np.float32]]:
-        """What each segment's distinct pairs (tf, length) are worth; see ``Postings.impacts``."""
+        """What each segment's distinct pairs (tf, length) are worth, ``padded`` for the search."""
+        from retriever.bm25.kernels import padded
+
         return [
-            segment.postings.impacts(self.scoring, self.average_length) for segment in self.segments
+            padded(segment.postings.impacts(self.scoring, self.average_length))
+            for segment in self.segments
         ]
 
     @cached_property
@@ -85,9 +88,10 @@ class Snapshot:
 
     def warm(self) -> None:
         """Do now what the first search would wait for."""
-        from retriever.bm25.kernels import warm
+        from retriever.bm25 import kernels, strings
 
-        warm({segment.postings.codes.dtype.name for segment in self.segments})
+        strings.warm()
+        kernels.warm({segment.postings.codes.dtype.name for segment in self.segments})
         self.impacts  # noqa: B018 - computed when it is first asked for
 
     def search(
@@ -198,14 +202,24 @@ class Snapshot:
         segment, local = self.locate(number)
         return segment.documents.contents(local)
 
-    def hits(self, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> Hits:
-        """Fetch the ids and texts of documents that a search found."""
-        parts = np.searchsorted(self._bases, numbers, side="right") - 1
-        local = (numbers - np.array(self._bases)[parts]).tolist()
-        stores = [self.segments[part].documents for part in parts.tolist()]
-        ids = [store.ids[i] for store, i in zip(stores, local, strict=True)]
-        texts = [store.contents(i) for store, i in zip(stores, local, strict=True)]
-        return Hits.of(ids, scores, texts)
+    def hits(self, found: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> list[Hits]:
+        """Fetch the ids and texts of what searches found; of a document in several, once."""
+        numbers = np.concatenate([np.empty(0, np.int64), *(each for each, _ in found)])
+        distinct, places = np.unique(numbers, return_inverse=True)
+        ids, texts = np.empty(len(distinct), np.object_), np.empty(len(distinct), np.object_)
+        cuts = np.searchsorted(distinct, self._bases).tolist()
+        for segment, base, part in zip(
+            self.segments, self._bases, map(slice, cuts, cuts[1:]), strict=False
+        ):
+            local = distinct[part] - base
+            ids[part] = segment.documents.ids.take(local)
+            texts[part] = segment.documents.contents_of(local)
+        ends = accumulate((len(each) for each, _ in found), initial=0)
+        shares = [places[start:end] for start, end in pairwise(ends)]
+        return [
+            Hits(ids[where], scores, texts[where])
+            for where, (_, scores) in zip(shares, found, strict=True)
+        ]
 
     def document(self, number: int) -> Document:
         """Return a whole document."""

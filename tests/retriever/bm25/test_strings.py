@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import zlib
 
-from hypothesis import given
+import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retriever.bm25.sinks import MemorySink
@@ -31,3 +32,11 @@ def test_equal_hashes_do_no_harm() -> None:
     names = table(["x", "buckeroo", "plumless"])
     assert (names.find("plumless"), names.find("buckeroo")) == (2, 1)
     assert table(["plumless"]).find("buckeroo") == -1
+
+
+@given(st.lists(any_text, min_size=1), st.data())
+@settings(deadline=None)  # the first example compiles
+def test_many_at_once_are_those_one_by_one(strings: list[str], data: st.DataObject) -> None:
+    names = table(strings)
+    numbers = data.draw(st.lists(st.integers(0, len(strings) - 1)))
+    assert names.take(np.array(numbers, np.int64)) == [names[number] for number in numbers]
