@@ -1,21 +1,26 @@
 """Documents -> one segment, streamed: what is held in memory does not grow with the texts.
 
 Texts go to the segment's file as they come. Term ids are collected until they fill the memory
-that they may take, then inverted and written as a run; the runs are joined at the end.
+that they may take, then inverted and written as a run; the runs are joined at the end. With more
+than one thread, documents are read in the one that calls, while texts are compressed in a second
+and analysed in a third, and then as many as are allowed invert. The segment is the same to the bit.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import fields, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retriever.bm25.columns import ColumnWriter
 from retriever.bm25.fields import DocumentEncoder
-from retriever.bm25.postings import Postings, build_postings, merge_postings
+from retriever.bm25.postings import Postings, invert_documents, merge_postings
 from retriever.bm25.segment import allocator, put_index
 from retriever.bm25.sinks import ArraySink
 from retriever.bm25.storage import Storage
@@ -28,8 +33,12 @@ RUN_TERMS = 50_000_000
 """How many term ids are held in memory before they are written as a run: 200 MB, and about three
 times that while they are inverted."""
 
-_BATCH_DOCUMENTS = 4096
+_BATCH_DOCUMENTS = 8192
 _BATCH_CHARACTERS = 8_000_000
+_AHEAD = 2  # batches that wait for being analysed
+
+Encoded: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int64]]
+"""What ``DocumentEncoder.encode`` returns."""
 
 
 def write_segment(
@@ -47,14 +56,16 @@ def write_segment(
         storage: where it goes.
         documents: each id once.
         encoder: what turns them into terms.
-        threads: with more than one, texts are written while they are analysed.
+        threads: how many work at a time, about.
         run_terms: how many term ids are held in memory.
         progress: called with the number of documents done so far.
 
     """
     name = storage.new_name("segment")
-    with ThreadPoolExecutor(1) as pool, storage.write(name) as sink:
-        builder = _Builder(storage, sink, encoder, run_terms, pool if threads > 1 else None)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(2 * (threads > 1))]
+        sink = stack.enter_context(storage.write(name))
+        builder = _Builder(storage, sink, encoder, run_terms, threads, *workers)
         for batch in _batches(documents):
             builder.add(batch)
             if progress is not None:
@@ -83,37 +94,43 @@ class _Builder:
         sink: ArraySink,
         encoder: DocumentEncoder,
         limit: int,
-        pool: ThreadPoolExecutor | None,
+        threads: int,
+        compressing: Executor | None = None,
+        analysing: Executor | None = None,
     ) -> None:
-        self.documents = DocumentWriter(sink)
+        self.documents = DocumentWriter(sink, compressing)
         self._columns = ColumnWriter()
         self._storage = storage
         self._sink = sink
         self._encoder = encoder
         self._limit = limit
-        self._pool = pool
-        self._ids: list[NDArray[np.int32]] = []
-        self._lengths: list[NDArray[np.int64]] = []
+        self._threads = threads
+        self._pool = analysing
+        self._encoding: deque[Future[Encoded]] = deque()
+        self._parts: list[Encoded] = []
         self._held = 0
         self._runs: list[str] = []
 
     def add(self, batch: Sequence[Document]) -> None:
-        encoding = self._pool and self._pool.submit(self._encoder.encode, batch)
-        for document in batch:
+        if self._pool is not None:
+            self._encoding.append(self._pool.submit(self._encoder.encode, batch))
+        number = len(self.documents)
+        self.documents.extend(batch)
+        for i, document in enumerate(batch, number):
             if document.metadata:
-                self._columns.add(len(self.documents), document.metadata)
-            self.documents.add(document)
-        ids, offsets = encoding.result() if encoding else self._encoder.encode(batch)
-        self._ids.append(ids)
-        self._lengths.append(np.diff(offsets))
-        self._held += len(ids)
-        if self._held >= self._limit:
-            self._write_run()
+                self._columns.add(i, document.metadata)
+        if self._pool is None:
+            self._hold(self._encoder.encode(batch))
+        while len(self._encoding) > _AHEAD:
+            self._hold(self._encoding.popleft().result())
 
     def finish(self) -> None:
+        while self._encoding:
+            self._hold(self._encoding.popleft().result())
+        inverting = self._pool and self._pool.submit(self._invert)
         self.documents.finish()
         self._columns.finish(self._sink)
-        postings, used = self._invert()
+        postings, used = inverting.result() if inverting else self._invert()
         if self._runs:
             postings, used = self._join(postings, used)
         vocabulary = self._encoder.vocabulary
@@ -121,13 +138,17 @@ class _Builder:
         for name in self._runs:
             self._storage.remove(name)
 
+    def _hold(self, part: Encoded) -> None:
+        self._parts.append(part)
+        self._held += len(part[0])
+        if self._held >= self._limit:
+            self._write_run()
+
     def _invert(self) -> tuple[Postings, NDArray[np.int32]]:
         """Return the postings of what is held, and the encoder's ids of their terms."""
-        ids = np.concatenate([np.empty(0, np.int32), *self._ids])
-        offsets = np.cumsum(np.concatenate([np.zeros(1, np.int64), *self._lengths]))
-        self._ids, self._lengths, self._held = [], [], 0
-        used, numbers = _renumber([ids], len(self._encoder.vocabulary))
-        return build_postings(numbers[ids], offsets, len(used)), used
+        parts, self._parts, self._held = self._parts, [], 0
+        n_terms = len(self._encoder.vocabulary)
+        return _of_used(invert_documents(parts, n_terms, threads=self._threads))
 
     def _write_run(self) -> None:
         postings, used = self._invert()
@@ -150,6 +171,21 @@ class _Builder:
         allocate = allocator(self._sink)
         joined = merge_postings([*parts, postings], maps, alive, len(all_used), allocate)
         return joined, all_used
+
+
+def _of_used(postings: Postings) -> tuple[Postings, NDArray[np.int32]]:
+    """Leave out the terms without postings; return also the ids of those that are left."""
+    used = np.flatnonzero(postings.df).astype(np.int32)
+    if len(used) == postings.n_terms:
+        return postings, used
+    rows = np.append(used, postings.n_terms)  # a term without postings ends where it starts
+    left = replace(
+        postings,
+        starts=postings.starts[rows],
+        frontier_starts=postings.frontier_starts[rows],
+        column_terms=np.searchsorted(used, postings.column_terms).astype(np.int32),
+    )
+    return left, used
 
 
 def _renumber(

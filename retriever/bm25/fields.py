@@ -83,4 +83,8 @@ class DocumentEncoder:
             (n + 1,) int64, where each document's ids begin, and the end.
 
         """
-        return self._encoder.encode([self._weights.weighted(each) for each in documents])
+        if self._weights == FieldWeights():  # as ``weighted`` gives them, without a call for each
+            texts = [f"{d.title}\n{d.text}" if d.title else d.text for d in documents]
+        else:
+            texts = [self._weights.weighted(each) for each in documents]
+        return self._encoder.encode(texts)

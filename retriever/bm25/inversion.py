@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +15,32 @@ from numpy.typing import NDArray
 from retriever.native.function import Function
 from retriever.native.loops.records import Pairs, Source, Target
 
-__all__ = ["add_counts", "append", "count", "count_pairs", "frontier", "pair", "scatter", "spread"]
+__all__ = [
+    "Documents",
+    "add_counts",
+    "append",
+    "count_pairs",
+    "frontier",
+    "invert",
+    "pair",
+    "running",
+    "spread",
+]
+
+Documents: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int64]]
+"""Some documents: their terms one after another (o,), and where each one's begin, with the end."""
+
+_SHARE = 100_000  # terms of documents for which a thread pays
+
+
+@contextmanager
+def running(threads: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Lend a ``map`` that works in so many threads."""
+    if threads <= 1:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map
 
 
 @cache
@@ -19,48 +48,84 @@ def _loop(name: str, *parameters: Any) -> Function:
     return Function(f"retriever.native.loops.inversion:{name}", *parameters)
 
 
-def count(
-    term_ids: NDArray[np.int32], offsets: NDArray[np.int64], n_terms: int
-) -> NDArray[np.int64]:
-    """Count each term's documents; return where its postings start: (t + 1,) int64."""
-    starts, last = np.zeros(n_terms + 1, np.int64), np.full(n_terms, -1, np.int32)
-    loop = _loop("count", "int32[]", "int64[]", "int64[]", "int32[]")
-    loop(term_ids, offsets, starts, last)
-    return starts
+def invert(
+    parts: Sequence[Documents], n_terms: int, threads: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort the terms of documents by term, stably; each thread takes some parts that neighbour.
+
+    Args:
+        parts: the documents' terms, part after part.
+        n_terms: t.
+        threads: how many at most; the result is the same.
+
+    Returns:
+        starts (t + 1,) int64, and postings (p,) int64: the document's number above the tf.
+
+    """
+    bases = np.cumsum([0, *(len(offsets) - 1 for _, offsets in parts)]).tolist()
+    groups = _groups(parts, n_terms, threads)
+    counting = _loop("count", "int32[]", "int64[]", "int64", "int64[]")
+    scattering = _loop("scatter", "int32[]", "int64[]", "int64", "int64[]", "int64[]")
+
+    def count(group: range) -> NDArray[np.int64]:
+        places = np.tile(np.array([0, -1], np.int64), n_terms)
+        for i in group:
+            counting(*parts[i], bases[i], places)
+        return places
+
+    def scatter(group: range, places: NDArray[np.int64]) -> None:
+        for i in group:
+            scattering(*parts[i], bases[i], places, postings)
+
+    with running(len(groups)) as run:
+        places = list(run(count, groups))
+        starts = np.zeros(n_terms + 1, np.int64)
+        for each in places:
+            starts[1:] += each[::2]
+        np.cumsum(starts, out=starts)
+        postings = np.empty(starts[-1], np.int64)
+        begins = starts[:-1].copy()
+        for each in places:
+            sizes = each[::2].copy()
+            each[::2], each[1::2] = begins, -1
+            begins += sizes
+        list(run(scatter, groups, places))
+    return starts, postings
 
 
-def scatter(
-    term_ids: NDArray[np.int32], offsets: NDArray[np.int64], starts: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Sort by term, stably: return docs and tfs, (p,) int32 each."""
-    docs, tfs = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-    loop = _loop("scatter", "int32[]", "int64[]", "int64[]", "int64[]", "int32[]", "int32[]")
-    loop(term_ids, offsets, starts, starts[:-1].copy(), docs, tfs)
-    return docs, tfs
+def _groups(parts: Sequence[Documents], n_terms: int, threads: int) -> list[range]:
+    """Share neighbouring parts out, about equally; a thread for little costs more than it gives."""
+    ends = np.cumsum([0, *(len(ids) for ids, _ in parts)])
+    number = int(max(1, min(threads, len(parts), ends[-1] // max(_SHARE, 4 * n_terms))))
+    cuts = np.searchsorted(ends, np.linspace(0, ends[-1], number + 1)[1:-1]).tolist()
+    return [range(a, b) for a, b in pairwise([0, *cuts, len(parts)])]
 
 
 def pair(
-    docs: NDArray[np.int32], tfs: NDArray[np.int32], lengths: NDArray[np.int32]
-) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Give each distinct pair (tf, length) a number as it appears.
+    postings: NDArray[np.int64], lengths: NDArray[np.int32], docs: NDArray[np.int32]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
+    """Give each distinct pair (tf, length) of some postings a number as it appears.
+
+    Args:
+        postings: (p,), from ``invert``.
+        lengths: (n,) of each document.
+        docs: (p,) receives the documents.
 
     Returns:
-        codes (p,) uint32; counts (c,) int64; the pairs' tfs and lengths, (c,) int32 each.
+        codes (p,) uint32; the pairs (c,), tf above length; how many postings each has, (c,).
 
     """
     kinds = Pairs("int64[]", "int64[]", "int64[]")
-    loop = _loop("pair", "int32[]", "int32[]", "int32[]", "uint32[]", kinds, "int64[]")
-    codes = np.empty(len(docs), np.uint32)
+    loop = _loop("pair", "int64[]", "int32[]", "int32[]", "uint32[]", kinds, "int64[]")
+    codes = np.empty(len(postings), np.uint32)
     pairs = Pairs(np.full(1024, -1, np.int64), np.empty(512, np.int64), np.zeros(512, np.int64))
     progress = np.zeros(2, np.int64)
     while True:
-        loop(docs, tfs, lengths, codes, pairs, progress)
+        loop(postings, lengths, docs, codes, pairs, progress)
         done, n = progress.tolist()
-        if done == len(docs):
-            break
+        if done == len(postings):
+            return codes, pairs.keys[:n], pairs.counts[:n]
         pairs = _larger(pairs, n)
-    keys = pairs.keys[:n]
-    return codes, pairs.counts[:n], (keys >> 32).astype(np.int32), keys.astype(np.int32)
 
 
 def _larger(pairs: Pairs, n: int) -> Pairs:

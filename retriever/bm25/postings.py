@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from retriever.native.loops.records import Source, Target
 from retriever.scoring import Scoring
 
-__all__ = ["Postings", "build_postings", "merge_postings", "read_only"]
+__all__ = ["Postings", "build_postings", "invert_documents", "merge_postings", "read_only"]
 
 Codes: TypeAlias = NDArray[np.uint16 | np.uint32]
 
@@ -35,6 +36,7 @@ _DTYPES = {
     "columns": ("uint16", "uint32"),
     "lengths": ("int32",),
 }
+_SHARE = 100_000  # postings for which a thread pays
 _COLUMN_SHARE = 8  # a term of one document in 8 has a column: at most 16 bytes a posting more
 
 
@@ -126,7 +128,7 @@ class Postings:
 
 
 def build_postings(
-    term_ids: NDArray[np.int32], offsets: NDArray[np.int64], n_terms: int
+    term_ids: NDArray[np.int32], offsets: NDArray[np.int64], n_terms: int, *, threads: int = 1
 ) -> Postings:
     """Invert documents.
 
@@ -134,26 +136,51 @@ def build_postings(
         term_ids: (o,) int32: the documents' terms one after another, each from 0 to n_terms - 1.
         offsets: (n + 1,) int64: document i has the terms ``offsets[i]`` to ``offsets[i + 1]``.
         n_terms: t; terms without postings are allowed.
+        threads: how many work at most; the result is the same.
 
     Raises:
         ValueError: when a term id or an offset is out of its range.
 
     """
-    from retriever.bm25 import inversion
-
     term_ids = np.ascontiguousarray(term_ids, dtype=np.int32)
     offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-    lengths = np.diff(offsets)
-    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(term_ids) or (lengths < 0).any():
+    sizes = np.diff(offsets)
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(term_ids) or (sizes < 0).any():
         raise ValueError(f"offsets: expected to rise from 0 to {len(term_ids)}")
     if len(term_ids) and not 0 <= term_ids.min() <= term_ids.max() < n_terms:
         raise ValueError(f"term_ids: expected from 0 to {n_terms - 1}")
-    lengths = lengths.astype(np.int32)
-    starts = inversion.count(term_ids, offsets, n_terms)
-    docs, tfs = inversion.scatter(term_ids, offsets, starts)
-    codes, counts, pair_tfs, pair_lengths = inversion.pair(docs, tfs, lengths)
-    ranks, pair_tfs, pair_lengths = _most_frequent_first(counts, pair_tfs, pair_lengths)
-    return _complete(starts, docs, ranks[codes], pair_tfs, pair_lengths, lengths)
+    cuts = np.linspace(0, len(sizes), max(1, threads) + 1).astype(np.int64).tolist()
+    parts = [
+        (term_ids[offsets[a] : offsets[b]], offsets[a : b + 1] - offsets[a])
+        for a, b in pairwise(cuts)
+    ]
+    return invert_documents(parts, n_terms, threads=threads)
+
+
+def invert_documents(
+    parts: Sequence[tuple[NDArray[np.int32], NDArray[np.int64]]], n_terms: int, *, threads: int = 1
+) -> Postings:
+    """Invert documents that come in parts, each as :func:`build_postings` takes all, unchecked."""
+    from retriever.bm25 import inversion
+
+    sizes = [np.diff(offsets) for _, offsets in parts]
+    lengths = np.concatenate([np.empty(0, np.int64), *sizes]).astype(np.int32)
+    starts, postings = inversion.invert(parts, n_terms, threads)
+    docs = np.empty(len(postings), np.int32)
+    number = max(1, min(threads, len(postings) // _SHARE))
+    cuts = np.linspace(0, len(postings), number + 1).astype(np.int64).tolist()
+    shares = [slice(a, b) for a, b in pairwise(cuts)]
+    with inversion.running(number) as run:
+        coded = list(run(lambda at: inversion.pair(postings[at], lengths, docs[at]), shares))
+        ranks, tfs, pair_lengths = _join_pairs(*zip(*(each[1:] for each in coded), strict=True))
+        codes: Codes = np.empty(len(docs), _code_dtype(len(tfs)))
+
+        def rank(at: slice, found: tuple[Any, ...], numbers: Codes) -> None:
+            # Every code is in range: "clip" only spares numpy a buffer.
+            np.take(numbers, found[0], out=codes[at], mode="clip")
+
+        list(run(rank, shares, coded, ranks))
+    return _complete(starts, docs, codes, tfs, pair_lengths, lengths)
 
 
 def merge_postings(
@@ -234,22 +261,38 @@ def _most_frequent_first(
 
 def _merge_pairs(
     segments: Sequence[Postings], masks: Sequence[NDArray[np.bool_]]
-) -> tuple[list[Any], NDArray[np.int32], NDArray[np.int32]]:
+) -> tuple[list[Codes], NDArray[np.int32], NDArray[np.int32]]:
     """Return each segment's old codes' new codes, and the ordered pairs' tfs and lengths."""
     from retriever.bm25 import inversion
 
-    keys = [np.empty(0, dtype=np.int64)]
-    counts = [np.empty(0, dtype=np.int64)]
+    keys, counts = [], []
     for each, mask in zip(segments, masks, strict=True):
         keys.append((each.pair_tfs.astype(np.int64) << 32) | each.pair_lengths)
         counts.append(inversion.count_pairs(each.docs, each.codes, mask, len(each.pair_tfs)))
-    pairs, rows = np.unique(np.concatenate(keys), return_inverse=True)
+    return _join_pairs(keys, counts)
+
+
+def _join_pairs(
+    keys: Sequence[NDArray[np.int64]], counts: Sequence[NDArray[np.int64]]
+) -> tuple[list[Codes], NDArray[np.int32], NDArray[np.int32]]:
+    """Give the pairs of s parts common numbers, the most frequent first.
+
+    Args:
+        keys: s times (c_i,): a part's pairs by their codes, tf above length.
+        counts: s times (c_i,): how many postings each has.
+
+    Returns:
+        of each part its codes' new codes; the ordered pairs' tfs and lengths.
+
+    """
+    none = np.empty(0, dtype=np.int64)
+    pairs, rows = np.unique(np.concatenate([none, *keys]), return_inverse=True)
     total = np.zeros(len(pairs), dtype=np.int64)
-    np.add.at(total, rows, np.concatenate(counts))
+    np.add.at(total, rows, np.concatenate([none, *counts]))
     tfs, lengths = (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
     ranks, tfs, lengths = _most_frequent_first(total, tfs, lengths)
-    ends = np.cumsum([len(each.pair_tfs) for each in segments])
-    return np.split(ranks[rows], ends[:-1])[: len(segments)], tfs, lengths
+    ends = np.cumsum([len(each) for each in keys])
+    return np.split(ranks[rows], ends[:-1])[: len(keys)], tfs, lengths
 
 
 def _complete(

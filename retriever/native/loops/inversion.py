@@ -23,55 +23,57 @@ __all__ = [
     "spread",
 ]
 
+_ONE = np.uint64(1)
+
 
 @njit
-def count(term_ids: Any, offsets: Any, starts: Any, last: Any) -> None:
-    """Count each term's documents into where its postings start.
+def count(term_ids: Any, offsets: Any, base: int, places: Any) -> None:
+    """Count each term's documents.
 
     Args:
         term_ids: (o,) int32: the documents' terms one after another.
         offsets: (n + 1,) int64: document i has the terms ``offsets[i]`` to ``offsets[i + 1]``.
-        starts: (t + 1,) int64: zeros before.
-        last: (t,) int32: -1 before.
+        base: the number of the first of them.
+        places: (2 * t,) int64: of each term how many documents, 0 before, and the last, -1 before.
 
     """
     for doc in range(len(offsets) - 1):
         for i in range(offsets[doc], offsets[doc + 1]):
-            term = term_ids[i]
-            if last[term] != doc:
-                last[term] = doc
-                starts[term + 1] += 1
-    for term in range(len(last)):
-        starts[term + 1] += starts[term]
+            at = 2 * np.uint64(term_ids[i])
+            if places[at + _ONE] != base + doc:
+                places[at + _ONE] = base + doc
+                places[at] += 1
 
 
 @njit
-def scatter(term_ids: Any, offsets: Any, starts: Any, cursors: Any, docs: Any, tfs: Any) -> None:
-    """Sort by term, stably, into docs and tfs, (p,) int32 each.
+def scatter(term_ids: Any, offsets: Any, base: int, places: Any, postings: Any) -> None:
+    """Sort by term, stably, into postings, (p,) int64: the document's number above the tf.
 
-    Documents come in order, so that a repetition in one finds its posting at the term's end.
-    ``cursors`` (t,) int64 are the starts before, and the ends after.
+    Documents come in order, so that a repetition in one finds its posting just before the term's
+    place. ``places`` are as in ``count``, with where each term's postings go on for how many. What
+    a term needs is thus in two lines of the cache.
     """
     for doc in range(len(offsets) - 1):
+        number = np.int64(base + doc)
         for i in range(offsets[doc], offsets[doc + 1]):
-            term = term_ids[i]
-            end = cursors[term]
-            if end > starts[term] and docs[end - 1] == doc:
-                tfs[end - 1] += 1
+            at = 2 * np.uint64(term_ids[i])
+            place = np.uint64(places[at])
+            if places[at + _ONE] == number:
+                postings[place - _ONE] += 1
             else:
-                docs[end] = doc
-                tfs[end] = 1
-                cursors[term] = end + 1
+                postings[place] = (number << 32) | 1
+                places[at] = place + _ONE
+                places[at + _ONE] = number
 
 
 @njit
-def pair(docs: Any, tfs: Any, lengths: Any, codes: Any, pairs: Any, progress: Any) -> None:
+def pair(postings: Any, lengths: Any, docs: Any, codes: Any, pairs: Any, progress: Any) -> None:
     """Give each distinct pair (tf, length) a number as it appears, until the table is full.
 
     Args:
-        docs: (p,) int32: the postings' documents.
-        tfs: (p,) int32: how often the term stands in each.
+        postings: (p,) int64, from ``scatter``.
         lengths: (n,) int32: of each document.
+        docs: (p,) int32: receives the documents.
         codes: (p,) uint32: receives the pairs' numbers.
         pairs: a ``Pairs``.
         progress: (2,) int64: postings done, distinct pairs so far.
@@ -79,8 +81,9 @@ def pair(docs: Any, tfs: Any, lengths: Any, codes: Any, pairs: Any, progress: An
     """
     done, n = progress[0], progress[1]
     slots, keys, counts = pairs.slots, pairs.keys, pairs.counts
-    for i in range(done, len(docs)):
-        key = (np.int64(tfs[i]) << 32) | np.int64(lengths[docs[i]])
+    for i in range(done, len(postings)):
+        doc = np.uint64(postings[i]) >> np.uint64(32)
+        key = (postings[i] << 32) | np.int64(lengths[doc])
         slot = _slot(key, slots, keys)
         if slots[slot] < 0:
             if n == len(keys):
@@ -91,8 +94,9 @@ def pair(docs: Any, tfs: Any, lengths: Any, codes: Any, pairs: Any, progress: An
             n += 1
         code = slots[slot]
         counts[code] += 1
+        docs[i] = doc
         codes[i] = code
-    progress[0], progress[1] = len(docs), n
+    progress[0], progress[1] = len(postings), n
 
 
 @njit

@@ -8,6 +8,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import ir_measures
@@ -120,6 +121,30 @@ def test_runs_that_do_not_fit_into_memory_are_joined(
         np.testing.assert_array_equal(ours.scores, theirs.scores)
     assert len(list((tmp_path / "i").glob("segment-*"))) == 1
     assert not list((tmp_path / "i").glob("run-*"))
+
+
+@pytest.mark.parametrize("run_terms", [None, 20_000])
+def test_threads_build_the_same_files_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_terms: int | None
+) -> None:
+    documents = [
+        replace(each, title=f"T{i}", metadata={"n": i} if i % 3 else {})
+        for i, each in enumerate(zipf_documents(3000, 5))
+    ]
+    monkeypatch.setattr("retriever.bm25.building._BATCH_DOCUMENTS", 64)
+    monkeypatch.setattr("retriever.bm25.store._BUFFER_BYTES", 10_000)
+    for module in ("inversion", "postings"):  # threads for as few terms as there are here
+        monkeypatch.setattr(f"retriever.bm25.{module}._SHARE", 100)
+    files = []
+    for threads in (1, 2, 5):
+        folder = tmp_path / str(threads)
+        BM25Index.build(
+            documents, folder, analyzer="whitespace", run_terms=run_terms, threads=threads
+        )
+        names = sorted(path.name for path in folder.iterdir() if "writer" not in path.name)
+        files.append([(name, (folder / name).read_bytes()) for name in names])
+    assert [name.partition("-")[0] for name, _ in files[0]] == ["manifest.json", "segment"]
+    assert files[0] == files[1] == files[2]
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,17 @@ def test_a_term_may_vanish_with_its_documents():
         merge_postings([segment], [terms], [None], 1)
 
 
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_threads_change_nothing(threads, monkeypatch):
+    rng = np.random.default_rng(1)
+    terms = np.minimum(rng.zipf(1.3, 20_000), 900).astype(np.int32)
+    offsets = np.sort(np.concatenate(([0, 0, 20_000], rng.integers(0, 20_000, 600))))
+    alone = build_postings(terms, offsets, 901)
+    for module in ("inversion", "postings"):
+        monkeypatch.setattr(f"retriever.bm25.{module}._SHARE", 10)
+    assert_same(build_postings(terms, offsets, 901, threads=threads), alone)
+
+
 def test_more_pairs_than_two_bytes_hold():
     tfs = np.arange(1, 101)  # of 100 terms, in documents of 700 lengths; one more term fills up
     docs = [np.repeat(np.arange(101), [*tfs, filler]) for filler in range(1, 701)]
