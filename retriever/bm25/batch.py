@@ -33,28 +33,23 @@ class Batch:
     @classmethod
     def of(cls, queries: Sequence[Mapping[str, float]], lexicon: Lexicon) -> Self:
         """Look up each distinct term once."""
-        known = lexicon.statistics(chain.from_iterable(queries))
-        rows, weights, offsets = [], [], [0]
-        for query in queries:
-            for term, count in query.items():
-                statistics = known[term]
-                if statistics.df:
-                    rows.append(statistics.numbers)
-                    weights.append(statistics.idf * count)
-            offsets.append(len(rows))
-        numbers = np.array(rows, np.int32).reshape(len(rows), lexicon.n_segments)
-        return cls(*_by_weight(numbers, np.array(weights, np.float32), np.array(offsets, np.int64)))
+        terms = list(chain.from_iterable(queries))
+        n, shape = len(terms), (len(terms), lexicon.n_segments)
+        known = lexicon.statistics(terms)
+        found = map(known.__getitem__, terms)
+        dfs, idfs, rows = zip(*found, strict=True) if terms else ((), (), ())
+        numbers = np.fromiter(chain.from_iterable(rows), np.int32, n * shape[1]).reshape(shape)
+        counts = np.fromiter(chain.from_iterable(each.values() for each in queries), np.float64, n)
+        weights = (np.fromiter(idfs, np.float64, n) * counts).astype(np.float32)
+        owners = np.repeat(np.arange(len(queries)), list(map(len, queries)))
+        there = np.flatnonzero(np.fromiter(dfs, np.int64, n))
+        # Each query's terms by falling weight, equal ones as they come.
+        order = there[np.lexsort((-weights[there], owners[there]))]
+        sizes = np.bincount(owners[there], minlength=len(queries))
+        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)))
+        return cls(np.ascontiguousarray(numbers[order].T), weights[order], offsets)
 
     def totals(self) -> Iterator[float]:
         """Yield the sum of each query's weights."""
         for start, end in pairwise(self.offsets.tolist()):
             yield float(self.weights[start:end].sum(dtype=np.float64))
-
-
-def _by_weight(
-    numbers: NDArray[np.int32], weights: NDArray[np.float32], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
-    """Order each query's terms by falling weight, equal ones as they come; turn the numbers."""
-    queries = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    order = np.lexsort((-weights, queries))
-    return np.ascontiguousarray(numbers[order].T), weights[order], offsets

@@ -53,7 +53,7 @@ def search_clauses(
     def search(i: int, threshold: float) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         segment, average = snapshot.segments[i], snapshot.average_length
         phrases = PhraseSearch(segment, analyzer, snapshot.scoring, average, leaves, weights)
-        return phrases.top_k(k, snapshot.impacts[i], allowed[i], threshold)
+        return phrases.top_k(k, snapshot.impacts[i][1:], allowed[i], threshold)
 
     numbers, scores = snapshot.collect(k, search)
     return numbers, scores + np.float32(sum(weights.values()) * snapshot.scoring.baseline)

@@ -14,7 +14,7 @@ from retriever.bm25.postings import Postings
 from retriever.native.function import Function
 from retriever.native.loops.records import Lists, Queries, Top, Work
 
-__all__ = ["Best", "Scratch", "search", "warm"]
+__all__ = ["Best", "Scratch", "padded", "search", "warm"]
 
 
 _WORK = Work(
@@ -128,6 +128,11 @@ class Best:
         return Top(self.numbers, self.scores, self.sizes)
 
 
+def padded(impacts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (c,) impacts after a 0, which columns mean where a document has not the term."""
+    return np.concatenate((np.zeros(1, np.float32), impacts))
+
+
 def search(
     postings: Postings,
     terms: NDArray[np.int32],
@@ -142,7 +147,7 @@ def search(
 ) -> None:
     """Search one segment for q queries, and put what is better into ``best``.
 
-    A score is the sum, in float32, of ``weights[i] * impacts[code]`` over the terms that the
+    A score is the sum, in float32, of ``weights[i] * impacts[code + 1]`` over the terms that the
     document has, in the order in which they come: the same to the last bit in whichever segment
     the document is, and however it was found.
 
@@ -152,7 +157,7 @@ def search(
             the order of falling weight; -1 for one that the segment does not have.
         weights: (m,) float32: each term's idf times how often it stands in the query.
         offsets: (q + 1,) int64: query i has the terms ``offsets[i]`` to ``offsets[i + 1]``.
-        impacts: (c,) float32, what :meth:`Postings.impacts` gave.
+        impacts: (c + 1,) float32, what :meth:`Postings.impacts` gave, :func:`padded`.
         best: of the segments before this one.
         mask: (n,) uint8, 0 for a document that must not be returned; ``None`` for none such.
         base: the number of the segment's first document; all before have lower ones.

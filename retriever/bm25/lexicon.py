@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ __all__ = ["Lexicon", "TermStatistics"]
 _REMEMBERED = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class TermStatistics:
+class TermStatistics(NamedTuple):
     """What a collection knows of one term.
 
     Attributes:
@@ -48,18 +47,17 @@ class Lexicon:
         self._n_docs = n_docs
         self._known: dict[str, TermStatistics] = {}
 
-    def statistics(self, terms: Iterable[str]) -> dict[str, TermStatistics]:
-        """Return what is known of analysed terms."""
+    def statistics(self, terms: Iterable[str]) -> Mapping[str, TermStatistics]:
+        """Return what is known of analysed terms, and maybe of others."""
+        wanted = dict.fromkeys(terms)
         known = self._known
-        found = {term: known.get(term) for term in terms}
-        new = [term for term, statistics in found.items() if statistics is None]
+        new = [term for term in wanted if term not in known]
+        if new and len(known) + len(new) > _REMEMBERED:
+            self._known = known = {}  # another thread may still read the old one
+            new = list(wanted)
         if new:
-            learnt = self._look_up(new)
-            found.update(learnt)
-            if len(known) + len(learnt) > _REMEMBERED:
-                self._known = known = {}  # another thread may still read the old one
-            known.update(learnt)
-        return found  # type: ignore[return-value]
+            known.update(self._look_up(new))
+        return known
 
     @property
     def n_segments(self) -> int:

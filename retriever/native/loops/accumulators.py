@@ -20,6 +20,7 @@ __all__ = [
     "collect",
     "exhaust",
     "first_from",
+    "forget",
     "gallop",
     "keep_above",
     "keep_allowed",
@@ -30,13 +31,14 @@ __all__ = [
 def add(lists: Any, impacts: Any, weight: Any, begin: int, end: int, work: Any, n: int) -> int:
     """Add postings to the scores, new documents to the n candidates; return their new number."""
     docs, codes, scores, candidates = lists.docs, lists.codes, work.scores, work.candidates
+    of_code = impacts.of_code
     size = np.uint64(n)
     for p in range(np.uint64(begin), np.uint64(end)):
         doc = docs[p]
         score = scores[doc]
         candidates[size] = doc
         size += np.uint64(score == 0)
-        scores[doc] = score + weight * impacts[codes[p]]
+        scores[doc] = score + weight * of_code[codes[p]]
     return int(size)
 
 
@@ -45,23 +47,21 @@ def add_to_candidates(
     lists: Any, impacts: Any, weight: Any, begin: int, end: int, scores: Any
 ) -> None:
     """Add postings to the scores that are not 0: all others' have been set to 0."""
-    docs, codes = lists.docs, lists.codes
+    docs, codes, of_code = lists.docs, lists.codes, impacts.of_code
     for p in range(np.uint64(begin), np.uint64(end)):
         doc = docs[p]
         score = scores[doc]
-        scores[doc] = score + weight * impacts[codes[p]] * np.float32(score > 0)
+        more = score + weight * of_code[codes[p]]
+        scores[doc] = more if score > 0 else np.float32(0)
 
 
 @njit
 def add_column(column: Any, impacts: Any, weight: Any, work: Any, n: int) -> None:
     """Add a frequent term to the candidates' scores, by document."""
-    scores, candidates = work.scores, work.candidates
+    scores, candidates, of_place = work.scores, work.candidates, impacts.of_place
     for x in range(np.uint64(n)):
         doc = candidates[x]
-        code = column[doc]
-        there = code > 0
-        impact = impacts[code - there] * np.float32(there)
-        scores[doc] += weight * impact
+        scores[doc] += weight * of_place[column[doc]]
 
 
 @njit
@@ -77,7 +77,7 @@ def gallop(lists: Any, impacts: Any, weight: Any, begin: int, end: int, work: An
         last = doc
         at = first_from(docs, at, end, doc)
         if at < end and docs[at] == doc:
-            scores[doc] += weight * impacts[codes[at]]
+            scores[doc] += weight * impacts.of_code[codes[at]]
 
 
 @njit
@@ -108,10 +108,9 @@ def keep_above(work: Any, n: int, bar: Any) -> int:
     for x in range(np.uint64(n)):
         doc = candidates[x]
         score = scores[doc]
-        above = score > bar
         candidates[left] = doc
-        left += np.uint64(above)
-        scores[doc] = score * np.float32(above)
+        left += np.uint64(score > bar)
+        scores[doc] = score if score > bar else np.float32(0)
     return int(left)
 
 
@@ -124,25 +123,33 @@ def keep_allowed(work: Any, n: int, mask: Any) -> int:
     left = np.uint64(0)
     for x in range(np.uint64(n)):
         doc = candidates[x]
-        allowed = mask[doc] != 0
         candidates[left] = doc
-        left += np.uint64(allowed)
-        scores[doc] *= np.float32(allowed)
+        left += np.uint64(mask[doc] != 0)
+        scores[doc] = scores[doc] if mask[doc] else np.float32(0)
     return int(left)
 
 
 @njit
-def collect(work: Any, n: int, base: int, top_docs: Any, top_scores: Any, size: int) -> int:
+def forget(work: Any, n: int) -> None:
+    """Drop all candidates."""
+    for x in range(np.uint64(n)):
+        work.scores[work.candidates[x]] = 0
+
+
+@njit
+def collect(
+    work: Any, n: int, base: int, bar: Any, top_docs: Any, top_scores: Any, size: int
+) -> int:
     """Move the candidates into the heap, their scores back to 0; return the heap's size.
 
-    ``base`` is added to their numbers.
+    ``base`` is added to their numbers; those with less than ``bar`` are left out.
     """
     scores, candidates = work.scores, work.candidates
     for x in range(np.uint64(n)):
         doc = candidates[x]
         score = scores[doc]
         scores[doc] = 0
-        if size < len(top_docs) or score >= top_scores[0]:
+        if score >= bar and (size < len(top_docs) or score >= top_scores[0]):
             size = push(top_docs, top_scores, size, base + np.int64(doc), score)
     return size
 
@@ -169,7 +176,7 @@ def exhaust(
                 seen[doc] = 1
                 candidates[n] = doc
                 n += 1
-            scores[doc] += plan.weights[i] * impacts[lists.codes[p]]
+            scores[doc] += plan.weights[i] * impacts.of_code[lists.codes[p]]
     for x in range(n):
         doc = candidates[x]
         score = scores[doc]

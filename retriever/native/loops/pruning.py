@@ -4,17 +4,20 @@ Turtle & Flood, Query Evaluation: Strategies and Optimizations (1995), run term 
 window of documents (as Lucene's and PISA's range-based variants do document at a time):
 
 1. Terms come in the order of falling weight; ``rest[i]`` bounds what the terms from i on can add.
-2. The rarest terms, together at most one posting to 64 documents, are added up once to learn a
-   floor: the k-th best partial score, which the k-th best score cannot be below.
-3. A document that has only terms from i on with ``rest[i]`` below the floor cannot be among the
-   best k: the terms before i are the essential ones, and only their documents are candidates.
-4. In each window the essential postings are added to accumulators; a document is noted when its
-   accumulator was 0. Then, term by term, candidates that what remains cannot lift over the floor
-   are dropped, and the term is added to the others: by a look into its column (a frequent term has
-   its codes by document), by a pass over its postings in the window, or, where these are many more
-   than the candidates, by galloping from one to the next.
-5. What is left enters the heap of the best k; its worst raises the floor for the next window, and
-   for the next segment, in which the heap goes on.
+2. A document that has only terms from i on with ``rest[i]`` below a floor, which the k-th best
+   score cannot be below, cannot be among the best k: the terms before i are the essential ones, and
+   only their documents are candidates.
+3. The rarest terms are added to accumulators over the whole segment; a document is noted when its
+   accumulator was 0. Before each term that is longer than there are candidates, the k-th best
+   partial score is read from a histogram as a floor, which may leave no further term essential.
+   Then candidates are completed at once. When too many essential postings are left, the sums
+   are forgotten but not the floor, and the segment is gone through window by window.
+4. Term by term, candidates that what remains cannot lift over the floor are dropped, and the term
+   is added to the others: by a look into its column (a frequent term has its codes by document), by
+   a pass over its postings in the window, or, where these are many more than the candidates, by
+   galloping from one to the next.
+5. What is left and reaches the floor enters the heap of the best k; its worst raises the floor for
+   the next window, and for the next segment, in which the heap goes on.
 
 A score is thus always summed in the same order, whichever way its parts were found: pruned and
 exhaustive search agree to the last bit. Floors and bounds are kept apart by ``slack``, more than
@@ -36,30 +39,33 @@ from retriever.native.loops.accumulators import (
     collect,
     exhaust,
     first_from,
+    forget,
     gallop,
     keep_above,
     keep_allowed,
 )
-from retriever.native.loops.records import Plan
+from retriever.native.loops.records import Impacts, Plan
 
 __all__ = ["search"]
 
 _WINDOW = 8192  # documents at least, so that a window's accumulators fit the innermost caches
 _WINDOW_POSTINGS = 16384  # essential ones in a window, about: a floor for each few thousand
-_RARE = 64  # documents to a posting of the terms that the first floor is learnt from
+_RARE = 16  # documents to a posting of the terms that are added over the whole segment,
+_AT_ONCE = 1 << 16  # or so many postings, where these are more
 _GALLOP = 64  # postings to a candidate from which on galloping beats a pass
 _ULPS = 2.0**-22  # four times the error of one operation, relative
 
 
 @njit
 def search(
-    lists: Any, impacts: Any, queries: Any, mask: Any, base: int, work: Any, top: Any
+    lists: Any, padded: Any, queries: Any, mask: Any, base: int, work: Any, top: Any
 ) -> None:
     """Search for many queries, one after another; the heap of each goes on from what it holds.
 
     For the arguments see :func:`retriever.bm25.kernels.search` and ``records``.
     """
     k = len(top.docs) // max(1, len(top.sizes))
+    impacts = Impacts(padded[1:], padded)
     for q in range(len(top.sizes)):
         plan = _plan(lists, impacts, queries, q, work)
         if len(plan.weights) == 0:
@@ -107,8 +113,9 @@ def _plan(lists: Any, impacts: Any, queries: Any, q: int, work: Any) -> Any:
 def _highest(lists: Any, impacts: Any, term: int) -> Any:
     """Return the highest impact that a term has."""
     best = np.float32(0)
+    of_code = impacts.of_code
     for f in range(lists.frontier_starts[term], lists.frontier_starts[term + 1]):
-        best = max(best, impacts[lists.frontier_codes[f]])
+        best = max(best, of_code[lists.frontier_codes[f]])
     return best
 
 
@@ -139,17 +146,52 @@ def _prune(
     top_scores: Any,
     size: int,
 ) -> int:
+    """Search by what the rarest terms tell, at once or in windows; return the heap's size."""
+    terms, k = len(plan.weights), len(top_docs)
+    slack = 1 - (terms + 4) * _ULPS
+    floor = np.float64(top_scores[0]) * slack if size == k else 0.0
+    essential = _essential(plan, terms, floor)
+    budget = max(lists.n_docs // _RARE, _AT_ONCE)
+    n = 0
+    i = 0
+    while i < essential and plan.ends[i] - plan.begins[i] <= budget:
+        budget -= plan.ends[i] - plan.begins[i]
+        n = add(lists, impacts, plan.weights[i], plan.begins[i], plan.ends[i], work, n)
+        i += 1
+        if k <= n and i < essential and n < plan.ends[i] - plan.begins[i]:
+            n = keep_allowed(work, n, mask)
+            floor = max(floor, _reached(work, n, k, plan.rest[0]) * slack)
+            essential = max(i, _essential(plan, essential, floor))
+    if i < essential:
+        forget(work, n)
+        size = _by_windows(
+            lists, impacts, plan, mask, base, work, top_docs, top_scores, size, floor
+        )
+        return int(size)
+    n = keep_allowed(work, n, mask)
+    n = _complete(lists, impacts, plan, i, floor * slack, 0, lists.n_docs, work, n)
+    return int(_collect(plan, base, work, n, top_docs, top_scores, size, floor))
+
+
+@njit
+def _by_windows(
+    lists: Any,
+    impacts: Any,
+    plan: Any,
+    mask: Any,
+    base: int,
+    work: Any,
+    top_docs: Any,
+    top_scores: Any,
+    size: int,
+    floor: float,
+) -> int:
     """Go through the windows; return the heap's size."""
     slack = 1 - (len(plan.weights) + 4) * _ULPS
-    floor = _first_floor(lists, impacts, plan, mask, work, len(top_docs))
-    if size == len(top_docs):
-        floor = max(floor, np.float64(top_scores[0]))
-    floor *= slack
     essential = len(plan.weights)
     low = 0
     while low < lists.n_docs:
-        while essential and plan.rest[essential - 1] <= floor:
-            essential -= 1
+        essential = _essential(plan, essential, floor)
         high = _window_end(plan, essential, low, lists.n_docs)
         n = 0
         for i in range(essential):
@@ -158,11 +200,38 @@ def _prune(
             plan.begins[i] = end
         n = keep_allowed(work, n, mask)
         n = _complete(lists, impacts, plan, essential, floor * slack, low, high, work, n)
-        size = collect(work, n, base, top_docs, top_scores, size)
+        size = _collect(plan, base, work, n, top_docs, top_scores, size, floor)
         if size == len(top_docs):
             floor = max(floor, top_scores[0] * slack)
         low = high
     return size
+
+
+@njit
+def _essential(plan: Any, essential: int, floor: float) -> int:
+    """Return how many terms are essential, of which so many were."""
+    while essential and plan.rest[essential - 1] <= floor:
+        essential -= 1
+    return essential
+
+
+@njit
+def _collect(
+    plan: Any,
+    base: int,
+    work: Any,
+    n: int,
+    top_docs: Any,
+    top_scores: Any,
+    size: int,
+    floor: float,
+) -> int:
+    """Move what can be among the best into the heap; return its size."""
+    k = len(top_docs)
+    slack = 1 - (len(plan.weights) + 4) * _ULPS
+    if size < k and n >= 2 * k:
+        floor = max(floor, _reached(work, n, k, plan.rest[0]) * slack)
+    return int(collect(work, n, base, np.float32(floor * slack), top_docs, top_scores, size))
 
 
 @njit
@@ -205,32 +274,17 @@ def _end(lists: Any, plan: Any, i: int, begin: int, high: int) -> int:
 
 
 @njit
-def _first_floor(lists: Any, impacts: Any, plan: Any, mask: Any, work: Any, k: int) -> float:
-    """Return a score that at least k documents reach by the rarest terms alone, or 0."""
-    budget = max(lists.n_docs // _RARE, 4 * k)
-    terms = len(plan.begins)
-    rare = 0
-    total = 0
-    while rare < terms and total + plan.ends[rare] - plan.begins[rare] <= budget:
-        total += plan.ends[rare] - plan.begins[rare]
-        rare += 1
-    if rare == terms or total < k:
-        return 0.0
-    n = 0
-    for i in range(rare):
-        n = add(lists, impacts, plan.weights[i], plan.begins[i], plan.ends[i], work, n)
-    n = keep_allowed(work, n, mask)
-    counts = work.counts
+def _reached(work: Any, n: int, k: int, highest: float) -> float:
+    """Return a score that at least k of the candidates reach, or 0; none reaches ``highest``."""
+    counts, scores, candidates = work.counts, work.scores, work.candidates
     counts[:] = 0
-    scale = (len(counts) - 1) / plan.rest[0]
-    for x in range(n):
-        doc = work.candidates[x]
-        counts[int(work.scores[doc] * scale)] += 1
-        work.scores[doc] = 0
-    n = 0
+    scale = np.float32((len(counts) - 1) / highest)
+    for x in range(np.uint64(n)):
+        counts[np.uint64(scores[candidates[x]] * scale)] += 1
+    reached = 0
     for i in range(len(counts) - 1, 0, -1):
-        n += counts[i]
-        if n >= k:
+        reached += counts[i]
+        if reached >= k:
             return float(i / scale)
     return 0.0
 

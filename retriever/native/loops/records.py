@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "Block",
+    "Impacts",
     "Lists",
     "Pairs",
     "Plan",
@@ -30,6 +31,13 @@ class Lists(NamedTuple):
     column_terms: Any
     columns: Any
     n_docs: Any
+
+
+class Impacts(NamedTuple):
+    """What each code is worth: ``of_code`` (c,), and in a column ``of_place`` (c + 1,), 0 first."""
+
+    of_code: Any
+    of_place: Any
 
 
 class Queries(NamedTuple):

@@ -12,7 +12,7 @@ import rank_bm25
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retriever.bm25.kernels import Best, Scratch, search, warm
+from retriever.bm25.kernels import Best, Scratch, padded, search, warm
 from retriever.bm25.postings import build_postings
 from retriever.scoring import BM25L, BM25Plus, Lucene, Okapi
 
@@ -53,7 +53,14 @@ class Collection:
         best = Best(len(rows), min(k, len(self.docs)))
         scratch = scratch or Scratch(len(self.docs))
         search(
-            self.postings, terms, weights, offsets, self.impacts, best, scratch=scratch, **options
+            self.postings,
+            terms,
+            weights,
+            offsets,
+            padded(self.impacts),
+            best,
+            scratch=scratch,
+            **options,
         )
         return list(best.ranked())
 
@@ -128,7 +135,16 @@ def test_a_search_goes_on_from_segment_to_segment(whole, terms, k, data):
         impacts = part.postings.impacts(whole.scoring, average)
         offsets = np.array([0, len(terms)])
         scratch = Scratch(len(docs))
-        search(part.postings, numbers, weights, offsets, impacts, best, base=start, scratch=scratch)
+        search(
+            part.postings,
+            numbers,
+            weights,
+            offsets,
+            padded(impacts),
+            best,
+            base=start,
+            scratch=scratch,
+        )
     assert_equal(next(best.ranked()), whole.brute(sought, k))
 
 
