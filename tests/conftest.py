@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 from servers import ELASTICSEARCH, OPENSEARCH, Cluster, Package, Server, ServerUnavailable
+
+# How long an example takes depends on the machine and its other work.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 _started: list[Server] = []

@@ -9,9 +9,10 @@ window of documents (as Lucene's and PISA's range-based variants do document at 
    only their documents are candidates.
 3. The rarest terms are added to accumulators over the whole segment; a document is noted when its
    accumulator was 0. Before each term that is longer than there are candidates, the k-th best
-   partial score is read from a histogram as a floor, which may leave no further term essential.
-   Then candidates are completed at once. When too many essential postings are left, the sums
-   are forgotten but not the floor, and the segment is gone through window by window.
+   partial score is read from a histogram as a floor; before one that is much longer than k, the
+   best candidates are looked up in all further terms for a higher floor. No further term may then
+   be essential: candidates are completed at once. When too many essential postings are left, the
+   sums are forgotten but not the floor, and the segment is gone through window by window.
 4. Term by term, candidates that what remains cannot lift over the floor are dropped, and the term
    is added to the others: by a look into its column (a frequent term has its codes by document), by
    a pass over its postings in the window, or, where these are many more than the candidates, by
@@ -52,6 +53,7 @@ _WINDOW = 8192  # documents at least, so that a window's accumulators fit the in
 _WINDOW_POSTINGS = 16384  # essential ones in a window, about: a floor for each few thousand
 _RARE = 16  # documents to a posting of the terms that are added over the whole segment,
 _AT_ONCE = 1 << 16  # or so many postings, where these are more
+_LONG = 50  # times k postings, before which it pays to complete the best candidates
 _GALLOP = 64  # postings to a candidate from which on galloping beats a pass
 _ULPS = 2.0**-22  # four times the error of one operation, relative
 
@@ -158,10 +160,16 @@ def _prune(
         budget -= plan.ends[i] - plan.begins[i]
         n = add(lists, impacts, plan.weights[i], plan.begins[i], plan.ends[i], work, n)
         i += 1
-        if k <= n and i < essential and n < plan.ends[i] - plan.begins[i]:
+        following = plan.ends[i] - plan.begins[i] if i < essential else 0
+        if k <= n < following:
             n = keep_allowed(work, n, mask)
-            floor = max(floor, _reached(work, n, k, plan.rest[0]) * slack)
+            reached = _reached(work, n, k, plan.rest[0])
+            floor = max(floor, reached * slack)
             essential = max(i, _essential(plan, essential, floor))
+            if i < essential and reached > 0 and following > _LONG * k:
+                promised = _promised(lists, impacts, plan, i, work, n, k, np.float32(reached))
+                floor = max(floor, promised * slack)
+                essential = max(i, _essential(plan, essential, floor))
     if i < essential:
         forget(work, n)
         size = _by_windows(
@@ -281,6 +289,50 @@ def _reached(work: Any, n: int, k: int, highest: float) -> float:
     scale = np.float32((len(counts) - 1) / highest)
     for x in range(np.uint64(n)):
         counts[np.uint64(scores[candidates[x]] * scale)] += 1
+    return float(_kth(counts, k, scale))
+
+
+@njit
+def _promised(
+    lists: Any, impacts: Any, plan: Any, first: int, work: Any, n: int, k: int, bar: Any
+) -> float:
+    """Return a score that at least k candidates will reach, or 0.
+
+    Those that have ``bar`` now, but not many more than k, are completed by the terms from the first
+    on that was not added; nothing is added.
+    """
+    counts, scores, candidates = work.counts, work.scores, work.candidates
+    counts[:] = 0
+    scale = np.float32((len(counts) - 1) / plan.rest[0])
+    left = 4 * k
+    for x in range(np.uint64(n)):
+        doc = candidates[x]
+        score = scores[doc]
+        if score < bar:
+            continue
+        for i in range(first, len(plan.weights)):
+            score += plan.weights[i] * _impact(lists, impacts, plan, i, doc)
+        counts[np.uint64(score * scale)] += 1
+        left -= 1
+        if left == 0:
+            break
+    return float(_kth(counts, k, scale))
+
+
+@njit
+def _impact(lists: Any, impacts: Any, plan: Any, i: int, doc: Any) -> Any:
+    """Return what a term is worth in a document, 0 where it is not."""
+    if plan.columns[i] >= 0:
+        return impacts.of_place[lists.columns[plan.columns[i] + doc]]
+    at = first_from(lists.docs, plan.begins[i], plan.ends[i], doc)
+    if at < plan.ends[i] and lists.docs[at] == doc:
+        return impacts.of_code[lists.codes[at]]
+    return np.float32(0)
+
+
+@njit
+def _kth(counts: Any, k: int, scale: Any) -> float:
+    """Return the score from which on a histogram has k, or 0."""
     reached = 0
     for i in range(len(counts) - 1, 0, -1):
         reached += counts[i]
