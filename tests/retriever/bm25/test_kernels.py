@@ -174,7 +174,7 @@ def fast_brute(collection, terms, k, mask=None):
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_pruning_changes_no_bit_in_many_windows(wide, monkeypatch):
-    collection, rng = zipf(40_000)
+    collection, rng = zipf(80_000)
     if wide:
         codes = {
             name: getattr(collection.postings, name).astype(np.uint32)
