@@ -158,7 +158,7 @@ def test_an_update_embeds_what_is_new_by_the_encoder_that_it_was(run, corpus, tm
 def test_the_calibration_of_other_weights_is_refused(run, index, model, judged, tmp_path):
     copy = shutil.copytree(model, tmp_path / "copy")
     fitted = tmp_path / "fitted.json"
-    make = ("calibrate", "--data", judged, "--split", "train", "--model", copy, "--out", fitted)
+    make = ("calibrate", "--data", judged, "--model", copy, "--method", "isotonic", "--out", fitted)
     assert run(*make).status == 0
     setting = ("-s", f"reranker.calibration={fitted}")
     search = ("search", "--index", index, "--model", copy, *setting, "--min-score", "0", "the cat")
