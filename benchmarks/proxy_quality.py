@@ -2,32 +2,38 @@
 
     python benchmarks/proxy_quality.py ../shared/data/scifact http://localhost:9200
         [--engine elasticsearch] [--analyzer standard] [--split test] [--queries 300] [--depth 100]
+        [--cache FOLDER]
 
 Loads the documents into an index of its own, which is deleted at the end, and prints nDCG@10 of
 the first stage alone and of both, for each way. The proxy is ``twopass serve`` in a process of its
 own; it is asked with the query body that the retriever sends. Needs a server that has the analyser.
+
+The three ways share one score cache on disk, by model, query and text: a pair that one has scored,
+the others read there, as users may have it (``reranker.cache.folder``). With ``--cache`` it stays,
+so that a run that was stopped goes on where it was; other weights have other keys.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import numpy as np
-from numpy.typing import NDArray
 from serving import served
 
-from pipeline.assembly import build_fusion
+from pipeline.assembly import build_fusion, build_scorer
 from pipeline.evaluation import Run, evaluate_runs
 from pipeline.evaluation.runs import Entries, strictly_decreasing
 from pipeline.search import SearchPipeline
-from pipeline.settings import Settings
+from pipeline.settings import load_settings
 from reranker.base import PairScorer
-from reranker.cross_encoder import CrossEncoder
 from retriever.analysis import get_analyzer
 from retriever.base import Retriever
 from retriever.bm25.index import BM25Index
@@ -36,34 +42,26 @@ from retriever.elastic import ElasticsearchRetriever, connect, load_documents
 from retriever.elastic.mapping import server_analyzer
 from retriever.scoring import Lucene
 
-
-class Remembering:
-    """A scorer that reads each pair once: two of the three ways rerank the same pairs."""
-
-    def __init__(self, scorer: PairScorer) -> None:
-        self._scorer = scorer
-        self._known: dict[tuple[str, str], np.float32] = {}
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return each pair's score."""
-        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
-        if new:
-            self._known |= dict(zip(new, self._scorer.predict(new), strict=True))
-        return np.array([self._known[pair] for pair in pairs], dtype=np.float32)
+_AT_ONCE = 10  # queries; what a run that is stopped loses of its scores
 
 
 def searched(pipeline: SearchPipeline, queries: Mapping[str, str], depth: int) -> Run:
-    rankings = pipeline.search_many(list(queries.values()), 10, depth=depth)
-    return {
-        id: Entries(found.ids, strictly_decreasing(found.fused))
-        for id, found in zip(queries, rankings, strict=True)
-    }
+    run: dict[str, Entries] = {}
+    ids = list(queries)
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        rankings = pipeline.search_many([queries[id] for id in some], 10, depth=depth)
+        for id, found in zip(some, rankings, strict=True):
+            run[id] = Entries(found.ids, strictly_decreasing(found.fused))
+        print(f"\r{len(run)} of {len(queries)} queries", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return run
 
 
 def both(
     name: str, retriever: Retriever, scorer: PairScorer, queries: Mapping[str, str], depth: int
 ) -> dict[str, Run]:
-    fusion = build_fusion(Settings())
+    fusion = build_fusion(load_settings())
     return {
         f"{name}, BM25": searched(SearchPipeline(retriever, None, fusion), queries, depth),
         f"{name}, reranked": searched(SearchPipeline(retriever, scorer, fusion), queries, depth),
@@ -88,6 +86,32 @@ def proxied(url: str, index: str, queries: Mapping[str, str], *, rerank: bool) -
     return run
 
 
+def compared(options: argparse.Namespace, queries: Mapping[str, str], cache: str) -> dict[str, Run]:
+    """Search in all three ways; scores are kept in the folder ``cache``."""
+    corpus, scoring = BeirFolder(options.collection).corpus, Lucene()
+    inside = BM25Index.build(read_documents(corpus), analyzer=options.analyzer, scoring=scoring)
+    scorer = build_scorer(load_settings({"reranker.cache.folder": cache}))
+    runs = both("in-process index", inside, scorer, queries, options.depth)
+    connection = connect(options.url, engine=options.engine)
+    index = f"proxy-quality-{uuid4().hex[:8]}"
+    analysis = server_analyzer(get_analyzer(options.analyzer))
+    try:
+        load_documents(
+            connection, index, read_documents(corpus), analysis=analysis, scoring=scoring
+        )
+        outside = ElasticsearchRetriever(options.url, index, engine=options.engine)
+        runs |= both("retriever", outside, scorer, queries, options.depth)
+        rerank = f'{{"window_size":{options.depth},"fields":["title","text"],"deadline":120}}'
+        kept = {"RERANKER__CACHE__FOLDER": cache}
+        with served(PROXY__URL=options.url, PROXY__RERANK=rerank, **kept) as url:
+            runs["proxy, BM25"] = proxied(url, index, queries, rerank=False)
+            runs["proxy, reranked"] = proxied(url, index, queries, rerank=True)
+    finally:
+        connection.request("DELETE", f"/{index}")
+        connection.close()
+    return runs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("collection", type=Path, help="a folder in BEIR's layout")
@@ -99,6 +123,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--queries", type=int, default=300, help="a sample of the split")
     parser.add_argument("--depth", type=int, default=100)
+    parser.add_argument("--cache", help="where scores are kept, to go on after an interruption")
     options = parser.parse_args()
 
     folder = BeirFolder(options.collection)
@@ -107,34 +132,14 @@ def main() -> None:
     if len(chosen) > options.queries:
         chosen = random.Random(12).sample(chosen, options.queries)
     queries = {id: texts[id] for id in chosen}
-    scoring, scorer = Lucene(), Remembering(CrossEncoder())
-    inside = BM25Index.build(
-        read_documents(folder.corpus), analyzer=options.analyzer, scoring=scoring
-    )
-    runs = both("in-process index", inside, scorer, queries, options.depth)
-    connection = connect(options.url, engine=options.engine)
-    index = f"proxy-quality-{uuid4().hex[:8]}"
-    load_documents(
-        connection,
-        index,
-        read_documents(folder.corpus),
-        analysis=server_analyzer(get_analyzer(options.analyzer)),
-        scoring=scoring,
-    )
-    try:
-        outside = ElasticsearchRetriever(options.url, index, engine=options.engine)
-        runs |= both("retriever", outside, scorer, queries, options.depth)
-        rerank = f'{{"window_size":{options.depth},"fields":["title","text"],"deadline":120}}'
-        with served(PROXY__URL=options.url, PROXY__RERANK=rerank) as url:
-            runs["proxy, passed"] = proxied(url, index, queries, rerank=False)
-            runs["proxy, reranked"] = proxied(url, index, queries, rerank=True)
-    finally:
-        connection.request("DELETE", f"/{index}")
-        connection.close()
+    with nullcontext(options.cache) if options.cache else tempfile.TemporaryDirectory() as cache:
+        runs = compared(options, queries, cache)
     result = evaluate_runs(runs, {id: qrels[id] for id in chosen}, measures=["nDCG@10"])
     print(f"{folder.corpus.parent.name}:{options.split}, {len(chosen)} queries, nDCG@10")
-    for name in runs:
-        print(f"{name:28} {result.means(name)['nDCG@10']:.4f}")
+    print("| way | BM25 | reranked |\n|---|---|---|")
+    for way in ("in-process index", "retriever", "proxy"):
+        means = (result.means(f"{way}, {stage}")["nDCG@10"] for stage in ("BM25", "reranked"))
+        print(f"| {way} |", " | ".join(f"{mean:.4f}" for mean in means), "|")
 
 
 if __name__ == "__main__":
