@@ -2,7 +2,7 @@
 
     python benchmarks/proxy_quality.py ../shared/data/scifact http://localhost:9200
         [--engine elasticsearch] [--analyzer standard] [--split test] [--queries 300] [--depth 100]
-        [--cache FOLDER]
+        [--cache FOLDER] [--no-rerank]
 
 Loads the documents into an index of its own, which is deleted at the end, and prints nDCG@10 of
 the first stage alone and of both, for each way. The proxy is ``twopass serve`` in a process of its
@@ -42,7 +42,7 @@ from retriever.elastic import ElasticsearchRetriever, connect, load_documents
 from retriever.elastic.mapping import server_analyzer
 from retriever.scoring import Lucene
 
-_AT_ONCE = 10  # queries; what a run that is stopped loses of its scores
+_AT_ONCE = 4  # queries; what a run that is stopped loses of its scores
 
 
 def searched(pipeline: SearchPipeline, queries: Mapping[str, str], depth: int) -> Run:
@@ -59,12 +59,17 @@ def searched(pipeline: SearchPipeline, queries: Mapping[str, str], depth: int) -
 
 
 def both(
-    name: str, retriever: Retriever, scorer: PairScorer, queries: Mapping[str, str], depth: int
+    name: str,
+    retriever: Retriever,
+    scorer: PairScorer | None,
+    queries: Mapping[str, str],
+    depth: int,
 ) -> dict[str, Run]:
+    stages = {"BM25": None} | ({} if scorer is None else {"reranked": scorer})
     fusion = build_fusion(load_settings())
     return {
-        f"{name}, BM25": searched(SearchPipeline(retriever, None, fusion), queries, depth),
-        f"{name}, reranked": searched(SearchPipeline(retriever, scorer, fusion), queries, depth),
+        f"{name}, {stage}": searched(SearchPipeline(retriever, each, fusion), queries, depth)
+        for stage, each in stages.items()
     }
 
 
@@ -90,7 +95,9 @@ def compared(options: argparse.Namespace, queries: Mapping[str, str], cache: str
     """Search in all three ways; scores are kept in the folder ``cache``."""
     corpus, scoring = BeirFolder(options.collection).corpus, Lucene()
     inside = BM25Index.build(read_documents(corpus), analyzer=options.analyzer, scoring=scoring)
-    scorer = build_scorer(load_settings({"reranker.cache.folder": cache}))
+    scorer = None
+    if not options.no_rerank:
+        scorer = build_scorer(load_settings({"reranker.cache.folder": cache}))
     runs = both("in-process index", inside, scorer, queries, options.depth)
     connection = connect(options.url, engine=options.engine)
     index = f"proxy-quality-{uuid4().hex[:8]}"
@@ -105,7 +112,8 @@ def compared(options: argparse.Namespace, queries: Mapping[str, str], cache: str
         kept = {"RERANKER__CACHE__FOLDER": cache}
         with served(PROXY__URL=options.url, PROXY__RERANK=rerank, **kept) as url:
             runs["proxy, BM25"] = proxied(url, index, queries, rerank=False)
-            runs["proxy, reranked"] = proxied(url, index, queries, rerank=True)
+            if scorer is not None:
+                runs["proxy, reranked"] = proxied(url, index, queries, rerank=True)
     finally:
         connection.request("DELETE", f"/{index}")
         connection.close()
@@ -124,6 +132,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300, help="a sample of the split")
     parser.add_argument("--depth", type=int, default=100)
     parser.add_argument("--cache", help="where scores are kept, to go on after an interruption")
+    parser.add_argument("--no-rerank", action="store_true", help="the first stage alone: quick")
     options = parser.parse_args()
 
     folder = BeirFolder(options.collection)
@@ -136,10 +145,8 @@ def main() -> None:
         runs = compared(options, queries, cache)
     result = evaluate_runs(runs, {id: qrels[id] for id in chosen}, measures=["nDCG@10"])
     print(f"{folder.corpus.parent.name}:{options.split}, {len(chosen)} queries, nDCG@10")
-    print("| way | BM25 | reranked |\n|---|---|---|")
-    for way in ("in-process index", "retriever", "proxy"):
-        means = (result.means(f"{way}, {stage}")["nDCG@10"] for stage in ("BM25", "reranked"))
-        print(f"| {way} |", " | ".join(f"{mean:.4f}" for mean in means), "|")
+    for name in runs:
+        print(f"{name:28} {result.means(name)['nDCG@10']:.4f}")
 
 
 if __name__ == "__main__":

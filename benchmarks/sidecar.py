@@ -1,7 +1,8 @@
 """The rerank API under load: rates, times and memory beside scoring without HTTP, and a peer.
 
     python benchmarks/sidecar.py --seconds 60 --connections 32
-    python benchmarks/sidecar.py --peer http://127.0.0.1:7997      another service, same model
+    python benchmarks/sidecar.py --peer http://127.0.0.1:7997 --peer-command "infinity_emb v2 ..."
+                                                another service with the same model, started here
 
 Each request asks ``/rerank`` for one query with some passages, all different. Offline, such pairs
 are scored by the same settings in one call, first and last, and the mean of both rates counts.
@@ -13,8 +14,11 @@ import argparse
 import asyncio
 import itertools
 import random
+import shlex
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -82,9 +86,36 @@ def memory() -> float:
     return max(found)
 
 
-def show(name: str, rate: float, times: list[float]) -> None:
+@contextmanager
+def peer(options: argparse.Namespace) -> Iterator[str]:
+    """Start the other service, and wait until it answers; its address."""
+    command = shlex.split(options.peer_command or "")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not answers(options.peer):
+            if process.poll() is not None:
+                raise RuntimeError(f"{command[0]} ended; run it by hand to see why")
+            time.sleep(0.5)
+        yield options.peer
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=30).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def measured(name: str, url: str, options: argparse.Namespace) -> float:
+    """Print a service's line of the table; pairs a second."""
+    rate, times = asyncio.run(load(url, options))
     middle, late = np.percentile(times, [50, 99]) * 1e3
-    print(f"| {name} | {rate:,.1f} | {len(times)} | {middle:,.0f} | {late:,.0f} |", flush=True)
+    columns = (f"{rate:,.1f}", len(times), f"{middle:,.0f}", f"{late:,.0f}", f"{memory():,.0f}")
+    print(f"| {name} |", " | ".join(map(str, columns)), "|", flush=True)
+    return rate
 
 
 def main() -> None:
@@ -94,18 +125,21 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=10, help="a request")
     parser.add_argument("--offline", type=int, default=30, help="requests scored without HTTP")
     parser.add_argument("--peer", help="address of another service, loopback")
+    parser.add_argument("--peer-command", help="what starts it")
     options = parser.parse_args()
+    if bool(options.peer) != bool(options.peer_command):
+        parser.error("--peer and --peer-command go together")
     rates = [offline(options)]
-    print("| | pairs/s | requests | p50, ms | p99, ms |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| | pairs/s | requests | p50, ms | p99, ms | peak MB |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
     with served(SERVE__DEADLINE="600") as url:
-        rate, times = asyncio.run(load(url, options))
-        megabytes = memory()
-    show("twopass serve", rate, times)
+        rate = measured("twopass serve", url, options)
     if options.peer:
-        show("peer", *asyncio.run(load(options.peer, options)))
+        with peer(options) as url:
+            measured(Path(shlex.split(options.peer_command)[0]).name, url, options)
     rates.append(offline(options))
     print(f"offline: {rates[0]:,.1f} and {rates[1]:,.1f} pairs/s")
-    print(f"sidecar over offline: {rate / np.mean(rates):.2f}; peak memory {megabytes:,.0f} MB")
+    print(f"sidecar over offline: {rate / np.mean(rates):.2f}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@
     ├── BulkError          a run that cannot be reranked from files as asked
     ├── EvaluationError    qrels, runs or measures that cannot be used
     ├── ExportError        a model whose files would rank worse than they may
-    └── TrainingDataError  data that cannot be trained on
+    ├── TrainingDataError  data that cannot be trained on
+    └── ServingError       a service that cannot be started
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "PipelineError",
     "ScoringError",
     "SearchError",
+    "ServingError",
     "SettingsError",
     "TrainingDataError",
 ]
@@ -62,3 +64,7 @@ class ExportError(PipelineError):
 
 class TrainingDataError(PipelineError):
     """Data that cannot be trained on: nothing judged, or the same on both sides of a split."""
+
+
+class ServingError(PipelineError):
+    """A service that cannot be started."""

@@ -5,7 +5,10 @@ A server starts when a test first needs it and ends after the last test marked `
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import TypeVar
 
 import pytest
 from hypothesis import settings
+from server_packages import ELASTICSEARCH_9
 from servers import ELASTICSEARCH, OPENSEARCH, Cluster, Package, Server, ServerUnavailable
 
 # How long an example takes depends on the machine and its other work.
@@ -49,6 +53,28 @@ def data() -> Callable[[str], Path]:
 def elasticsearch_url() -> Iterator[str]:
     """The address of a real Elasticsearch 8."""
     yield from _serve(ELASTICSEARCH, {"xpack.security.enabled": "false"})
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_9_url() -> Iterator[str]:
+    """The address of a real Elasticsearch 9."""
+    yield from _serve(ELASTICSEARCH_9, {"xpack.security.enabled": "false"})
+
+
+@pytest.fixture(scope="session")
+def client_9(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install Elasticsearch's client 9 into a folder of its own, for processes of their own."""
+    folder = tmp_path_factory.mktemp("client-9")
+    installer = [sys.executable, "-m", "uv", "pip", "install", "-q"]
+    if importlib.util.find_spec("uv") is None:
+        installer = [sys.executable, "-m", "pip", "install", "-q", "--no-input"]
+    command = [*installer, "--target", str(folder), "elasticsearch>=9,<10"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must test against the client 9: {done.stderr[-500:]}")
+        pytest.skip(f"the client 9 cannot be had: {done.stderr[-500:]}")
+    return folder
 
 
 @pytest.fixture(scope="session")

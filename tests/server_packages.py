@@ -16,7 +16,14 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ELASTICSEARCH", "OPENSEARCH", "Package", "ServerUnavailable", "is_root"]
+__all__ = [
+    "ELASTICSEARCH",
+    "ELASTICSEARCH_9",
+    "OPENSEARCH",
+    "Package",
+    "ServerUnavailable",
+    "is_root",
+]
 
 
 class ServerUnavailable(Exception):  # noqa: N818 - a state of the machine
@@ -47,7 +54,9 @@ class Package:
     @property
     def url_variable(self) -> str:
         """The environment variable that names a running server to use instead."""
-        return f"TWOPASS_TEST_{self.name.upper()}"
+        major = self.version.partition(".")[0]
+        newer = f"_{major}" if self.name == "elasticsearch" and major != "8" else ""
+        return f"TWOPASS_TEST_{self.name.upper()}{newer}"
 
     def home(self) -> Path:
         """Return the folder of the unpacked package, fetching it where it is missing."""
@@ -100,6 +109,14 @@ ELASTICSEARCH = Package(
     version="8.19.21",
     sha256="215d5f3dbf0609a149f6218a9e47b6ae2df34ebbff3c5754e35f15a5e5393c8a",
     java=17,
+    prefix="ES",
+)
+ELASTICSEARCH_9 = Package(
+    name="elasticsearch",
+    group=ELASTICSEARCH.group,
+    version="9.2.0",
+    sha256="bf44938a0490ba2a303d39c9cb64b38963dd08c812ce93e10816e878585bcb6b",
+    java=21,
     prefix="ES",
 )
 OPENSEARCH = Package(

@@ -24,7 +24,7 @@ class ServeSettings(BaseModel):
     Attributes:
         host: the address to listen on; 0.0.0.0 for all of the machine's.
         port: the port to listen on; 0 takes a free one.
-        workers: processes, each with a model of its own.
+        workers: processes, each with a model and a queue of its own.
         api_keys: who may ask, as ``twopass serve --hash-key`` prints them; none lets everybody.
         name: what the model is called in answers; by default ``reranker.model``.
         models: further models by name that a request may ask for; each is loaded at the start and

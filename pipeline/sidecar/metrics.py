@@ -1,19 +1,25 @@
-"""What Prometheus is told: one registry a process, every name in one place."""
+"""What Prometheus is told: one registry a process, and all processes' counters as one answer.
+
+With several workers, each keeps its counters in files of a common folder
+(``PROMETHEUS_MULTIPROC_DIR``, which :mod:`pipeline.sidecar.workers` makes), and whichever is asked
+adds them up. A worker that ended keeps its counts; what it was doing is forgotten.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from pipeline.sidecar import watched
 from reranker.batching import BatchingScorer
 
 __all__ = ["Metrics"]
 
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the client library's, which reads it on import
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PAIRS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -22,6 +28,7 @@ class Metrics:
     """The counters of a process.
 
     Attributes:
+        together: whether there are other workers, of whom is told too.
         requests: seconds a request took, by route, method and status.
         stages: seconds a stage took, by stage: retrieval, rerank, fusion.
         pairs: pairs of a request that was scored, by model.
@@ -80,43 +87,35 @@ class Metrics:
             multiprocess_mode="livesum",
         )
 
+        self.together = _FOLDER in os.environ
+        self._watched: list[watched.Watched] = []
+
     def watch(self, scorers: Mapping[str, BatchingScorer]) -> None:
-        """Tell of the queues and batches of scorers by name, too; of this process alone."""
-        self.registry.register(_Queues(scorers))
+        """Tell of the queues and batches of scorers by name too, and of the caches behind them."""
+        self._watched += watched.watch(self.registry, scorers)
+
+    def refresh(self) -> None:
+        """Read what scorers count; where there are several workers, for the others to tell."""
+        for each in self._watched:
+            each.refresh()
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format; of all workers where there are several."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        self.refresh()
+        if not self.together:
             return generate_latest(self.registry)
+        _forget_the_dead(Path(os.environ[_FOLDER]))
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
 
 
-class _Queues(Collector):
-    """What batching scorers count, read when Prometheus asks."""
-
-    def __init__(self, scorers: Mapping[str, BatchingScorer]) -> None:
-        self._scorers = scorers
-
-    def collect(self) -> Iterator[Metric]:
-        stats = {name: scorer.stats for name, scorer in self._scorers.items()}
-        for field, (kind, name, about) in _COUNTED.items():
-            family = kind(f"twopass_{name}", about, labels=("model",))
-            for model, counted in stats.items():
-                family.add_metric((model,), getattr(counted, field))
-            yield family
-
-
-# A field of BatchingStats -> how Prometheus is told of it.
-_COUNTED: dict[str, tuple[type[CounterMetricFamily | GaugeMetricFamily], str, str]] = {
-    "batches": (CounterMetricFamily, "batches", "Batches scored"),
-    "pairs": (
-        CounterMetricFamily,
-        "batched_pairs",
-        "Pairs in them; divided by batches, how full these are",
-    ),
-    "refused": (CounterMetricFamily, "queue_refused", "Requests that found the queue full"),
-    "waiting_requests": (GaugeMetricFamily, "queue_requests", "Requests that wait to be scored"),
-    "waiting_pairs": (GaugeMetricFamily, "queue_pairs", "Pairs that wait to be scored"),
-}
+def _forget_the_dead(folder: Path) -> None:
+    """Remove what workers that are no more were doing; what they have counted stays."""
+    for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        except PermissionError:  # it is there
+            continue

@@ -35,6 +35,7 @@ _THREADS = 64
 _WAITING = 256  # for a thread, at most
 _LEAST = 1e-6  # seconds: a deadline that has passed as good as one
 _CHECK = 5.0  # seconds that the index has to show that it is there
+_TELL = 1.0  # seconds between two tellings of what other workers cannot see
 
 
 class Sidecar:
@@ -71,6 +72,7 @@ class Sidecar:
             self.proxy = Proxy(settings, self.models, self.in_thread, self.metrics)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sidecar")
         self._in_threads = 0
+        self._telling: asyncio.Task[None] | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Sidecar:
@@ -100,16 +102,27 @@ class Sidecar:
                 await self.in_thread(self.retriever.search, ["ready"], 1)
             except RetrieverError as error:
                 _LOG.warning("the index does not answer: %s", error)
+        if self.metrics.together:
+            self._telling = asyncio.create_task(self._tell())
         self.warm = True
+
+    async def _tell(self) -> None:
+        """Write down what this worker's queue and cache do, for the worker that is asked."""
+        while True:
+            self.metrics.refresh()
+            await asyncio.sleep(_TELL)
 
     async def stop(self) -> None:
         """Let go of the threads; what was accepted is finished first."""
         self.warm = False
+        if self._telling is not None:
+            self._telling.cancel()
         if self.proxy is not None:
             await self.proxy.close()
         await asyncio.to_thread(self._threads.shutdown)
         for model in self.models:
             await asyncio.to_thread(model.scorer.close)
+        self.metrics.refresh()
 
     async def checks(self) -> dict[str, str]:
         """Say ok or what is wrong: of the model, and of index and proxied server if any."""

@@ -1,12 +1,12 @@
-"""Official clients of other versions and products, each in a process of its own."""
+"""Official clients and servers of other versions and products, each in a process of its own."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
+import json
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -15,46 +15,62 @@ from retriever.elastic import ElasticsearchRetriever, connect
 
 pytestmark = pytest.mark.server
 
-_SEARCH = """
-import sys
-sys.path[:0] = [sys.argv[1]]  # before the client that is installed
+_BEGIN = """
+import json, sys
+sys.path[:0] = sys.argv[1:2]  # before the client that is installed
 import elasticsearch
-from retriever.elastic import ElasticsearchRetriever
 from retriever.base import IncompatibleClientError
+from retriever.documents import Document
+from retriever.elastic import ElasticsearchRetriever, connect, publish_documents, read_documents
+"""
+_SEARCH = """
 try:
     ElasticsearchRetriever(sys.argv[2], "any").search(["cat"], 1)
 except IncompatibleClientError as error:
     print(elasticsearch.__versionstr__, error)
 """
+_ALL = """
+url, name = sys.argv[2:]
+connection = connect(url)
+documents = [Document(f"d{n}", "cat", f"cat {n}", {"n": n}) for n in range(700)]
+made = publish_documents(connection, name, documents, analysis={}, shards=2)
+retriever = ElasticsearchRetriever(url, name)
+print(json.dumps({
+    "client": elasticsearch.__versionstr__,
+    "server": connection.request("GET", "/_nodes/_local")["nodes"].popitem()[1]["version"],
+    "loaded": made.report.loaded,
+    "found": [list(hits.ids) for hits in retriever.search(["cat 7", "whale"], 1)],
+    "filtered": len(retriever.search(["cat"], 20, filter={"range": {"n": {"lt": 5}}})[0]),
+    "paged": sum(len(page) for page in retriever.pages("cat", 300)),
+    "read": len(list(read_documents(connection, name))),
+}))
+connection.request("DELETE", f"/{made.index}")
+"""
 
 
-@pytest.fixture(scope="module")
-def client_9(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the client 9 into a folder of its own."""
-    folder = tmp_path_factory.mktemp("client-9")
-    installer = [sys.executable, "-m", "uv", "pip", "install", "-q"]
-    if importlib.util.find_spec("uv") is None:
-        installer = [sys.executable, "-m", "pip", "install", "-q", "--no-input"]
-    command = [*installer, "--target", str(folder), "elasticsearch>=9,<10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must test against the client 9: {done.stderr[-500:]}")
-        pytest.skip(f"the client 9 cannot be had: {done.stderr[-500:]}")
-    return folder
+def run(script: str, client: Path | str, *arguments: str) -> str:
+    command = [sys.executable, "-c", _BEGIN + script, str(client), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def test_client_9_on_a_server_8(client_9: Path, elasticsearch_url: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _SEARCH, str(client_9), elasticsearch_url],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    version, _, message = done.stdout.partition(" ")
+    version, _, message = run(_SEARCH, client_9, elasticsearch_url).partition(" ")
     assert version.startswith("9.")
     assert f"the installed client elasticsearch {version}" in message
     assert "pip install 'elasticsearch>=8.15,<9'" in message
+
+
+@pytest.mark.parametrize("client", ["8", "9"])
+def test_both_clients_on_a_server_9(
+    client: str, elasticsearch_9_url: str, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue("client_9") if client == "9" else ""
+    found = json.loads(run(_ALL, folder, elasticsearch_9_url, f"test-{uuid4().hex}"))
+    assert (found["client"][:2], found["server"][:2]) == (f"{client}.", "9.")
+    assert (found["loaded"], found["paged"], found["read"]) == (700, 700, 700)
+    assert (found["found"], found["filtered"]) == ([["d7"], []], 5)
 
 
 def test_an_elasticsearch_client_on_opensearch(opensearch_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,17 @@ def test_user_password_and_authority_from_the_settings(secured: Secured) -> None
     named["ca_certs"] = str(secured.authority)
     settings = load_settings({f"retriever.{name}": value for name, value in named.items()})
     assert health(build_connection(settings, "elasticsearch")) == "green"
+
+
+def test_an_api_key_from_the_settings_reaches_the_server(secured: Secured) -> None:
+    """The server of the tests can make no keys, but names the one that it has looked for."""
+    named = {"url": secured.server.url, "ca_certs": str(secured.authority)}
+    named["api_key"] = base64.b64encode(b"the-id-of-a-key:secret").decode()
+    settings = load_settings({f"retriever.{name}": value for name, value in named.items()})
+    with pytest.raises(UnauthorizedError, match="answered 401") as refused:
+        health(build_connection(settings, "elasticsearch"))
+    told = str(getattr(refused.value.__cause__, "body", ""))
+    assert "apikey authentication for id the-id-of-a-key encountered a failure" in told
 
 
 def test_an_authority_that_is_not_trusted(secured: Secured) -> None:

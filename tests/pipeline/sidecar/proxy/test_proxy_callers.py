@@ -6,13 +6,13 @@ import asyncio
 import base64
 import hashlib
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-from servers import ELASTICSEARCH, Server, ServerUnavailable
+from conftest import started
+from servers import ELASTICSEARCH, Server
 
 from ..running import Running
 from .engines import Start
@@ -40,24 +40,21 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def secured() -> Iterator[str]:
+def server() -> Iterator[Server]:
     """An Elasticsearch that asks who is there; an index for each user, that eve may not read."""
     files = {name: content.encode() for name, content in FILES.items()}
     security = {"xpack.security.enabled": "true"}
     server = Server(ELASTICSEARCH, security, heap="400m", password=PASSWORD, files=files)
-    try:
-        server.start()
-    except ServerUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must test against a server that asks who is there: {error}")
-        pytest.skip(str(error))
-    try:
+    with started(server):
         with httpx.Client(base_url=server.url, auth=("elastic", PASSWORD), timeout=60) as client:
             for user in USERS:
                 _fill(client, user)
-        yield server.url
-    finally:
-        server.stop()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def secured(server: Server) -> str:
+    return server.url
 
 
 def _fill(client: httpx.Client, user: str) -> None:
@@ -72,6 +69,21 @@ def _fill(client: httpx.Client, user: str) -> None:
     kind = {"content-type": "application/x-ndjson"}
     content = "\n".join(lines) + "\n"
     client.post("/_bulk?refresh=true", content=content, headers=kind).raise_for_status()
+
+
+def check(user: str, answer: httpx.Response) -> None:
+    """Hold an answer to be of what one user may see, and of nothing else."""
+    assert answer.status_code == 200
+    found = answer.json().get("responses", [answer.json()])[0]
+    assert len(found["hits"]["hits"]) == 0 if user == "eve" else len(found["hits"]["hits"]) > 0
+    assert {hit["_index"] for hit in found["hits"]["hits"]} <= {f"of-{user}"}
+    check_silence(user, answer)
+
+
+def check_silence(user: str, answer: httpx.Response) -> None:
+    """Hold an answer, or an error, to name nothing of the others."""
+    others = set(USERS) - {user}
+    assert not any(f"{other}-" in answer.text or f"of-{other}" in answer.text for other in others)
 
 
 def as_user(user: str) -> httpx.BasicAuth:
@@ -101,14 +113,7 @@ def test_nobody_sees_the_documents_of_another(proxy: Running) -> None:
             return list(zip(users, await asyncio.gather(*work), strict=True))
 
     for user, answer in asyncio.run(ask_all()):
-        assert answer.status_code == 200
-        found = answer.json().get("responses", [answer.json()])[0]
-        assert len(found["hits"]["hits"]) == 0 if user == "eve" else len(found["hits"]["hits"]) > 0
-        assert {hit["_index"] for hit in found["hits"]["hits"]} <= {f"of-{user}"}
-        others = set(USERS) - {user}
-        assert not any(
-            f"{other}-" in answer.text or f"of-{other}" in answer.text for other in others
-        )
+        check(user, answer)
 
 
 @pytest.mark.parametrize("user", ["bob", "eve"])
@@ -152,3 +157,66 @@ def test_with_its_own_credentials_nothing_of_the_callers_goes_on(
     for headers in ({}, {"es-security-runas-user": "ann"}):
         answer = proxy.client.post("/of-*/_search", json=body, headers=headers, auth=as_user("ann"))
         assert {hit["_index"] for hit in answer.json()["hits"]["hits"]} == {"of-bob"}
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_an_api_key_reaches_the_server(secured: str, start: Start, own: bool) -> None:
+    """The server of the tests can make no keys, but names the one that it has looked for."""
+    of_caller, of_proxy = (
+        base64.b64encode(f"key-of-{who}:secret".encode()).decode() for who in ("caller", "proxy")
+    )
+    settings: dict[str, Any] = {"credentials": "own", "api_key": of_proxy} if own else {}
+    answer = start(secured, **settings).client.post(
+        "/of-ann/_search",
+        json={"query": QUERY},
+        headers={"authorization": f"ApiKey {of_caller}"},
+    )
+    assert answer.status_code == 401
+    assert "ApiKey" in answer.headers.get_list("www-authenticate")
+    looked_for = f"apikey authentication for id key-of-{'proxy' if own else 'caller'} "
+    assert looked_for in answer.text
+
+
+def test_killed_and_started_again_under_load(server: Server, start: Start) -> None:
+    """The last, since it is the other tests' server."""
+    proxy = start(server.url, rerank={"window_size": 30, "deadline": 60})
+    done: list[tuple[str, httpx.Response]] = []
+
+    async def ask_on(client: httpx.AsyncClient, user: str, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            body = {"query": QUERY, "size": 5}
+            done.append((user, await client.post("/of-*/_search", json=body, auth=as_user(user))))
+
+    async def see(enough: Callable[[], bool]) -> None:
+        async with asyncio.timeout(240):
+            while not enough():
+                await asyncio.sleep(0.02)
+
+    async def scenario() -> tuple[int, int]:
+        ended = asyncio.Event()
+        async with (
+            httpx.AsyncClient(base_url=proxy.url, timeout=120, trust_env=False) as client,
+            asyncio.TaskGroup() as callers,
+        ):
+            for number in range(9):
+                callers.create_task(ask_on(client, USERS[number % 3], ended))
+            await see(lambda: len(done) >= 30)
+            await asyncio.to_thread(server.kill)
+            down = len(done)
+            await see(lambda: len(done) >= down + 30)
+            await asyncio.to_thread(server.start)
+            up = len(done)
+            await see(lambda: {who for who, it in done[up:] if it.status_code == 200} == {*USERS})
+            ended.set()
+        return down, up
+
+    down, up = asyncio.run(scenario())
+    for user, answer in done:
+        if answer.status_code == 200:
+            check(user, answer)
+        else:
+            assert answer.json()["status"] == answer.status_code
+            assert answer.json()["error"]["type"]
+            check_silence(user, answer)
+    assert {answer.status_code for _, answer in done[:20]} == {200}
+    assert 503 in {answer.status_code for _, answer in done[down:up]}
