@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,6 +51,13 @@ def test_the_files_that_there_are() -> None:
     assert FILES == ["compose.cluster.yml", OVER, "compose.opensearch.yml", "compose.yml"]
     assert len(sidecars("compose.cluster.yml")) == 2
     assert len([s for s in services("compose.cluster.yml") if s.startswith("es")]) == 3
+
+
+def test_they_fit_the_compose_specification() -> None:
+    program = Path(sys.executable).parent / "check-jsonschema"
+    command = [program, "--builtin-schema", "vendor.compose-spec", *(FOLDER / n for n in FILES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", FILES)

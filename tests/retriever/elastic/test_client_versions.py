@@ -22,6 +22,7 @@ import elasticsearch
 from retriever.base import IncompatibleClientError
 from retriever.documents import Document
 from retriever.elastic import ElasticsearchRetriever, connect, publish_documents, read_documents
+from retriever.filters import Range
 """
 _SEARCH = """
 try:
@@ -40,7 +41,7 @@ print(json.dumps({
     "server": connection.request("GET", "/_nodes/_local")["nodes"].popitem()[1]["version"],
     "loaded": made.report.loaded,
     "found": [list(hits.ids) for hits in retriever.search(["cat 7", "whale"], 1)],
-    "filtered": len(retriever.search(["cat"], 20, filter={"range": {"n": {"lt": 5}}})[0]),
+    "filtered": len(retriever.search(["cat"], 20, filter=Range("n", lt=5))[0]),
     "paged": sum(len(page) for page in retriever.pages("cat", 300)),
     "read": len(list(read_documents(connection, name))),
 }))
