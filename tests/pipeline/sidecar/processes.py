@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +79,11 @@ class Serving:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+    def metric(self, name: str) -> float:
+        """Return a number that Prometheus is told, or the sum of those of all labels."""
+        text = self.ask("/metrics")[1].decode()
+        return sum(map(float, re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M)))
 
     def answers(self) -> bool:
         """Tell whether it is ready."""

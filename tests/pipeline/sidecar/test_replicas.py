@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import threading
@@ -66,12 +65,6 @@ def ask(port: int, method: str, path: str, body: str | None = None) -> tuple[int
         connection.close()
 
 
-def served(replica: Serving) -> int:
-    """Return how many questions a replica has answered."""
-    text = replica.ask("/metrics")[1].decode()
-    return int(sum(map(float, re.findall(r"^twopass_pairs_count (\S+)$", text, re.M))))
-
-
 def test_one_is_killed_and_all_are_answered(model: Path, tmp_path: Path) -> None:
     with (
         serve(tmp_path, "--model", model) as one,
@@ -90,7 +83,9 @@ def test_one_is_killed_and_all_are_answered(model: Path, tmp_path: Path) -> None
         for caller in callers:
             caller.start()
         try:
-            other.wait_for(lambda: min(served(one), served(other)) >= 10)
+            other.wait_for(
+                lambda: min(each.metric("twopass_pairs_count") for each in (one, other)) >= 10
+            )
             one.process.kill()
             one.process.wait()
             killed = len(answers)

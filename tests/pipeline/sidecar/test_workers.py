@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -50,12 +49,6 @@ def scores(body: bytes) -> list[float]:
     return [each["relevance_score"] for each in found]
 
 
-def metric(serving: Serving, name: str) -> float:
-    """Return a number, or the sum of those of all its labels."""
-    text = serving.ask("/metrics")[1].decode()
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
-
-
 class Half:
     """A request whose body is still to come, so that it is in work as long as a test wants."""
 
@@ -82,7 +75,7 @@ class Half:
 def test_whoever_is_asked_tells_of_all(serving: Serving) -> None:
     one, other = serving.children()
     before = {
-        name: metric(serving, f"twopass_{name}")
+        name: serving.metric(f"twopass_{name}")
         for name in ("pairs_count", "pairs_sum", "cache_hits_total", "cache_misses_total")
     }
     answers = []
@@ -93,29 +86,29 @@ def test_whoever_is_asked_tells_of_all(serving: Serving) -> None:
     expected = {"pairs_count": 7, "pairs_sum": 14, "cache_misses_total": 4, "cache_hits_total": 10}
 
     def grown() -> dict[str, float]:
-        return {name: metric(serving, f"twopass_{name}") - before[name] for name in expected}
+        return {name: serving.metric(f"twopass_{name}") - before[name] for name in expected}
 
     for pid in (one, other):
         serving.wait_for(lambda: grown() == expected)  # a worker tells of its cache each second
         with stopped(pid):
             assert grown() == expected
-    assert metric(serving, "twopass_active_requests") == 1  # the question itself
+    assert serving.metric("twopass_active_requests") == 1  # the question itself
 
 
 def test_one_that_dies_is_replaced_and_its_counts_stay(serving: Serving) -> None:
     one, other = serving.children()
-    counted, starts = metric(serving, "twopass_pairs_sum"), serving.starts()
+    counted, starts = serving.metric("twopass_pairs_sum"), serving.starts()
     with stopped(other):
         ask(serving)
         half = Half(serving)
-        serving.wait_for(lambda: metric(serving, "twopass_active_requests") == 2)
+        serving.wait_for(lambda: serving.metric("twopass_active_requests") == 2)
         os.kill(one, signal.SIGKILL)
     assert half.finish() == b""
     serving.wait_for(lambda: serving.starts() == starts + 1)
     assert one not in serving.children()
     assert len(serving.children()) == 2
-    assert metric(serving, "twopass_pairs_sum") == counted + 2
-    assert metric(serving, "twopass_active_requests") == 1
+    assert serving.metric("twopass_pairs_sum") == counted + 2
+    assert serving.metric("twopass_active_requests") == 1
     assert len(ask(serving)) == 2
 
 
@@ -127,7 +120,7 @@ def test_what_was_accepted_is_finished(model: Path, tmp_path: Path) -> None:
             with stopped(pid):
                 halves.append(Half(serving))
                 number = len(halves) + 1
-                serving.wait_for(lambda n=number: metric(serving, "twopass_active_requests") == n)
+                serving.wait_for(lambda n=number: serving.metric("twopass_active_requests") == n)
         serving.process.terminate()
         serving.wait_for(lambda: serving.said().count("Shutting down") == 2)
         for half in halves:
