@@ -80,7 +80,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--callers", type=int, default=32)
     parser.add_argument("--requests", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=8, help="a request")
-    parser.add_argument("--tokens", type=int, default=4096, help="estimated, a batch")
+    parser.add_argument("--tokens", type=int, help="estimated, a batch; by default as served")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--deadlines", action=argparse.BooleanOptionalAction, default=True)

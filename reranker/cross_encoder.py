@@ -157,6 +157,11 @@ class CrossEncoder:
         return self._encoder.max_length
 
     @property
+    def token_budget(self) -> int:
+        """How many padded tokens a batch has at most; it falls where memory does not do."""
+        return self._runner.token_budget
+
+    @property
     def encoder(self) -> PairEncoder:
         """What turns pairs into the model's token ids."""
         return self._encoder

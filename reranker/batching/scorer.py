@@ -23,6 +23,8 @@ from reranker.scores import Scores
 
 __all__ = ["BatchingScorer"]
 
+_LEAST = 4096  # tokens a batch
+
 
 class BatchingScorer:
     """Puts the pairs of concurrent callers together into full batches of one scorer.
@@ -40,7 +42,8 @@ class BatchingScorer:
     Args:
         scorer: what scores batches, from one thread.
         tokens: estimated tokens a batch at most: large enough to be fast, small enough that a
-            newcomer soon gets his turn.
+            newcomer soon gets his turn. By default half of what the scorer takes at one time
+            (``token_budget``), at least 4,096.
         wait: seconds to wait for other callers' pairs where a batch is not full and there are
             other callers.
         waiting: pairs that may wait at most; a single request may have more where none waits.
@@ -54,10 +57,12 @@ class BatchingScorer:
         self,
         scorer: PairScorer,
         *,
-        tokens: int = 4096,
+        tokens: int | None = None,
         wait: float = 0.002,
         waiting: int = 20_000,
     ) -> None:
+        if tokens is None:
+            tokens = max(_LEAST, getattr(scorer, "token_budget", 0) // 2)
         for name, value in {"tokens": tokens, "waiting": waiting}.items():
             if value < 1:
                 raise InputError(f"expected {name} of at least 1, found {value}")

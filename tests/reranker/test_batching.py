@@ -259,6 +259,25 @@ def test_limits_that_are_none(inner: Checksums, limits: Any) -> None:
         BatchingScorer(inner, **limits)
 
 
+def test_batches_are_as_large_as_suits_the_scorer() -> None:
+    class Sized:
+        """Scores with texts' lengths, and keeps how many pairs it got at a time."""
+
+        def __init__(self, token_budget: int) -> None:
+            self.token_budget, self.sizes = token_budget, []
+
+        def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+            self.sizes.append(len(pairs))
+            return np.array([len(text) for _, text in pairs], dtype=np.float32)
+
+    pairs = [("", "x" * 3996)] * 100  # of some 1,000 tokens each
+    for budget, largest in ((100, 4), (65_536, 32)):
+        scorer = Sized(budget)
+        with BatchingScorer(scorer) as batching:
+            assert (batching.predict(pairs) == 3996).all()
+        assert max(scorer.sizes) == largest
+
+
 def test_a_forked_child_begins_anew() -> None:
     program = """
 import os, threading, warnings
