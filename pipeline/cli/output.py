@@ -9,9 +9,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import TextIO
 
-__all__ = ["coloured", "columns", "configure_logging", "echo", "note", "output", "prepare_output"]
+__all__ = [
+    "coloured",
+    "columns",
+    "configure_logging",
+    "echo",
+    "note",
+    "output",
+    "prepare_output",
+    "wrapped",
+]
 
 _OURS = ("pipeline", "reranker", "retriever")
 _COLOURS = {"green": 32, "red": 31}
@@ -30,6 +40,14 @@ def note(line: str) -> None:
 def columns() -> int:
     """Return how many characters a line of standard output has room for: in a pipe, any number."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+
+
+def wrapped(text: str) -> str:
+    """Break lines between words where standard output has no more room; indented lines stay so."""
+    return "\n".join(
+        fill(line, columns(), subsequent_indent=" " * (len(line) - len(line.lstrip())))
+        for line in text.split("\n")
+    )
 
 
 def coloured(text: str, colour: str) -> str:

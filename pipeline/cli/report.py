@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipeline.cli.output import coloured, columns
+from pipeline.cli.output import coloured, columns, wrapped
 
 if TYPE_CHECKING:
     from pipeline.evaluation import Evaluation
@@ -118,4 +118,4 @@ def _about(evaluation: Evaluation) -> str:
             "relevant documents that the first stage missed were "
             + ("added to its candidates" if evaluation.missed_added else "not added")
         )
-    return "\n".join(lines)
+    return wrapped("\n".join(lines))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.arguments import add_command, add_ranking, count, read_settings
-from pipeline.cli.output import echo, note
+from pipeline.cli.output import echo, note, wrapped
 from pipeline.cli.progress import progress
 from pipeline.cli.variants import indexed, with_retriever
 
@@ -88,7 +88,7 @@ def _tuned(
     chosen: dict[str, Mapping[str, Any]] = {}
     if settings.retriever.kind == "bm25" and not arguments.keep_bm25:
         scoring = _scoring(arguments, settings, collection)
-        echo(_about_scoring(scoring, arguments.measure))
+        echo(wrapped(_about_scoring(scoring, arguments.measure)))
         if scoring.adopted:
             chosen["retriever"] = dict(zip(("k1", "b"), scoring.adopted, strict=True))
             settings = with_retriever(settings, **chosen["retriever"])
@@ -106,7 +106,7 @@ def _tuned(
         tuned = tune_fusion(pool, progress=done, **options)
     method = {**tuned.settings}
     curve = by_depth(pool, fusion(method.pop("method"), **method), measure=arguments.measure)
-    echo(_about_fusion(tuned))
+    echo(wrapped(_about_fusion(tuned)))
     echo(_about_depth(curve, tuned))
     if arguments.plot:
         _plot(arguments.plot, curve)
