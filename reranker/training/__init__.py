@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from reranker.training.publishing import push
     from reranker.training.recipe import RECIPES, Recipe
-    from reranker.training.student import new_student, start_from, take_layers
+    from reranker.training.student import start_from, take_layers
     from reranker.training.trainer import Trainer, TrainingResult
 
 _HOME = {
@@ -57,7 +57,7 @@ _HOME = {
     "TrainingError": "errors",
     "TrainingMemoryError": "errors",
     "TrainingResult": "trainer",
-    "new_student": "student",
+    "new_student": "beginning",
     "push": "publishing",
     "read_examples": "examples",
     "start_from": "student",

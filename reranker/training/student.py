@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from reranker.base import ModelError
 from reranker.encoding import PairEncoder
@@ -14,14 +14,12 @@ from reranker.folder import ModelFolder
 from reranker.quiet import quiet_transformers
 from reranker.sources import locate
 from reranker.tokenizer import ModelTokenizer
+from reranker.training.beginning import new_student
 from reranker.training.errors import RecipeError
 from reranker.training.recipe import Recipe
 from reranker.training.subject import Subject
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-__all__ = ["layer_numbers", "new_student", "start_from", "take_layers"]
+__all__ = ["layer_numbers", "start_from", "take_layers"]
 
 _HEADS = ("classifier", "pooler", "score", "head", "pre_classifier")
 
@@ -44,8 +42,8 @@ def start_from(
         recipe: its lengths, dropout and seed count here.
         layers: how many layers to keep; all by default.
         take: which: the lower ones, or evenly spaced ones.
-        hidden: make a new, small BERT of this width instead, of ``layers`` layers (2), whose
-            embeddings are the model's, projected.
+        hidden: make a new, small BERT of this width instead, of ``layers`` layers (2), built from
+            what the model knows of words.
         device: cpu, cuda, ...; by default a GPU if there is one.
         name: what the weights are called, where a folder's path says little.
 
@@ -61,7 +59,7 @@ def start_from(
     torch.manual_seed(recipe.seed)
     model, tokenizer = _loaded(folder.path, eager=where.type == "cpu")
     if hidden is not None:
-        model = new_student(model, layers=layers or 2, hidden=hidden)
+        model = new_student(model, tokenizer, layers=layers or 2, hidden=hidden)
     elif layers is not None:
         take_layers(model, layer_numbers(model.config.num_hidden_layers, layers, take))
     if recipe.dropout is not None:
@@ -120,65 +118,6 @@ def take_layers(model: Any, numbers: list[int]) -> None:
                     model.config.layer_types = [kinds[number] for number in numbers]
                 return
     raise ModelError(f"expected a list of {total} layers in {type(model).__name__}, found none")
-
-
-def new_student(source: Any, *, layers: int, hidden: int) -> nn.Module:
-    """Return a new BERT classifier whose embeddings are another BERT's, projected.
-
-    The projection is the one that keeps most of the word embeddings' variance (their first
-    principal components); the layers and the head are random.
-
-    Args:
-        source: a model of BERT's kind.
-        layers: how many layers.
-        hidden: how wide; heads are 64 wide, the feed-forward layers four times the width.
-
-    Raises:
-        ModelError: when the source has no embeddings of BERT's kind.
-        RecipeError: when the width is no multiple of 64, or above the source's.
-
-    """
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification
-
-    own: Any = getattr(source.base_model, "embeddings", None)
-    if not hasattr(own, "token_type_embeddings"):
-        raise ModelError(f"expected a model of BERT's kind, found {type(source).__name__}")
-    if hidden % 64 or hidden > source.config.hidden_size:
-        raise RecipeError(
-            f"hidden: expected a multiple of 64 up to {source.config.hidden_size}, found {hidden}"
-        )
-    kept = ("vocab_size", "max_position_embeddings", "type_vocab_size", "pad_token_id")
-    make_config: Any = BertConfig
-    config = make_config(
-        **{name: getattr(source.config, name) for name in kept},
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 64,
-        intermediate_size=4 * hidden,
-        num_labels=1,
-        attn_implementation=source.config._attn_implementation,
-    )
-    model = BertForSequenceClassification(config)
-    basis = _components(own.word_embeddings.weight, hidden)
-    with torch.no_grad():
-        for part in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
-            values = getattr(own, part).weight
-            new = (values - values.mean(0)) @ basis
-            getattr(model.bert.embeddings, part).weight.copy_(new)
-    return model
-
-
-def _components(values: Tensor, count: int) -> Tensor:
-    """Return the first principal axes as columns, (width, count); their signs are fixed."""
-    import torch
-
-    centred = (values - values.mean(0)).double()
-    _, axes = torch.linalg.eigh(centred.T @ centred)
-    chosen = axes.flip(1)[:, :count]
-    largest = chosen.gather(0, chosen.abs().argmax(0, keepdim=True))
-    signed: Tensor = (chosen * largest.sign()).to(values.dtype)
-    return signed
 
 
 def _loaded(folder: Path, *, eager: bool) -> tuple[Any, Any]:

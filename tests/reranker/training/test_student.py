@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from transformers import AutoModel, AutoTokenizer
 
 from reranker.base import ModelError
@@ -61,26 +60,6 @@ def test_an_encoder_gets_a_new_head_by_the_seed(tiny, tmp_path):
     )
     np.testing.assert_array_equal(one, same)
     assert not np.allclose(one, other)
-
-
-def test_a_new_small_model_has_the_best_projection_of_the_embeddings(tiny, tmp_path):
-    from transformers import BertConfig, BertForSequenceClassification
-
-    config = BertConfig(
-        vocab_size=300, hidden_size=128, num_hidden_layers=1, num_attention_heads=2, num_labels=1,
-        intermediate_size=64, max_position_embeddings=64,
-    )  # fmt: skip
-    torch.manual_seed(1)
-    source = BertForSequenceClassification(config)
-    source.save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(tiny("bert")).save_pretrained(tmp_path)
-    subject = start_from(tmp_path, Recipe(), hidden=64, layers=3, device="cpu")
-    assert subject.model.config.num_hidden_layers == 3
-    assert subject.predict(PAIRS).shape == (2,)
-    words = source.bert.embeddings.word_embeddings.weight.detach().numpy()
-    projected = subject.model.bert.embeddings.word_embeddings.weight.detach().numpy()
-    singular = np.linalg.svd(words - words.mean(0), compute_uv=False)
-    np.testing.assert_allclose((projected**2).sum(), (singular[:64] ** 2).sum(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("hidden", [96, 128])
