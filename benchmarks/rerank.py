@@ -41,6 +41,7 @@ COLLECTIONS = ("scifact", "nfcorpus", "nq-qed")
 DATA = Path(os.environ.get("TWOPASS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SHIPPED = "twopass/default"
 TOLERANCE = 1e-4
+GPU_QUERIES, GPU_REPEATS = 50, 5
 COLUMNS = [
     "model",
     "pairs of",
@@ -147,6 +148,8 @@ def parse() -> argparse.Namespace:
     if arguments.quick:
         arguments.collections = ("nq-qed",)
         arguments.cases = (Case(2, 128, 2, queries=3, repeats=1),)
+    if arguments.queries is None and arguments.device == "cuda":
+        arguments.queries = GPU_QUERIES
     if arguments.systems is None:
         arguments.systems = [name for name in SYSTEMS if measurable(name, arguments)]
     elif arguments.peer is None and any(SYSTEMS[name].exported for name in arguments.systems):
@@ -246,7 +249,8 @@ def compare(
     rate = matrix_rate(case.hidden, job["device"], job["clock"])
     base: dict[str, Any] = {}
     for system in job["systems"]:
-        figures = run(system, model, pairs, job | {"repeats": case.repeats})
+        repeats = case.repeats if job["device"] == "cpu" else GPU_REPEATS
+        figures = run(system, model, pairs, job | {"repeats": repeats})
         base = base or figures
         seconds = figures["seconds"]
         difference = float(np.abs(figures["logits"] - base["logits"]).max())

@@ -151,12 +151,13 @@ class Padded:
 
     def of_first(self, asked: Tensor, hidden: Tensor, scale: float) -> Tensor:
         """Return what each row's first token draws from its row; see :class:`Attention`."""
-        import torch
+        from torch.nn.functional import scaled_dot_product_attention
 
-        tokens = hidden[self._places.index]
-        scores = torch.bmm(asked, tokens.transpose(1, 2)) * scale
-        shares = scores.masked_fill(~self._places.real[:, None], -torch.inf).softmax(2)
-        return torch.bmm(shares, tokens)
+        tokens, mask = hidden[self._places.index][:, None], self._places.real[:, None, None]
+        drawn = scaled_dot_product_attention(
+            asked[:, None], tokens, tokens, attn_mask=mask, scale=scale
+        )
+        return drawn[:, 0]
 
 
 class Varlen(Padded):
