@@ -9,9 +9,9 @@ from typing import Any
 from fastapi import Response
 from starlette.types import Receive
 
-__all__ = ["while_connected"]
+__all__ = ["GONE", "while_connected"]
 
-_GONE = 499  # nginx's number for a client that left; nobody reads it but the log
+GONE = 499  # nginx's number for a client that left; nobody reads it but the log
 
 
 async def while_connected(receive: Receive, answer: Coroutine[Any, Any, Response]) -> Response:
@@ -20,7 +20,7 @@ async def while_connected(receive: Receive, answer: Coroutine[Any, Any, Response
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return work.result() if work.done() else Response(status_code=_GONE)
+        return work.result() if work.done() else Response(status_code=GONE)
     finally:
         work.cancel()
         gone.cancel()

@@ -10,6 +10,9 @@ from pipeline.settings import Settings
 
 __all__ = ["listening"]
 
+# Longer than balancers and clients keep a connection, which is mostly 60: else it may be closed
+# under a request that is just being sent.
+_KEPT = 75  # seconds
 _LOADED = 120  # seconds until a worker that replaces another on SIGHUP is to have its model
 
 
@@ -25,6 +28,7 @@ def listening(settings: Settings, app: Any, *, factory: bool = False) -> uvicorn
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(serve.drain) or 1,
+        timeout_keep_alive=_KEPT,
         timeout_worker_healthcheck=_LOADED,
         forwarded_allow_ips=serve.forwarded_allow_ips,
         server_header=False,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 
 from pipeline.assembly import build_fusion
 from pipeline.errors import SearchError
 from pipeline.settings import Settings
-from pipeline.sidecar.connected import while_connected
+from pipeline.sidecar.connected import GONE, while_connected
 from pipeline.sidecar.keys import key_in, matches
 from pipeline.sidecar.metrics import Metrics
 from pipeline.sidecar.models import Models
@@ -82,6 +83,8 @@ class Proxy:
             return error_response("parsing_exception", str(error), 400)
         except UpstreamError as error:
             return error_response("twopass_upstream_exception", str(error), error.status)
+        except ClientDisconnect:  # before all of its body was here
+            return Response(status_code=GONE)
 
     async def _answer(self, exchange: Exchange) -> Response:
         if not exchange.target.is_search:

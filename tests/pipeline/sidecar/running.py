@@ -26,7 +26,9 @@ class Running:
 def running(sidecar: Sidecar) -> Iterator[Running]:
     """Serve on a free port of the loopback until the block ends."""
     app = create_app(sidecar.settings, sidecar)
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(
+        app, port=0, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=75
+    )
     server = uvicorn.Server(config)
     socket = config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})

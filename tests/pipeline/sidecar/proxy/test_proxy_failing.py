@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -232,3 +233,16 @@ def test_nothing_is_taken_from_the_environment(
             answer = start(url).client.post("/a/_search", json={"query": QUERY})
     assert isinstance(answer, httpx.Response)
     assert answer.status_code == 404
+
+
+def test_a_client_that_leaves_while_it_asks_is_no_error(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy = start("http://127.0.0.1:9")
+    address = urlsplit(proxy.url)
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall(b"POST /a/_search HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    until = time.monotonic() + 60
+    while 'status="499"' not in proxy.client.get("/metrics").text:
+        assert time.monotonic() < until
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
