@@ -34,6 +34,7 @@ _EXAMPLES = """\
   twopass evaluate --data scifact --variant "mine: reranker.model=./my-model" \\
                                   --variant "deep: depth=200 fusion.method=rrf"
   twopass evaluate --data NanoMSMARCO NanoNFCorpus NanoNQ       from the hub, as model cards do
+  twopass evaluate --data squad --split dev --queries 200       a sample, where all would take hours
   twopass evaluate --data scifact --save-runs runs              TREC runs, for later or other tools
   twopass evaluate --runs runs/BM25.trec runs/cross-encoder.trec --qrels qrels.txt --fusion rrf
 """
@@ -54,6 +55,9 @@ def add_parser(commands: Any) -> None:
         "--runs", nargs="+", metavar="FILE", help="TREC runs instead, the first stage's first"
     )
     parser.add_argument("--split", default="test", metavar="NAME", help="which qrels (test)")
+    parser.add_argument(
+        "--queries", type=count, metavar="N", help="a random sample of each set's (seed 12)"
+    )
     parser.add_argument("--qrels", metavar="FILE", help="of --runs: TREC's form or BEIR's")
     parser.add_argument("--index", metavar="DIR", help="an index of the corpus that is there")
     parser.add_argument("--analyzer", metavar="NAME", help="for the index that is made otherwise")
@@ -114,7 +118,9 @@ def _collections(arguments: Namespace) -> list[Collection]:
         raise EvaluationError("--qrels goes with --runs; a collection has its own")
     if arguments.index and len(arguments.data) > 1:
         raise EvaluationError("--index is of one corpus: expected one collection with it")
-    return [open_collection(name, arguments.split) for name in arguments.data]
+    return [
+        open_collection(name, arguments.split).sample(arguments.queries) for name in arguments.data
+    ]
 
 
 def _variants(arguments: Namespace) -> list[Variant]:
@@ -201,6 +207,7 @@ def _print(found: list[tuple[str, Evaluation]], arguments: Namespace) -> None:
         echo(json.dumps(value, ensure_ascii=False))
         return
     for name, evaluation in found:
-        echo(f"{name}\n{report(evaluation)}\n" if several else report(evaluation))
+        told = report(evaluation, sampled=arguments.queries is not None)
+        echo(f"{name}\n{told}\n" if several else told)
     if several:
         echo(report_means(found))

@@ -19,9 +19,16 @@ _Block: TypeAlias = list[tuple[str, str]]
 """One measure's cells, value and difference, its name first."""
 
 
-def report(evaluation: Evaluation) -> str:
-    """Lay out values, and differences to the first system, by system and measure."""
-    return f"{_table(evaluation.rows(), evaluation.measures)}\n\n{_about(evaluation)}"
+def report(evaluation: Evaluation, *, sampled: bool = False) -> str:
+    """Lay out values, and differences to the first system, by system and measure.
+
+    Args:
+        evaluation: what was measured.
+        sampled: say that its queries are a random sample.
+
+    """
+    table = _table(evaluation.rows(), evaluation.measures)
+    return f"{table}\n\n{_about(evaluation, sampled=sampled)}"
 
 
 def report_means(found: Sequence[tuple[str, Evaluation]]) -> str:
@@ -102,8 +109,9 @@ def _painted(difference: str, width: int) -> str:
     return coloured(text, "green" if difference.startswith("+") else "red")
 
 
-def _about(evaluation: Evaluation) -> str:
-    lines = [f"{len(evaluation.queries):,} queries"]
+def _about(evaluation: Evaluation, *, sampled: bool) -> str:
+    drawn = " drawn at random (seed 12)" if sampled else ""
+    lines = [f"{len(evaluation.queries):,} queries{drawn}"]
     if timings := evaluation.timings:
         lines[0] += f", {1000 * timings.retrieval:.1f} ms each to retrieve"
     if len(evaluation.systems) > 1:

@@ -45,6 +45,9 @@ def add_parser(commands: Any) -> None:
         "--data", required=True, metavar="NAME", help="as for evaluate; a development split"
     )
     parser.add_argument("--split", default="dev", metavar="NAME", help="which qrels (dev)")
+    parser.add_argument(
+        "--queries", type=count, metavar="N", help="a random sample of them (seed 12)"
+    )
     parser.add_argument("--index", metavar="DIR", help="an index of the corpus that is there")
     add_ranking(parser)
     parser.add_argument("--measure", default="nDCG@10", metavar="NAME", help="by which (nDCG@10)")
@@ -67,7 +70,7 @@ def run(arguments: Namespace) -> None:
     out = Path(arguments.out) if arguments.out else None
     if out is not None and out.exists() and not arguments.overwrite:
         raise EvaluationError(f"{out} exists; name another file, or pass --overwrite")
-    collection = open_collection(arguments.data, arguments.split)
+    collection = open_collection(arguments.data, arguments.split).sample(arguments.queries)
     with indexed(collection, read_settings(arguments)) as settings:
         text = _toml(_tuned(arguments, settings, collection))
     if out is None:

@@ -44,10 +44,15 @@ class Collection:
     first: Run | None = None
 
     def sample(self, queries: int | None, *, seed: int = 12) -> Collection:
-        """Return the same with so many of the judged queries, drawn at random; all for None."""
+        """Return the same with so many of the judged queries, drawn at random; all for None.
+
+        A larger sample by the same seed has all of a smaller one's.
+        """
         if queries is None or queries >= len(self.qrels):
             return self
-        drawn = set(Random(seed).sample(sorted(self.qrels), queries))
+        order = sorted(self.qrels)
+        Random(seed).shuffle(order)
+        drawn = set(order[:queries])
         return replace(self, qrels={q: judged for q, judged in self.qrels.items() if q in drawn})
 
 

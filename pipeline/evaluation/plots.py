@@ -1,8 +1,4 @@
-"""Plots of an evaluation, as PNG and SVG: readable in print and by the colour-blind.
-
-Series differ by marker and line as well as by colour; the colours are those of Okabe and Ito
-(2008), which people of all kinds of colour vision tell apart.
-"""
+"""Plots of an evaluation, as PNG and SVG: readable in print and by the colour-blind."""
 
 from __future__ import annotations
 
@@ -16,12 +12,9 @@ import numpy as np
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.depth import DepthCurve
 from pipeline.evaluation.results import Evaluation
+from reranker.drawing import COLOURS, INK, series_style
 
-__all__ = ["COLOURS", "figure", "plot_depth", "plot_gains"]
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = "osD^vPX"
-_LINES = ("-", "--", "-.", ":")
+__all__ = ["figure", "plot_depth", "plot_gains"]
 
 
 @contextmanager
@@ -60,20 +53,20 @@ def plot_depth(curves: Mapping[str, DepthCurve], path: Path) -> None:
     """
     with figure(path) as axes:
         for number, (name, curve) in enumerate(curves.items()):
-            style = _style(number)
+            style = series_style(number)
             axes.plot(1000 * curve.seconds[1:], curve.means[1:], label=name, **style)
             for depth, x, y in list(zip(curve.depths, curve.seconds, curve.means, strict=True))[1:]:
                 if number == 0:
                     axes.annotate(
                         f"{depth}", (1000 * x, y), xytext=(0, 6), textcoords="offset points",
-                        ha="center", fontsize=8, color="#444444",
+                        ha="center", fontsize=8, color=INK,
                     )  # fmt: skip
         [measure] = {curve.measure for curve in curves.values()}
         first = next(iter(curves.values()))
-        axes.axhline(first.means[0], color="#444444", linestyle=":", linewidth=1)
+        axes.axhline(first.means[0], color=INK, linestyle=":", linewidth=1)
         axes.annotate(
             "first stage alone", (1, first.means[0]), xycoords=("axes fraction", "data"),
-            xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8, color="#444444",
+            xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8, color=INK,
         )  # fmt: skip
         axes.set_xlabel("milliseconds a query (numbers: candidates scored)")
         axes.set_ylabel(measure)
@@ -90,18 +83,8 @@ def plot_gains(evaluation: Evaluation, system: str, path: Path) -> None:
         for sign, colour, hatch in ((1, COLOURS[0], ""), (-1, COLOURS[1], "////")):
             part = np.where(np.sign(ordered) == sign, ordered, 0.0)
             axes.bar(places, part, width=1.0, color=colour, hatch=hatch, edgecolor="white", lw=0)
-        axes.axhline(0, color="#444444", linewidth=0.8)
+        axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_xlabel(
             f"queries, sorted: {better} better, {len(apart) - better - worse} equal, {worse} worse"
         )
         axes.set_ylabel(f"{evaluation.measures[0]}, {system} - {evaluation.baseline}")
-
-
-def _style(number: int) -> dict[str, Any]:
-    return {
-        "color": COLOURS[number % len(COLOURS)],
-        "marker": _MARKERS[number % len(_MARKERS)],
-        "linestyle": _LINES[number % len(_LINES)],
-        "markersize": 5,
-        "linewidth": 1.5,
-    }

@@ -162,7 +162,8 @@ class TrainingJob:
         from reranker.training.plot import plot_log
 
         try:
-            plot_log(result.log, work / "training.svg", baselines=baselines)
+            for ending in ("svg", "png"):
+                plot_log(result.log, work / f"training.{ending}", baselines=baselines)
         except RecipeError as error:
             self._say(str(error))
 

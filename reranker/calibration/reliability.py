@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reranker.base import InputError
 from reranker.calibration.maps import Floats
+from reranker.drawing import series_style
 
 __all__ = ["Reliability", "draw", "reliability"]
 
@@ -76,17 +77,19 @@ def draw(path: str | PathLike[str], curves: dict[str, Reliability]) -> None:
     figure = Figure(figsize=(6, 6), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as said")
-    for name, curve in curves.items():
-        _draw_curve(above, below, name, curve)
+    for number, (name, curve) in enumerate(curves.items()):
+        _draw_curve(above, below, name, curve, series_style(number))
     above.set(ylabel="share that is relevant", xlim=(0, 1), ylim=(0, 1))
-    above.legend()
+    above.legend(frameon=False)
     below.set(xlabel="probability", ylabel="pairs", yscale="log")
     figure.savefig(path)
 
 
-def _draw_curve(above: Any, below: Any, name: str, curve: Reliability) -> None:
+def _draw_curve(
+    above: Any, below: Any, name: str, curve: Reliability, style: dict[str, Any]
+) -> None:
     full = curve.counts > 0
     label = f"{name}: error {curve.error:.3f}"
-    above.plot(curve.said[full], curve.found[full], marker="o", label=label)
+    above.plot(curve.said[full], curve.found[full], label=label, **style)
     edges = np.linspace(0, 1, len(curve.counts) + 1)
-    below.stairs(curve.counts, edges)
+    below.stairs(curve.counts, edges, color=style["color"], linestyle=style["linestyle"])

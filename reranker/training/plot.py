@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from reranker.drawing import INK, series_style
 from reranker.training.errors import RecipeError
 
 __all__ = ["plot_log"]
@@ -34,20 +35,35 @@ def plot_log(
         )
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     losses = [(line["step"], line["loss"]) for line in log if "loss" in line]
-    left.plot(*zip(*losses, strict=True), color="#7a7a7a")
-    left.set(xlabel="step", title="training loss")
+    left.plot(*zip(*losses, strict=True), color=INK)
+    left.set(xlabel="step", ylabel="loss", title="training")
+    _draw_measures(right, log, baselines or {})
+    for axes in (left, right):
+        axes.set_xlim(left=0)
+        axes.grid(visible=True, color="#dddddd", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=160)
+
+
+def _draw_measures(
+    axes: Any, log: Sequence[Mapping[str, Any]], baselines: Mapping[str, float]
+) -> None:
+    """Draw each measure, and each value that the first stage has once."""
     names = list(dict.fromkeys(name for line in log for name in line if name not in _OWN))
+    drawn: set[float] = set()
     for number, name in enumerate(names):
         points = [(line["step"], line[name]) for line in log if name in line]
-        right.plot(*zip(*points, strict=True), marker=".", label=name, color=f"C{number}")
-        if baselines and name in baselines:
-            right.axhline(baselines[name], linestyle=":", color=f"C{number}")
-    right.set(xlabel="step", title="development queries (dotted: first stage)")
+        style = series_style(number)
+        axes.plot(*zip(*points, strict=True), label=name, **style)
+        if name in baselines and baselines[name] not in drawn:
+            drawn.add(baselines[name])
+            axes.axhline(baselines[name], linestyle=":", color=style["color"])
+    axes.set(xlabel="step", title="development queries")
+    if drawn:
+        axes.plot([], [], linestyle=":", color=INK, label="first stage")
     if names:
-        right.legend(frameon=False, fontsize="small")
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
+        # below both axes, where it hides no line
+        axes.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")

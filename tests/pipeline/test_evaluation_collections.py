@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from pipeline.errors import EvaluationError
 from pipeline.evaluation import (
+    Collection,
     Entries,
     Replayed,
     collect,
@@ -130,3 +132,16 @@ def test_fused_runs_are_unions() -> None:
     assert fused["q2"].ids.tolist() == ["d1"]
     assert fused["q3"].ids.tolist() == ["d2"]
     assert (np.diff(fused["q1"].scores) < 0).all()
+
+
+def test_a_sample_is_part_of_a_larger_one_and_the_same_everywhere() -> None:
+    qrels = {f"q{n}": {"d": 1} for n in range(40)}
+    whole = Collection("many", lambda: iter(()), dict.fromkeys(qrels, "text"), qrels)
+    small, large = whole.sample(10).qrels, whole.sample(20).qrels
+    assert (len(small), len(large)) == (10, 20)
+    assert set(small) < set(large)
+    backwards = replace(whole, qrels=dict(reversed(qrels.items())))
+    assert set(backwards.sample(10).qrels) == set(small)
+    assert set(whole.sample(10, seed=1).qrels) != set(small)
+    assert whole.sample(None) is whole
+    assert whole.sample(41) is whole

@@ -41,6 +41,12 @@ def test_every_system_with_its_difference(run: Run, collection: Path, model: Pat
     assert "differences to BM25" in done.out
 
 
+def test_a_sample_says_that_it_is_one(run: Run, collection: Path) -> None:
+    done = run("evaluate", "--data", collection, "--no-rerank", "--queries", 1)
+    assert done.status == 0, done.err
+    assert "1 queries drawn at random (seed 12)" in done.out
+
+
 def test_saved_runs_say_what_was_measured(run: Run, collection: Path, model: Path) -> None:
     arguments = ("--model", model, "--save-runs", "runs", "--json")
     evaluation = json.loads(run("evaluate", "--data", collection, *arguments).out)
