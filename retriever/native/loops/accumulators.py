@@ -56,12 +56,17 @@ def add_to_candidates(
 
 
 @njit
-def add_column(column: Any, impacts: Any, weight: Any, work: Any, n: int) -> None:
-    """Add a frequent term to the candidates' scores, by document."""
+def add_column(column: Any, impacts: Any, weight: Any, bar: Any, work: Any, n: int) -> int:
+    """Add a frequent term to the candidates' scores, by document, and drop as ``keep_above``."""
     scores, candidates, of_place = work.scores, work.candidates, impacts.of_place
+    left = np.uint64(0)
     for x in range(np.uint64(n)):
         doc = candidates[x]
-        scores[doc] += weight * of_place[column[doc]]
+        score = scores[doc] + weight * of_place[column[doc]]
+        candidates[left] = doc
+        left += np.uint64(score > bar)
+        scores[doc] = score if score > bar else np.float32(0)
+    return int(left)
 
 
 @njit

@@ -51,9 +51,10 @@ __all__ = ["search"]
 
 _WINDOW = 8192  # documents at least, so that a window's accumulators fit the innermost caches
 _WINDOW_POSTINGS = 16384  # essential ones in a window, about: a floor for each few thousand
-_RARE = 16  # documents to a posting of the terms that are added over the whole segment,
-_AT_ONCE = 1 << 16  # or so many postings, where these are more
-_LONG = 50  # times k postings, before which it pays to complete the best candidates
+_NEAR = 1 << 18  # documents whose accumulators fit the caches: postings are added at random places,
+_AT_ONCE = 1 << 16  # so many over the whole segment
+_RARE = 64  # documents to such a posting in a larger segment
+_LONG = 400  # times k postings, before which it pays to complete the best candidates
 _GALLOP = 64  # postings to a candidate from which on galloping beats a pass
 _ULPS = 2.0**-22  # four times the error of one operation, relative
 
@@ -153,7 +154,7 @@ def _prune(
     slack = 1 - (terms + 4) * _ULPS
     floor = np.float64(top_scores[0]) * slack if size == k else 0.0
     essential = _essential(plan, terms, floor)
-    budget = max(lists.n_docs // _RARE, _AT_ONCE)
+    budget = _AT_ONCE if lists.n_docs <= _NEAR else lists.n_docs // _RARE
     n = 0
     i = 0
     while i < essential and plan.ends[i] - plan.begins[i] <= budget:
@@ -255,13 +256,15 @@ def _complete(
     n: int,
 ) -> int:
     """Add the other terms to a window's candidates; return how many of these are left."""
-    for i in range(essential, len(plan.weights)):
-        n = keep_above(work, n, np.float32(floor - plan.rest[i]))
+    last = len(plan.weights) - 1
+    if essential <= last:
+        n = keep_above(work, n, np.float32(floor - plan.rest[essential]))
+    for i in range(essential, last + 1):
         if n == 0:
             break
-        weight = plan.weights[i]
+        weight, bar = plan.weights[i], np.float32(floor - plan.rest[i + 1])
         if plan.columns[i] >= 0:
-            add_column(lists.columns[plan.columns[i] :], impacts, weight, work, n)
+            n = add_column(lists.columns[plan.columns[i] :], impacts, weight, bar, work, n)
             continue
         begin = first_from(lists.docs, plan.begins[i], plan.ends[i], low)
         end = _end(lists, plan, i, begin, high)
@@ -270,6 +273,8 @@ def _complete(
             add_to_candidates(lists, impacts, weight, begin, end, work.scores)
         else:
             gallop(lists, impacts, weight, begin, end, work, n)
+        if i < last:
+            n = keep_above(work, n, bar)
     return n
 
 
@@ -304,7 +309,7 @@ def _promised(
     counts, scores, candidates = work.counts, work.scores, work.candidates
     counts[:] = 0
     scale = np.float32((len(counts) - 1) / plan.rest[0])
-    left = 4 * k
+    left = 2 * k
     for x in range(np.uint64(n)):
         doc = candidates[x]
         score = scores[doc]
