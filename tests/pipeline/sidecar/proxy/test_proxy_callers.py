@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -175,48 +175,3 @@ def test_an_api_key_reaches_the_server(secured: str, start: Start, own: bool) ->
     assert "ApiKey" in answer.headers.get_list("www-authenticate")
     looked_for = f"apikey authentication for id key-of-{'proxy' if own else 'caller'} "
     assert looked_for in answer.text
-
-
-def test_killed_and_started_again_under_load(server: Server, start: Start) -> None:
-    """The last, since it is the other tests' server."""
-    proxy = start(server.url, rerank={"window_size": 30, "deadline": 60})
-    done: list[tuple[str, httpx.Response]] = []
-
-    async def ask_on(client: httpx.AsyncClient, user: str, ended: asyncio.Event) -> None:
-        while not ended.is_set():
-            body = {"query": QUERY, "size": 5}
-            done.append((user, await client.post("/of-*/_search", json=body, auth=as_user(user))))
-
-    async def see(enough: Callable[[], bool]) -> None:
-        async with asyncio.timeout(240):
-            while not enough():
-                await asyncio.sleep(0.02)
-
-    async def scenario() -> tuple[int, int]:
-        ended = asyncio.Event()
-        async with (
-            httpx.AsyncClient(base_url=proxy.url, timeout=120, trust_env=False) as client,
-            asyncio.TaskGroup() as callers,
-        ):
-            for number in range(9):
-                callers.create_task(ask_on(client, USERS[number % 3], ended))
-            await see(lambda: len(done) >= 30)
-            await asyncio.to_thread(server.kill)
-            down = len(done)
-            await see(lambda: len(done) >= down + 30)
-            await asyncio.to_thread(server.start)
-            up = len(done)
-            await see(lambda: {who for who, it in done[up:] if it.status_code == 200} == {*USERS})
-            ended.set()
-        return down, up
-
-    down, up = asyncio.run(scenario())
-    for user, answer in done:
-        if answer.status_code == 200:
-            check(user, answer)
-        else:
-            assert answer.json()["status"] == answer.status_code
-            assert answer.json()["error"]["type"]
-            check_silence(user, answer)
-    assert {answer.status_code for _, answer in done[:20]} == {200}
-    assert 503 in {answer.status_code for _, answer in done[down:up]}
