@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
@@ -113,6 +114,9 @@ def _add_model(parser: ArgumentParser) -> None:
     group.add_argument("--seed", metavar="N", help="of everything random (12)")
     group.add_argument("--device", metavar="NAME", help="cpu, cuda, ...")
     group.add_argument("--threads", type=count, metavar="N", help="of torch on the CPU")
+    group.add_argument(
+        "--processes", type=count, metavar="N", help="train in so many, one for each GPU"
+    )
     group.add_argument("--country", metavar="ISO", help="measure emissions there, as DEU")
     group.add_argument("--push", metavar="NAME", help="upload it to the hub, as user/model")
     group.add_argument("--name", metavar="NAME", help="the model's, on its card")
@@ -124,6 +128,10 @@ def run(arguments: Namespace) -> None:
 
     _take_settings(arguments)
     settings = read_settings(arguments)
+    if arguments.processes and "WORLD_SIZE" not in os.environ:
+        from pipeline.cli.processes import run_in_processes
+
+        raise SystemExit(run_in_processes(arguments.processes, sys.argv[1:]))
     if arguments.threads:
         import torch
 
@@ -136,6 +144,8 @@ def run(arguments: Namespace) -> None:
         progress=_progress(),
     )
     outcome = job.run(restart=arguments.restart)
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes the first one speaks
     _report(outcome)
     if arguments.push:
         from reranker.training.publishing import push

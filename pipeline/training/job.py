@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reranker.training.emissions import Emissions
     from reranker.training.subject import Subject
     from reranker.training.trainer import Progress, TrainingResult
+    from reranker.training.workers import Workers
 
 __all__ = ["Outcome", "TrainingJob"]
 
@@ -69,53 +70,68 @@ class TrainingJob:
             RerankerError: when the model cannot be had or the training fails.
 
         """
+        from reranker.training.emissions import check_country
+        from reranker.training.workers import joined
+
+        check_country(self._own.country)
+        with joined(self._own.device) as (workers, device):
+            return self._run(workers, device, restart=restart)
+
+    def _run(self, workers: Workers, device: str | None, *, restart: bool) -> Outcome:
+        """Train as one of the processes; the first alone prepares, measures and writes."""
         from pipeline.assembly import model_source
-        from reranker.training.emissions import check_country, measured
+        from reranker.training.emissions import measured
         from reranker.training.student import start_from
         from reranker.training.trainer import Trainer
 
         own, recipe = self._own, self._own.made_recipe()
-        check_country(own.country)
         subject = start_from(
             model_source(self._settings, own.model),
             recipe,
             layers=own.layers,
             take=own.take,
             hidden=own.hidden,
-            device=own.device,
+            device=device,
             name=own.model,
         )
         work = self._out / "training"
-        sets, development = Preparation(self._settings, work, self._say).run()
+        sets, development = self._prepared(work) if workers.leads else ([], [])
         before = first_stage([d.table(None) for d in development])
-        for name, value in before.items():
-            if "fused" not in name:
-                self._say(f"first stage: {name} {value:.4f}")
         evaluate = _evaluation(development) if development else None
-        if evaluate:
-            for name, value in evaluate(subject).items():
-                self._say(f"before training: {name} {value:.4f}")
-        examples = [e for prepared in sets for e in prepared.examples]
+        self._say_before(before, evaluate(subject) if evaluate else {})
         trainer = Trainer(
             subject,
             recipe,
-            examples,
+            workers.shared(lambda: [e for prepared in sets for e in prepared.examples]),
             work,
             evaluate=evaluate,
-            progress=self._progress,
+            progress=self._progress if workers.leads else lambda _: None,
+            workers=workers,
         )
-        self._say(
-            f"training: {len(trainer.examples):,} "
-            f"{'pairs' if recipe.make_loss().pairwise_data else 'lists'}, {trainer.steps:,} steps"
-        )
-        with measured(own.country) as energy:
+        if workers.leads:
+            kind = "pairs" if recipe.make_loss().pairwise_data else "lists"
+            among = f", {workers.count} processes" if workers.count > 1 else ""
+            self._say(f"training: {len(trainer.examples):,} {kind}, {trainer.steps:,} steps{among}")
+        with measured(own.country if workers.leads else None) as energy:
             result = trainer.train(restart=restart)
+        if not workers.leads:
+            return Outcome(self._out, [], result)
         tables = [d.table(subject) for d in development]
         subject.save(self._out, recipe)
         card = self._card(subject, result, sets, development, tables, energy.emissions)
         (self._out / "README.md").write_text(card.markdown(), encoding="utf-8")
         self._plot(result, before, work)
         return Outcome(self._out, tables, result)
+
+    def _prepared(self, work: Path) -> tuple[list[Prepared], list[Development]]:
+        return Preparation(self._settings, work, self._say).run()
+
+    def _say_before(self, first: Mapping[str, float], model: Mapping[str, float]) -> None:
+        for name, value in first.items():
+            if "fused" not in name:
+                self._say(f"first stage: {name} {value:.4f}")
+        for name, value in model.items():
+            self._say(f"before training: {name} {value:.4f}")
 
     def _card(
         self,

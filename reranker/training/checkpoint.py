@@ -55,19 +55,22 @@ class Checkpoints:
     Args:
         folder: made where it is missing.
         mark: the training's fingerprint.
+        writes: whether this process writes; of several that train together one does.
 
     """
 
-    def __init__(self, folder: Path, mark: str) -> None:
+    def __init__(self, folder: Path, mark: str, *, writes: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._last, self._best = folder / "checkpoint.pt", folder / "best.pt"
         self._log = folder / "log.jsonl"
-        self._mark = mark
+        self._mark, self._writes = mark, writes
 
     def save(self, state: State, model: Any, optimizer: Any) -> None:
         """Write all that the next step depends on."""
         import torch
 
+        if not self._writes:
+            return
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         held = {
             "mark": self._mark,
@@ -107,7 +110,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Forget what an earlier training left."""
-        for path in (self._last, self._best, self._log):
+        for path in (self._last, self._best, self._log) if self._writes else ():
             path.unlink(missing_ok=True)
 
     def keep_best(self, model: Any) -> None:
@@ -120,12 +123,16 @@ class Checkpoints:
 
     def append(self, entry: dict[str, Any]) -> None:
         """Add a line to the log."""
+        if not self._writes:
+            return
         with self._log.open("a", encoding="utf-8") as out:
             out.write(json.dumps(entry) + "\n")
 
     def _rewrite(self, log: Sequence[dict[str, Any]]) -> None:
         """Drop the lines that were written after the checkpoint: those steps are made again."""
-        self._log.write_text("".join(json.dumps(entry) + "\n" for entry in log), encoding="utf-8")
+        if self._writes:
+            lines = "".join(json.dumps(entry) + "\n" for entry in log)
+            self._log.write_text(lines, encoding="utf-8")
 
 
 def _write(path: Path, held: dict[str, Any]) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reranker.engines.torch import memory_errors
 from reranker.training.batching import step_count, step_rows, token_parts
 from reranker.training.checkpoint import Checkpoints, State, fingerprint
@@ -18,6 +21,7 @@ from reranker.training.interruption import interruptible
 from reranker.training.optimizer import freeze, make_optimizer, set_rates
 from reranker.training.recipe import Recipe
 from reranker.training.subject import Subject
+from reranker.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,6 +86,8 @@ class Trainer:
         folder: for the checkpoint, the best weights and the log.
         evaluate: measures the model; the first of its values decides which weights are kept.
         progress: told after each step.
+        workers: the processes that train together, of which the first alone evaluates and writes;
+            each is given the same arguments but ``evaluate`` and ``progress``.
 
     Raises:
         ExamplesError: when no example is of use to the loss.
@@ -97,8 +103,9 @@ class Trainer:
         *,
         evaluate: Evaluate | None = None,
         progress: Callable[[Progress], None] = lambda _: None,
+        workers: Workers = ALONE,
     ) -> None:
-        self._subject, self._recipe = subject, recipe
+        self._subject, self._recipe, self._workers = subject, recipe, workers
         self._loss = recipe.make_loss()
         usable = [e for e in examples if self._loss.usable(e)]
         if not usable:
@@ -109,8 +116,9 @@ class Trainer:
         self.examples = as_pairs(usable) if self._loss.pairwise_data else usable
         self.steps = step_count(len(self.examples), recipe.batch_size, recipe.epochs)
         mark = fingerprint(recipe, self.examples, subject.name)
-        self._checkpoints = Checkpoints(folder, mark)
-        self._evaluate, self._progress = evaluate, progress
+        self._checkpoints = Checkpoints(folder, mark, writes=workers.leads)
+        self._evaluate = evaluate if workers.leads else None
+        self._progress = progress
 
     def train(self, *, restart: bool = False) -> TrainingResult:
         """Train to the end, from the folder's checkpoint where there is one.
@@ -133,7 +141,7 @@ class Trainer:
                 state.step = step + 1
                 metrics = self._after(state, clock)
                 self._progress(clock.progress(state, self.steps, loss, metrics))
-                stopped, last = interrupted(), state.step == self.steps
+                stopped, last = self._anywhere(interrupted()), state.step == self.steps
                 if stopped or last or self._due(self._recipe.save_every, state.step):
                     self._checkpoints.save(state, self._subject.model, optimizer)
                 if stopped:
@@ -146,6 +154,8 @@ class Trainer:
         model = self._subject.model
         if restart:
             self._checkpoints.clear()
+        self._workers.wait()
+        self._workers.share_weights(model)
         torch.manual_seed(self._recipe.seed)
         freeze(model, self._recipe.freeze)
         if self._recipe.checkpointing:
@@ -156,6 +166,10 @@ class Trainer:
             self._checkpoints.clear()
         return state or State(), optimizer
 
+    def _anywhere(self, here: bool) -> bool:
+        """Say whether something is so in any of the processes."""
+        return any(self._workers.sums(self._subject.device, float(here)))
+
     def _step(self, step: int, optimizer: Any, state: State) -> float:
         """Make one step and return its mean loss."""
         import torch
@@ -164,20 +178,16 @@ class Trainer:
         rows = step_rows(step, len(self.examples), recipe.batch_size, recipe.seed)
         model.train()
         optimizer.zero_grad()
-        total = 0.0
+        self._workers.seed(recipe.seed, step)
         try:
             with memory_errors():
-                for part in token_parts(
-                    [self.examples[row] for row in rows], self._subject.encoder, recipe.token_budget
-                ):
-                    loss = self._part_loss(part) / len(rows)
-                    torch.autograd.backward(loss)
-                    total += loss.item()
-                    state.pairs += len(part.rows)
+                total, pairs = self._gradients(rows)
+                state.pairs += pairs
                 if not math.isfinite(total):
                     raise self._diverged(step, total)
+                weights = [w for w in model.parameters() if w.requires_grad]
+                self._workers.sum_gradients(weights)
                 if recipe.clip is not None:
-                    weights = [w for w in model.parameters() if w.requires_grad]
                     torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
                 set_rates(optimizer, recipe.rate(step, self.steps))
                 optimizer.step()
@@ -189,6 +199,21 @@ class Trainer:
                 "before), turn checkpointing on, or lower max_length"
             ) from error
         return total
+
+    def _gradients(self, rows: NDArray[np.int64]) -> tuple[float, int]:
+        """Add this process's gradients; return the step's mean loss and its number of pairs."""
+        import torch
+
+        own = [self.examples[row] for row in self._workers.part(rows)]
+        total, pairs = 0.0, 0
+        if own:
+            for part in token_parts(own, self._subject.encoder, self._recipe.token_budget):
+                loss = self._part_loss(part) / len(rows)
+                torch.autograd.backward(loss)
+                total += loss.item()
+                pairs += len(part.rows)
+        total, whole = self._workers.sums(self._subject.device, total, pairs)
+        return total, int(whole)
 
     def _part_loss(self, part: Any) -> Tensor:
         """Return the sum of the losses of a part's lists."""

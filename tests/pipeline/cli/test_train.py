@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from .conftest import Run, write_corpus
 
@@ -62,6 +67,45 @@ def test_model_card_log_and_plot(run: Run, towns: Path, model: Path) -> None:
     again = run(*command, *options, "--seed", "3")
     assert "taking the examples" in again.err
     assert again.out == done.out
+
+
+def test_two_processes_write_one_model(run: Run, towns: Path, model: Path) -> None:
+    """Each would write and speak, were it not for the first one; the weights are one process's."""
+    common = (
+        *("train", "--data", str(towns), "--model", str(model), "--recipe", "listwise"),
+        *("--batch-size", "3", "-s", "train.recipe.dropout=0", "-s", "train.recipe.log_every=1"),
+    )
+    program = "import sys; from pipeline.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *common, "--out", "two", "--processes", "2"],
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "WORLD_SIZE"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("towns/dev, 2 queries") == 1
+    assert done.stderr.count("training: 6 lists, 2 steps, 2 processes") == 1
+    assert run(*common, "--out", "one").status == 0
+    one, two = (load_file(f"{name}/model.safetensors") for name in ("one", "two"))
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, atol=2e-3)  # stored in half precision
+    logs = [Path(f"{name}/training/log.jsonl").read_text() for name in ("one", "two")]
+    assert logs[0].count("\n") == logs[1].count("\n")
+
+
+def test_a_mistake_ends_all_processes(towns: Path, model: Path) -> None:
+    program = "import sys; from pipeline.cli import main; sys.exit(main())"
+    command = ("train", "--data", str(towns), "--split", "none", "--model", str(model))
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command, "--out", "out", "--processes", "2"],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "twopass: error:" in done.stderr
 
 
 def test_examples_from_a_file_and_a_teacher(run: Run, model: Path, tmp_path: Path) -> None:
