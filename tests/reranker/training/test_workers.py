@@ -39,7 +39,7 @@ def together(tiny, tmp_path_factory) -> Path:
         for rank in range(2)
     ]
     for process in running:
-        said, _ = process.communicate(timeout=500)
+        said, _ = process.communicate()
         assert process.returncode == 0, said
     return out
 
