@@ -17,6 +17,7 @@ from reranker.training.workers import ALONE, Workers, joined
 
 from .training_together import PLAIN, train
 
+IDLE = ("key.bias", "classifier.bias")  # no gradient but rounding, which AdamW makes large
 SCRIPT = Path(__file__).with_name("training_together.py")
 
 
@@ -52,7 +53,8 @@ def test_two_processes_make_the_steps_of_one(together, tiny, tmp_path):
     train(tiny("bert"), tmp_path, PLAIN, ALONE)
     one, two = weights(tmp_path), weights(together / "plain")
     for name, value in one.items():
-        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-4)
+        if not name.endswith(IDLE):
+            torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-4)
     logs = [
         [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
         for folder in (tmp_path, together / "plain")
