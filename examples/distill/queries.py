@@ -53,7 +53,7 @@ def made_queries(
     passages: Sequence[Passage], counts: Mapping[str, int], rng: random.Random
 ) -> Iterator[Query]:
     """Yield queries of the kinds title, phrase and sentence, about ``counts`` of each."""
-    rarity = Counter(w.lower() for p in passages for w in set(_WORD.findall(p.text)))
+    rarity = Counter(w.lower() for p in passages for w in dict.fromkeys(_WORD.findall(p.text)))
     titled = list({p.title: row for row, p in enumerate(passages) if p.title}.items())
     for title, row in rng.sample(titled, min(counts["title"], len(titled))):
         long = passages[row].long
