@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ def _nothing_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line in this process."""
+def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run a command line in this process; the logs that it set up end with the test."""
 
     def run(*arguments: object) -> Done:
         capfd.readouterr()
@@ -53,7 +54,12 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
             status = int(ended.code or 0)
         return Done(status, *capfd.readouterr())
 
-    return run
+    loggers = [logging.getLogger(name) for name in (None, "pipeline", "uvicorn")]
+    before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+    yield run
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 def write_corpus(path: Path, documents: list[dict[str, Any]] = DOCUMENTS) -> Path:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,12 +30,27 @@ def serving(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """Let the other worker answer alone meanwhile."""
+    """Let the other worker answer alone meanwhile.
+
+    It is stopped when it has nothing to do: one that is stopped between the last byte of an answer
+    and the end of its work would count as active until it goes on.
+    """
+    idle = 0
+    while idle < 10:
+        idle = idle + 1 if state(pid) == "S" else 0
+        time.sleep(0.01)
     os.kill(pid, signal.SIGSTOP)
+    while state(pid) != "T":
+        time.sleep(0.01)
     try:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def state(pid: int) -> str:
+    """Return whether a process runs (R), sleeps (S), is stopped (T), ..."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 def ask(serving: Serving) -> list[float]:
