@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tiny.first_token import FirstToken
 from tiny.lessons import draw_examples, read_texts
 
 from reranker.training import Example, Recipe, Trainer, read_examples, start_from
@@ -53,7 +52,7 @@ def _train(source: str | Path, course: Recipe, examples: list[Example], out: Pat
         out.mkdir(exist_ok=True)
         new = {"layers": 2, "hidden": 128} if course is _FIRST else {}
         torch.manual_seed(_SEED)
-        subject = FirstToken.of(start_from(source, course, device="cpu", **new))
+        subject = start_from(source, course, device="cpu", **new)
         Trainer(subject, course, examples, out, progress=_say).train()
         subject.encoder.max_length = _LONGEST
         subject.save(out / "model", course)

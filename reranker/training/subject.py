@@ -18,6 +18,7 @@ from reranker.engines.torch import TorchEngine
 from reranker.inputs import check_pairs
 from reranker.tokenizer import ModelTokenizer
 from reranker.tokens import TokenRows
+from reranker.training.first_token import first_token_alone
 from reranker.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Subject:
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self.reading.typed:
             inputs["token_type_ids"] = types
-        with self._autocast(precision):
+        with self._autocast(precision), first_token_alone(self.model):
             tensors = {k: torch.from_numpy(v).to(self.device) for k, v in inputs.items()}
             logits: Tensor = self.model(**tensors).logits
         return logits.float()[:, 0]
