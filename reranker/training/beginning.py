@@ -18,6 +18,7 @@ All of it is then trained like any other weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,16 +50,19 @@ class _Strengths:
     noise: float = 0.01  # of every other weight
 
 
-def new_student(source: Any, tokenizer: Any, *, layers: int, hidden: int) -> nn.Module:
+def new_student(
+    source: Any, tokenizer: Any, *, layers: int, hidden: int, texts: Sequence[str] = ()
+) -> nn.Module:
     """Return a new BERT classifier with one label, built from what another BERT knows of words.
 
     Args:
         source: a model of BERT's kind.
-        tokenizer: transformers' object for it; its vocabulary is taken to be in the order of
-            frequency, as BERT's is.
+        tokenizer: transformers' object for it; without texts its vocabulary is taken to be in the
+            order of frequency, as BERT's is.
         layers: how many layers; the first and the last are built if there are two, those between
             begin by passing on what they get.
         hidden: how wide; heads are 64 wide, the feed-forward layers four times the width.
+        texts: count in how many of these a word stands, to know how rare it is.
 
     Raises:
         ModelError: when the source is not of BERT's kind.
@@ -87,7 +91,9 @@ def new_student(source: Any, tokenizer: Any, *, layers: int, hidden: int) -> nn.
         _embed(
             model.bert.embeddings,
             _components(_words(encoder, tokenizer), hidden - _WORDS, strengths.whitening),
-            _rarity(tokenizer, source.config.vocab_size),
+            _counted(tokenizer, source.config.vocab_size, texts)
+            if texts
+            else _ranked(tokenizer, source.config.vocab_size),
             strengths,
         )
         _look_across(model.bert.encoder.layer[0].attention, strengths)
@@ -144,7 +150,20 @@ def _components(words: Tensor, count: int, whitening: float) -> Tensor:
     return torch.nn.functional.normalize(values, dim=1).float()
 
 
-def _rarity(tokenizer: Any, size: int) -> Tensor:
+def _counted(tokenizer: Any, size: int, texts: Sequence[str]) -> Tensor:
+    """Return how rare each word is among the texts, (v,), from 0 to 1: its idf by the greatest."""
+    import torch
+
+    found = torch.zeros(size, dtype=torch.float64)
+    encoded = tokenizer.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    for each in encoded:
+        found[list(set(each.ids))] += 1
+    idf = torch.log1p((len(texts) - found + 0.5) / (found + 0.5))
+    share: Tensor = (idf / idf.max()).float()
+    return share
+
+
+def _ranked(tokenizer: Any, size: int) -> Tensor:
     """Return how rare each word is by its place in the vocabulary, (v,), from 0 to 1.
 
     In BERT's, marks and letters stand before the commonest word. Frequency falls with the inverse

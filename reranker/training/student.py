@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ def start_from(
     layers: int | None = None,
     take: Literal["lower", "even"] = "even",
     hidden: int | None = None,
+    texts: Sequence[str] = (),
     device: str | None = None,
     name: str | None = None,
 ) -> Subject:
@@ -44,6 +46,7 @@ def start_from(
         take: which: the lower ones, or evenly spaced ones.
         hidden: make a new, small BERT of this width instead, of ``layers`` layers (2), built from
             what the model knows of words.
+        texts: of a new, small BERT: count how rare words are in these.
         device: cpu, cuda, ...; by default a GPU if there is one.
         name: what the weights are called, where a folder's path says little.
 
@@ -59,7 +62,7 @@ def start_from(
     torch.manual_seed(recipe.seed)
     model, tokenizer = _loaded(folder.path, eager=where.type == "cpu")
     if hidden is not None:
-        model = new_student(model, tokenizer, layers=layers or 2, hidden=hidden)
+        model = new_student(model, tokenizer, layers=layers or 2, hidden=hidden, texts=texts)
     elif layers is not None:
         take_layers(model, layer_numbers(model.config.num_hidden_layers, layers, take))
     if recipe.dropout is not None:

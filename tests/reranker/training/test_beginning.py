@@ -107,3 +107,20 @@ def test_the_seed_decides_the_weights(source):
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_how_rare_a_word_is_is_counted_where_texts_are_given(source):
+    often, seldom, never = "bax", "kez", "lux"
+    texts = [f"{often} {often}"] * 9 + [f"{often} {seldom}"]
+    recipe = Recipe(dropout=0.0, max_length=64)
+    counted, ranked = (
+        start_from(source, recipe, hidden=128, device="cpu", texts=given) for given in (texts, ())
+    )
+    numbers = [counted.tokenizer.get_vocab()[word] for word in (often, seldom, never)]
+    table = counted.model.bert.embeddings.word_embeddings.weight[numbers, 1]
+    assert table[0] < table[1] < table[2]
+    idf = [np.log1p((10 - df + 0.5) / (df + 0.5)) for df in (10, 1, 0)]
+    expected = torch.tensor(idf, dtype=torch.float32) / max(idf)
+    torch.testing.assert_close(table / table[2], expected)
+    by_place = ranked.model.bert.embeddings.word_embeddings.weight[numbers, 1]
+    assert not torch.allclose(table, by_place)
