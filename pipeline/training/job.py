@@ -85,6 +85,8 @@ class TrainingJob:
         from reranker.training.trainer import Trainer
 
         own, recipe = self._own, self._own.made_recipe()
+        work = self._out / "training"
+        preparation = Preparation(self._settings, work, self._say)
         subject = start_from(
             model_source(self._settings, own.model),
             recipe,
@@ -94,8 +96,7 @@ class TrainingJob:
             device=device,
             name=own.model,
         )
-        work = self._out / "training"
-        sets, development = self._prepared(work) if workers.leads else ([], [])
+        sets, development = preparation.run() if workers.leads else ([], [])
         before = first_stage([d.table(None) for d in development])
         evaluate = _evaluation(development) if development else None
         self._say_before(before, evaluate(subject) if evaluate else {})
@@ -122,9 +123,6 @@ class TrainingJob:
         (self._out / "README.md").write_text(card.markdown(), encoding="utf-8")
         self._plot(result, before, work)
         return Outcome(self._out, tables, result)
-
-    def _prepared(self, work: Path) -> tuple[list[Prepared], list[Development]]:
-        return Preparation(self._settings, work, self._say).run()
 
     def _say_before(self, first: Mapping[str, float], model: Mapping[str, float]) -> None:
         for name, value in first.items():

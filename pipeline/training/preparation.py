@@ -50,6 +50,10 @@ class Preparation:
         folder: where the examples are kept.
         say: told in a line what is going on.
 
+    Raises:
+        TrainingDataError: when no data are named.
+        CorpusError: when data are not where they are said to be.
+
     """
 
     def __init__(self, settings: Settings, folder: Path, say: Callable[[str], None]) -> None:
@@ -59,6 +63,8 @@ class Preparation:
             raise TrainingDataError(
                 "expected data to train on, found none; name a folder or a file with --data"
             )
+        for data in self._own.data:
+            _find(data, self._own.root / data.path)
 
     def run(self) -> tuple[list[Prepared], list[Development]]:
         """Return the examples, and the development queries with their candidates.
@@ -187,3 +193,10 @@ class Preparation:
             self._settings.retriever.model_dump(mode="json", exclude={"api_key", "password"}),
         ]
         return hashlib.blake2b(json.dumps(decisive).encode(), digest_size=6).hexdigest()
+
+
+def _find(data: DataSettings, path: Path) -> None:
+    """Look whether the files are there, before anything that takes time."""
+    if not path.is_file():
+        folder = BeirFolder(path)
+        _ = folder.corpus, folder.queries, folder.qrels(data.split)
