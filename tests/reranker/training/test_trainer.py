@@ -15,24 +15,16 @@ from reranker.training import (
     DivergedError,
     Example,
     ExamplesError,
-    Recipe,
     ResumeError,
     Trainer,
     TrainingMemoryError,
     start_from,
 )
 
-EXAMPLES = [
-    Example(
-        f"What is the {thing}?",
-        (f"The {thing} is the largest city.", "A small museum of art", "road, river & " * (n % 5)),
-        (1.0, 0.0, 0.0),
-    )
-    for n, thing in enumerate(["capital", "river", "town", "road", "museum", "history", "city"])
-]
-RECIPE = Recipe(
-    loss="softmax", batch_size=2, epochs=3, learning_rate=3e-3, log_every=3, save_every=4, seed=5
-)
+from .training_together import EXAMPLES
+from .training_together import RECIPE as TOGETHER
+
+RECIPE = TOGETHER.changed(batch_size=2, log_every=3)
 
 
 def weights(subject):
