@@ -6,6 +6,8 @@ import asyncio
 import base64
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -175,3 +177,45 @@ def test_an_api_key_reaches_the_server(secured: str, start: Start, own: bool) ->
     assert "ApiKey" in answer.headers.get_list("www-authenticate")
     looked_for = f"apikey authentication for id key-of-{'proxy' if own else 'caller'} "
     assert looked_for in answer.text
+
+
+def test_a_server_killed_under_load_and_started_again(server: Server, proxy: Running) -> None:
+    """Nobody gets what is another's, before, while it is away, or after; then all is as before."""
+    back, seen = threading.Event(), {user: set[int]() for user in USERS}
+
+    async def ask(client: httpx.AsyncClient, user: str) -> None:
+        answered = 0  # since it is back
+        while answered < 3:
+            returned = back.is_set()
+            answer = await client.post(
+                "/of-*/_search", json={"query": QUERY, "size": 5}, auth=as_user(user)
+            )
+            seen[user].add(answer.status_code)
+            if answer.status_code == 200:
+                check(user, answer)
+                answered += returned
+            else:
+                assert answer.status_code in (502, 503)
+                assert answer.json()["error"]["reason"]
+                check_silence(user, answer)
+                await asyncio.sleep(0.05)
+
+    def interrupt() -> None:
+        time.sleep(0.5)
+        server.kill()
+        time.sleep(0.5)
+        server.start()
+        with httpx.Client(base_url=server.url, auth=("elastic", PASSWORD), timeout=60) as client:
+            wait = "/_cluster/health/of-ann,of-bob,of-eve?wait_for_status=yellow&timeout=60s"
+            client.get(wait).raise_for_status()
+        back.set()
+
+    async def load() -> None:
+        async with httpx.AsyncClient(base_url=proxy.url, timeout=60) as client:
+            callers = (ask(client, user) for user in USERS * 3)
+            await asyncio.gather(asyncio.to_thread(interrupt), *callers)
+
+    asyncio.run(load())
+    for user in USERS:
+        assert 200 in seen[user]
+        assert seen[user] & {502, 503}
