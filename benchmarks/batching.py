@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from rerank import Case, folder_of
+from setting import setting
 
 from reranker import BatchingScorer, CrossEncoder
 from retriever.bm25.index import BM25Index
@@ -56,9 +55,8 @@ def main() -> None:
     model = load(options)
     model.predict(pairs[:64])
     print(
-        f"twopass {version('twopass')}, {options.model or '2x128'}, {platform.machine()}, "
-        f"{os.cpu_count()} cores; {len(requests)} requests of {options.pairs} pairs, "
-        f"{options.callers} callers; best of {options.repeats}, taken in turn"
+        f"{setting('onnxruntime')}\n{options.model or '2x128'}; {len(requests)} requests of "
+        f"{options.pairs} pairs, {options.callers} callers; best of {options.repeats}, in turn"
     )
     with BatchingScorer(model, tokens=options.tokens) as batching:
         systems: dict[str, Callable[[], tuple[NDArray[np.float32], list[float]]]] = {

@@ -4,8 +4,8 @@ Every engine builds and searches in a process of its own. Documents and queries 
 and given to all as words between spaces, so that every engine ranks the same terms; the scores
 at each rank of the first queries must agree, and with bm25s the documents, or the run fails
 (tantivy keeps lengths in one byte: it is compared with our index under that rounding). Queries
-are given many at a time to those that take them so. Build times leave out the making of the
-input. A second table and a figure show how the time of a query grows with the corpus.
+are given many at a time to those that take them so. Builds have their input in memory, and as many
+cores as threads. A second table and a figure show how the time of a query grows with the corpus.
 
 Everything takes some twenty minutes, most of it the peers' building of two million documents.
 With ``--work FOLDER`` corpora, indexes and figures are kept there, and what is there is not done
@@ -100,7 +100,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep what is made there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report there too")
     parser.add_argument(
-        "--figure", type=Path, metavar="STEM", default=HERE.parent / "docs/figures/bm25-latency",
+        "--figure", type=Path, metavar="STEM", default=HERE.parent / "docs/figures/bm25-growth",
         help="where the growth is drawn: STEM.svg and STEM.png",
     )  # fmt: skip
     options = parser.parse_args()

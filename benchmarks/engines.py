@@ -7,50 +7,28 @@ engine's memory is its own.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from corpora import Corpus, Queries, texts_of
 
 __all__ = ["ENGINES"]
 
-T = TypeVar("T")
 Found = list[tuple[Any, Any]]  # each query's documents (numbers or ids; None: unknown) and scores
 
 _BATCH = 64  # queries that a thread answers at a time
 
 
 now = time.perf_counter  # a job may ask for time.process_time: processor time of all threads
-
-
-class Clock:
-    """Times a build without the time in which its input is made."""
-
-    def __init__(self) -> None:
-        self._input = 0.0
-        self._start = now()
-
-    def feed(self, items: Iterable[T]) -> Iterator[T]:
-        iterator = iter(items)
-        while True:
-            start = now()
-            item = next(iterator, None)
-            self._input += now() - start
-            if item is None:
-                return
-            yield item
-
-    @property
-    def seconds(self) -> float:
-        return now() - self._start - self._input
 
 
 class TwoPass:
@@ -61,15 +39,15 @@ class TwoPass:
 
     lengths: ClassVar[str] = "exact"
 
-    def build(self, texts: Iterable[str], folder: Path, analyzer: str, threads: int) -> float:
+    def build(self, texts: Sequence[str], folder: Path, analyzer: str, threads: int) -> float:
         from retriever.bm25.index import BM25Index
         from retriever.documents import Document
 
         BM25Index.build([Document("warm", "up")], analyzer=analyzer).search(["up"], 1)
-        clock = Clock()
-        documents = (Document(str(i), text) for i, text in enumerate(clock.feed(texts)))
+        start = now()
+        documents = (Document(str(i), text) for i, text in enumerate(texts))
         BM25Index.build(documents, folder, analyzer=analyzer, threads=threads)
-        return clock.seconds
+        return now() - start
 
     def open(self, folder: Path, queries: Queries) -> None:
         from retriever.bm25.index import BM25Index
@@ -110,7 +88,7 @@ class Tantivy:
 
     stored: ClassVar[bool] = False
 
-    def build(self, texts: Iterable[str], folder: Path, analyzer: str, threads: int) -> float:
+    def build(self, texts: Sequence[str], folder: Path, analyzer: str, threads: int) -> float:
         import tantivy
 
         folder.mkdir()
@@ -122,15 +100,15 @@ class Tantivy:
             schema = schema.add_text_field(
                 "id", tokenizer_name="raw", index_option="basic", stored=True
             )
-        clock = Clock()
+        start = now()
         index = tantivy.Index(schema.build(), str(folder))
         writer = index.writer(heap_size=256_000_000 * threads, num_threads=threads)
-        for i, text in enumerate(clock.feed(texts)):
+        for i, text in enumerate(texts):
             fields = {"text": text, "id": str(i)} if self.stored else {"text": text}
             writer.add_document(tantivy.Document(**fields))
         writer.commit()
         writer.wait_merging_threads()
-        return clock.seconds
+        return now() - start
 
     def open(self, folder: Path, queries: Queries) -> None:
         import tantivy
@@ -163,26 +141,25 @@ class BM25S:
     It builds in one thread.
     """
 
-    def build(self, texts: Iterable[str], folder: Path, analyzer: str, threads: int) -> float:
+    def build(self, texts: Sequence[str], folder: Path, analyzer: str, threads: int) -> float:
         import bm25s
         import Stemmer
 
         del threads
         if analyzer == "english":
-            clock = Clock()
-            given = list(clock.feed(texts))
+            start = now()
             tokens = bm25s.tokenize(
-                given, stopwords="en", stemmer=Stemmer.Stemmer("english"), show_progress=False
+                texts, stopwords="en", stemmer=Stemmer.Stemmer("english"), show_progress=False
             )
         else:
             numbers: dict[str, int] = {}
             ids = [[numbers.setdefault(t, len(numbers)) for t in text.split()] for text in texts]
             tokens = (ids, numbers)
-            clock = Clock()
+            start = now()
         engine = bm25s.BM25(method="lucene", k1=1.2, b=0.75, backend="numba")
         engine.index(tokens, show_progress=False)
         engine.save(str(folder), show_progress=False)
-        return clock.seconds
+        return now() - start
 
     def open(self, folder: Path, queries: Queries) -> None:
         import bm25s
@@ -205,14 +182,15 @@ class BM25S:
 class RankBM25:
     """rank-bm25's Okapi: it has no index on disk and scores every document."""
 
-    def build(self, texts: Iterable[str], folder: Path, analyzer: str, threads: int) -> float:
+    def build(self, texts: Sequence[str], folder: Path, analyzer: str, threads: int) -> float:
         import rank_bm25
 
         del analyzer, threads
-        clock = Clock()
-        rank_bm25.BM25Okapi([text.split() for text in clock.feed(texts)])
+        start = now()
+        rank_bm25.BM25Okapi([text.split() for text in texts])
+        seconds = now() - start
         folder.mkdir()
-        return clock.seconds
+        return seconds
 
     def open(self, folder: Path, queries: Queries) -> None:
         import rank_bm25
@@ -246,14 +224,21 @@ ENGINES = {
 
 def build(job: dict[str, Any]) -> dict[str, Any]:
     if job["analyzer"] == "english":
-        texts: Iterable[str] = texts_of(job["collection"])[0]
+        texts = texts_of(job["collection"])[0]
     else:
-        texts = Corpus.load(Path(job["corpus"])).texts()
+        texts = list(Corpus.load(Path(job["corpus"])).texts())
+    _keep_to(job["threads"])
     folder = Path(job["folder"])
     shutil.rmtree(folder, ignore_errors=True)  # of another number of threads
     seconds = ENGINES[job["engine"]]().build(texts, folder, job["analyzer"], job["threads"])
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return {"seconds": seconds, "bytes": size}
+
+
+def _keep_to(cores: int) -> None:
+    """Use so many cores: an engine's writer works beside the thread that feeds it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def query(job: dict[str, Any]) -> dict[str, Any]:

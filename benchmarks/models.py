@@ -17,21 +17,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
+
+from setting import setting
 
 import reranker
 from pipeline.assembly import build_fusion, build_scorer
 from pipeline.evaluation import Collection, collect, open_collection
 from pipeline.settings import Settings, load_settings
 from reranker import CrossEncoder
-from reranker.training.machine import machine
 from retriever import BM25Index
 
 SETS = ("scifact:test", "nfcorpus:test", "nq-qed:dev", "squad:dev")
@@ -179,12 +177,11 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def heading(args: argparse.Namespace) -> str:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("twopass", "onnxruntime"))
     sample = "" if args.queries is None else f"; samples of {args.queries} queries, seed 12"
     return (
-        f"BM25's top {args.depth} reranked, default settings{sample}. {machine()}; Python "
-        f"{platform.python_version()}; {versions}; {datetime.now(UTC):%Y-%m-%d}. Differences to "
-        "BM25; p: paired randomisation test, corrected (Holm) for a model and its fusion.\n"
+        f"BM25's top {args.depth} reranked, default settings{sample}. {setting('onnxruntime')}. "
+        "Differences to BM25; p: paired randomisation test, corrected (Holm) for a model and its "
+        "fusion.\n"
     )
 
 

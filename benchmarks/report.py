@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from corpora import About
+from setting import setting
 
 __all__ = ["draw", "growth_table", "heading", "table"]
 
 
 def heading() -> str:
     """Say when, where and with which versions."""
-    libraries = ("twopass", "bm25s", "tantivy", "rank-bm25", "numba", "numpy")
-    versions = ", ".join(f"{name} {version(name)}" for name in libraries)
-    return (
-        f"# BM25 engines compared\n\n{datetime.now(UTC):%Y-%m-%d}; {_processor()}; "
-        f"Python {platform.python_version()}; {versions}.\n"
-        "In brackets: how many times ours is as fast.\n"
-    )
+    measured = setting("bm25s", "tantivy", "rank-bm25", "numba", "numpy")
+    return f"# BM25 engines compared\n\n{measured}.\nIn brackets: how many times ours is as fast.\n"
 
 
 def table(
@@ -84,12 +77,6 @@ def draw(latencies: Mapping[int, Mapping[str, float]], stem: Path) -> None:
     stem.parent.mkdir(parents=True, exist_ok=True)
     for suffix in (".svg", ".png"):
         figure.savefig(stem.with_suffix(suffix), dpi=150)
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} x {names[0]}" if names else platform.processor()
 
 
 def _threads(n: str) -> str:

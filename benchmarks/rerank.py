@@ -19,16 +19,13 @@ what torch took of the device's on a GPU.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +33,7 @@ from typing import Any
 import numpy as np
 from rerank_engines import CLOCKS, SYSTEMS, best_time
 from rerank_peer import python_of, versions
+from setting import setting
 
 COLLECTIONS = ("scifact", "nfcorpus", "nq-qed")
 DATA = Path(os.environ.get("TWOPASS_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -173,33 +171,10 @@ def measurable(name: str, arguments: argparse.Namespace) -> bool:
 def describe(threads: int, arguments: argparse.Namespace) -> str:
     """Say what was measured where and when."""
     names = ("torch", "transformers", "sentence-transformers", "tokenizers", "onnxruntime", "numpy")
-    lines = [" ".join(f"{name} {version(name)}" for name in names)]
+    lines = [setting(*names, device=arguments.device), f"{threads} threads, {arguments.clock} time"]
     if arguments.peer is not None:
         lines.append(f"its ONNX backend: {versions(arguments.peer)}")
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    machine = f"{machine_name(arguments.device)}, {threads} threads, {arguments.clock} time"
-    return "\n".join([f"{today}, {machine}, Python {platform.python_version()}", *lines])
-
-
-def machine_name(device: str) -> str:
-    if device == "cpu":
-        return processor()
-    import torch
-
-    return f"{torch.cuda.get_device_name()}, {processor()}"
-
-
-def processor() -> str:
-    """Name the processor, and what of it matters for products of matrices."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    fields = dict(part.split(":", 1) for part in text.splitlines() if ":" in part)
-    named = {key.strip(): value.strip() for key, value in fields.items()}
-    flags = set(named.get("flags", "").split())
-    wide = sorted(flags & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
-    return f"{named.get('model name', platform.processor())} ({' '.join(wide)})"
+    return "\n".join(lines)
 
 
 def candidates(name: str, arguments: argparse.Namespace) -> Pairs:
