@@ -41,7 +41,7 @@ def share_in_order(subject, examples: list[Example]) -> float:
 def test_unseen_lists_are_ordered_better_after_training(tiny, tmp_path):
     """Which word a query has is chance: only comparing it with the passage's tells the order."""
     recipe = Recipe(
-        loss="softmax", batch_size=32, epochs=6, learning_rate=3e-3, dropout=0.0, max_length=24
+        loss="softmax", batch_size=32, epochs=8, learning_rate=3e-3, dropout=0.0, max_length=24
     )
     subject = start_from(tiny("bert"), recipe, device="cpu")
     learnt = lists(1000, seed=1)
