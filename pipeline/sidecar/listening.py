@@ -7,6 +7,7 @@ from typing import Any
 import uvicorn
 
 from pipeline.settings import Settings
+from pipeline.sidecar.gathering import GatheringProtocol
 
 __all__ = ["listening"]
 
@@ -25,6 +26,7 @@ def listening(settings: Settings, app: Any, *, factory: bool = False) -> uvicorn
         host=serve.host,
         port=serve.port,
         workers=serve.workers,
+        http=GatheringProtocol,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(serve.drain) or 1,
