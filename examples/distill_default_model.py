@@ -43,7 +43,7 @@ def _texts(root: Path, seed: int) -> tuple[list[Passage], list[Query], list[Quer
     taken.nq(0.65)
     taken.squad(0.1, _COUNTS["squad"])
     taken.medquad(0.2, _COUNTS["medquad"])
-    taken.scifact(0.6)
+    taken.abstracts("scifact", 0.6)
     made = made_queries(taken.passages, _COUNTS, rng)
     queries = [webbed(query, rng) for query in [*taken.queries, *made]]
     rng.shuffle(queries)

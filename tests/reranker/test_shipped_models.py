@@ -1,4 +1,4 @@
-"""The model that ships, beside the original on real texts."""
+"""The models that ship, beside the original on real texts."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ DOCUMENTS = [
 ]
 
 
+@pytest.fixture(scope="module", params=["twopass/default", "twopass/tiny"])
+def name(request) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def model() -> CrossEncoder:
-    return CrossEncoder(device="cpu")
+def model(name) -> CrossEncoder:
+    return CrossEncoder(name, device="cpu")
 
 
-def test_scores_what_the_original_scores(model):
+def test_the_first_is_the_default():
+    assert CrossEncoder(device="cpu").fingerprint == CrossEncoder("twopass/default").fingerprint
+
+
+def test_scores_what_the_original_scores(model, name):
     import torch
     from sentence_transformers import CrossEncoder as Original
 
-    original = Original(
-        str(locate("twopass/default")), device="cpu", model_kwargs={"dtype": torch.float32}
-    )
+    original = Original(str(locate(name)), device="cpu", model_kwargs={"dtype": torch.float32})
     pairs = [(QUERY, document) for document in DOCUMENTS]
     np.testing.assert_allclose(model.predict(pairs), original.predict(pairs), atol=2e-5)
 
@@ -37,7 +44,13 @@ def test_tells_the_answer_from_the_rest(model):
     assert model.rank(QUERY, DOCUMENTS)[0]["corpus_id"] == 0
 
 
-def test_bf16_keeps_the_order(model):
-    half = CrossEncoder(device="cpu", precision="bf16")
+def test_bf16_keeps_the_order(model, name):
+    half = CrossEncoder(name, device="cpu", precision="bf16")
     ranked = [[e["corpus_id"] for e in m.rank(QUERY, DOCUMENTS)] for m in (model, half)]
     assert ranked[0] == ranked[1]
+
+
+def test_files_stay_small_enough_for_the_package(name):
+    sizes = [file.stat().st_size for file in locate(name).iterdir()]
+    assert max(sizes) < 70e6
+    assert name != "twopass/tiny" or sum(sizes) < 10e6
