@@ -1,4 +1,4 @@
-"""Make a tiny cross-encoder, 2 layers and 128 wide, in less than an hour of one CPU core.
+"""Make a tiny cross-encoder, 2 layers and 128 wide, in an hour or two of one CPU core.
 
 Its first weights are built, not drawn (``reranker/training/beginning.py``), so some ten thousand
 lists suffice: judged and made queries, each with BM25's near misses. Labels begin; then the model
