@@ -183,6 +183,9 @@ def _progress() -> Callable[[Progress], None]:
             return
         last[0] = monotonic()
         measured = "".join(f"  {name} {value:.4f}" for name, value in p.metrics.items())
+        if not p.step:
+            note(f"before training:{measured}")
+            return
         note(
             f"step {p.step:,}/{p.steps:,}  loss {p.loss:.4f}  {p.pairs_per_second:.0f} pairs/s  "
             f"{p.seconds_left / 60:.1f} min left{measured}"

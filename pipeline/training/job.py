@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,7 +99,9 @@ class TrainingJob:
         sets, development = preparation.run() if workers.leads else ([], [])
         before = first_stage([d.table(None) for d in development])
         evaluate = _evaluation(development) if development else None
-        self._say_before(before, evaluate(subject) if evaluate else {})
+        for name, value in before.items():
+            if "fused" not in name:
+                self._say(f"first stage: {name} {value:.4f}")
         trainer = Trainer(
             subject,
             recipe,
@@ -123,13 +125,6 @@ class TrainingJob:
         (self._out / "README.md").write_text(card.markdown(), encoding="utf-8")
         self._plot(result, before, work)
         return Outcome(self._out, tables, result)
-
-    def _say_before(self, first: Mapping[str, float], model: Mapping[str, float]) -> None:
-        for name, value in first.items():
-            if "fused" not in name:
-                self._say(f"first stage: {name} {value:.4f}")
-        for name, value in model.items():
-            self._say(f"before training: {name} {value:.4f}")
 
     def _card(
         self,

@@ -299,11 +299,11 @@ class Card:
         return "\n\n".join(part for part in parts if part)
 
     def _log(self) -> str:
-        """Return at most some 40 lines of the log, evaluations beside the losses."""
+        """Return some 40 lines of the log and each evaluation, step 0 before the first step."""
         merged: dict[int, dict[str, Any]] = {}
         for entry in self.result.log:
             merged.setdefault(entry["step"], {}).update(entry)
-        lines = [line for line in merged.values() if "loss" in line]
+        lines = list(merged.values())
         measures = list(dict.fromkeys(k for line in lines for k in line if k not in _OWN))
         every = -(-len(lines) // 40) or 1
         kept = [x for i, x in enumerate(lines, 1) if i % every == 0 or set(x) - _OWN]
@@ -311,8 +311,7 @@ class Card:
             [
                 f"{line.get('epoch', 0):.3f}",
                 str(line["step"]),
-                f"{line['loss']:.4f}",
-                *(f"{line[m]:.4f}" if m in line else "" for m in measures),
+                *(f"{line[m]:.4f}" if m in line else "" for m in ("loss", *measures)),
             ]
             for line in kept
         ]

@@ -33,13 +33,13 @@ Evaluate = Callable[[Subject], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a training stands, told after each step.
+    """Where a training stands, told after each step, and before the first where that is measured.
 
     Attributes:
         step: steps done, of ``steps``.
-        loss: of the last step, a pair's or a list's mean.
-        pairs_per_second: since the last start.
-        seconds_left: as far as the steps since the last start tell.
+        loss: of the last step, a pair's or a list's mean; NaN before the first.
+        pairs_per_second: since the last start; 0 before the first step.
+        seconds_left: as far as the steps since the last start tell; NaN before the first.
         metrics: where an evaluation was made after this step.
 
     """
@@ -84,7 +84,8 @@ class Trainer:
         recipe: how.
         examples: what is learnt from; those that the loss has no use for are left out.
         folder: for the checkpoint, the best weights and the log.
-        evaluate: measures the model; the first of its values decides which weights are kept.
+        evaluate: measures the model, before the first step (step 0 of the log) and after; the
+            first of its values decides which of the trained weights are kept.
         progress: told after each step.
         workers: the processes that train together, of which the first alone evaluates and writes;
             each is given the same arguments but ``evaluate`` and ``progress``.
@@ -135,6 +136,9 @@ class Trainer:
         """
         state, optimizer = self._begin(restart)
         clock = _Clock(state)
+        if self._evaluate is not None and not state.log:
+            first = self._measure(self._evaluate, state, clock)
+            self._progress(Progress(0, self.steps, math.nan, 0.0, math.nan, first))
         with interruptible() as interrupted:
             for step in range(state.step, self.steps):
                 loss = self._step(step, optimizer, state)
@@ -251,13 +255,18 @@ class Trainer:
             state.recent.clear()
         if self._evaluate is None or not (self._due(recipe.eval_every, state.step) or last):
             return {}
-        metrics = dict(self._evaluate(self._subject))
-        clock.tick(state)
-        self._log(state, {"step": state.step, **{k: round(v, 6) for k, v in metrics.items()}})
+        metrics = self._measure(self._evaluate, state, clock)
         value = next(iter(metrics.values()))
         if state.best is None or value > state.best[0]:
             state.best = (value, state.step)
             self._checkpoints.keep_best(self._subject.model)
+        return metrics
+
+    def _measure(self, evaluate: Evaluate, state: State, clock: _Clock) -> Mapping[str, float]:
+        """Evaluate and log; return what was measured."""
+        metrics = dict(evaluate(self._subject))
+        clock.tick(state)
+        self._log(state, {"step": state.step, **{k: round(v, 6) for k, v in metrics.items()}})
         return metrics
 
     def _log(self, state: State, entry: dict[str, Any]) -> None:

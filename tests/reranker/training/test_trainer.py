@@ -110,7 +110,7 @@ def test_what_saves_memory_changes_no_gradient(begin, tmp_path, changes):
 
 
 def test_the_best_weights_are_kept(begin, tmp_path):
-    values = iter([0.1, 0.9, 0.2, 0.3])
+    values = iter([0.95, 0.1, 0.9, 0.2, 0.3])  # the first before training, which is not kept
     kept = {}
 
     def evaluate(subject):
@@ -122,6 +122,7 @@ def test_the_best_weights_are_kept(begin, tmp_path):
     result = train(subject, tmp_path, RECIPE.changed(eval_every=3), evaluate=evaluate)
     assert result.best_step == 6
     assert same(weights(subject), kept[0.9])
+    assert result.log[0] == {"step": 0, "value": 0.95}
 
 
 def test_frozen_parts_stay_and_rates_fall_from_layer_to_layer(begin, tmp_path):

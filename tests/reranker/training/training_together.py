@@ -35,7 +35,7 @@ def train(model: Path, folder: Path, recipe: Recipe, workers: Workers, stop: int
     subject = start_from(model, recipe, device="cpu")
 
     def told(progress):
-        if progress.step == stop and workers.rank == workers.count - 1:
+        if stop and progress.step == stop and workers.rank == workers.count - 1:
             os.kill(os.getpid(), signal.SIGINT)
 
     def evaluate(subject):
