@@ -1,16 +1,16 @@
 """Where a cascade stands between quality and latency: nDCG@10 and time a query, by what is read.
 
-    python benchmarks/cascade.py ../shared/data/scifact ../shared/models/e5-small-v2
+    python benchmarks/cascade.py ../shared/data/scifact twopass/tiny --weights 0.2 0.2 0.6
         [--model twopass/default] [--split test] [--queries 50] [--depth 100] [--precision fp32]
         [--threads N]
 
-Compares, on the same BM25 candidates: BM25 alone; the cross-encoder over the first N of them; the
-encoder over all, its embeddings of passages stored beforehand; and cascades that give the
-cross-encoder what the encoder likes best. Every pair is scored once: a configuration's quality is
-that of exactly the pairs it reads, and its time is the encoder's measured time for the query and
-its product with the passages, plus the measured mean time of a pair times the pairs that it reads.
-Scores are used alone and fused with BM25's by the pipeline's default weights; unread candidates
-follow in the order of the stage before.
+The second argument is what chooses: a small cross-encoder, or an encoder of single texts. Compares,
+on the same BM25 candidates: BM25 alone; the model over the first N of them; what chooses over all,
+an encoder with its embeddings of passages stored beforehand; and cascades that give the model what
+that likes best. Every pair is scored once: a configuration's quality is that of exactly the pairs
+it reads, and its time is what choosing takes for a query, plus the measured mean time of a pair
+times the pairs that the model reads. Scores are used alone and fused with BM25's, 0.3 to 0.7, or in
+cascades by the three weights given; unread candidates follow in the order of the stage before.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.assembly.models import reads_pairs
 from pipeline.evaluation import evaluate_runs
 from pipeline.evaluation.runs import Entries, entries
 from pipeline.fusion import Fusion, fusion, reranker
@@ -35,7 +36,7 @@ from retriever.bm25.index import BM25Index
 from retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
 from retriever.hits import Hits
 
-KEPT = (5, 10, 20, 50, 100)
+KEPT = (10, 20, 30, 50, 100)
 
 
 def cut(scores: NDArray[np.float32], by: NDArray[np.float32], keep: int) -> Scores:
@@ -43,17 +44,17 @@ def cut(scores: NDArray[np.float32], by: NDArray[np.float32], keep: int) -> Scor
     values = np.full(len(scores), np.nan, dtype=np.float32)
     best = np.argsort(-by, kind="stable")[:keep]
     values[best] = scores[best]
-    return Scores(values, "not read", columns={"before": by})
+    return Scores(values, "not read", columns={"cheap": by})
 
 
 def configurations(
-    hits: Hits, encoder: NDArray[np.float32], cross: NDArray[np.float32]
+    hits: Hits, cheap: NDArray[np.float32], costly: NDArray[np.float32]
 ) -> Iterator[tuple[str, int, bool, Scores]]:
-    """Yield name, pairs that the cross-encoder reads, whether the encoder runs, scores."""
-    yield "encoder", 0, True, Scores(encoder)
+    """Yield name, pairs that the model reads, whether what chooses runs, scores."""
+    yield "what chooses, alone", 0, True, Scores(cheap)
     for keep in (kept for kept in KEPT if kept <= len(hits)):
-        yield f"cross-encoder, {keep}", keep, False, cut(cross, hits.scores, keep)
-        yield f"cascade, {keep}", keep, True, cut(cross, encoder, keep)
+        yield f"model, {keep}", keep, False, cut(costly, hits.scores, keep)
+        yield f"cascade, {keep}", keep, True, cut(costly, cheap, keep)
 
 
 def ranked(hits: Hits, scores: Scores, how: Fusion) -> Entries:
@@ -71,10 +72,29 @@ def seconds_each(model: CrossEncoder, groups: list[list[tuple[str, str]]]) -> tu
     return scores, (perf_counter() - started) / sum(map(len, groups))
 
 
+def choose(name: str, groups: list[list[tuple[str, str]]]) -> tuple[list, float, str]:
+    """Score each query's candidates by what chooses; the second is the mean time of a query."""
+    if reads_pairs(name):
+        scores, seconds = seconds_each(CrossEncoder(name), groups)
+        return scores, seconds * sum(map(len, groups)) / len(groups), ""
+    with tempfile.TemporaryDirectory() as stored:
+        passages = dict.fromkeys(text for group in groups for _, text in group)
+        started = perf_counter()
+        BiEncoderScorer(name).store(stored, passages)
+        storing = (perf_counter() - started) / len(passages)
+        encoder = BiEncoderScorer(name, stored=stored)
+        encoder.predict([("warm", groups[0][0][1])])
+        started = perf_counter()
+        scores = [encoder.predict(group) for group in groups]
+        seconds = (perf_counter() - started) / len(groups)
+    return scores, seconds, f", {1000 * storing:.1f} ms a passage beforehand"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("encoder")
+    parser.add_argument("cheap", help="what chooses")
+    parser.add_argument("--weights", type=float, nargs=3, default=[0.3, 0.0, 0.7])
     parser.add_argument("--model", default="twopass/default")
     parser.add_argument("--split", default="test")
     parser.add_argument("--queries", type=int, default=50, help="a sample")
@@ -98,32 +118,23 @@ def main() -> None:
         [(texts[query], text) for text in hits.texts]
         for query, hits in zip(chosen, found, strict=True)
     ]
-    with tempfile.TemporaryDirectory() as stored:
-        passages = dict.fromkeys(text for hits in found for text in hits.texts)
-        started = perf_counter()
-        BiEncoderScorer(options.encoder).store(stored, passages)
-        storing = (perf_counter() - started) / len(passages)
-        encoder = BiEncoderScorer(options.encoder, stored=stored)
-        encoder.predict([("warm", groups[0][0][1])])
-        started = perf_counter()
-        cheap = [encoder.predict(group) for group in groups]
-        cheap_seconds = (perf_counter() - started) / len(groups)
+    cheap, cheap_seconds, said = choose(options.cheap, groups)
     model = CrossEncoder(options.model, precision=options.precision)
     costly, pair_seconds = seconds_each(model, groups)
     runs: dict[str, dict[str, Entries]] = {"BM25": {}}
     times: dict[str, float] = {}
-    weighted = fusion("weighted", weights=[0.3, 0.7])
+    two, three = (fusion("weighted", weights=w) for w in ([0.3, 0.7], options.weights))
     for query, hits, one, other in zip(chosen, found, cheap, costly, strict=True):
         runs["BM25"][query] = Entries(hits.ids, entries_scores(hits))
-        for name, read, with_encoder, scores in configurations(hits, one, other):
-            times[name] = read * pair_seconds + with_encoder * cheap_seconds
+        for name, read, chosen_by, scores in configurations(hits, one, other):
+            times[name] = read * pair_seconds + chosen_by * cheap_seconds
+            how = three if name.startswith("cascade") else two
             runs.setdefault(name, {})[query] = ranked(hits, scores, reranker)
-            runs.setdefault(f"{name}, fused", {})[query] = ranked(hits, scores, weighted)
+            runs.setdefault(f"{name}, fused", {})[query] = ranked(hits, scores, how)
     result = evaluate_runs(runs, qrels, measures=["nDCG@10"])
     print(
         f"{len(chosen)} queries of {options.data.name} {options.split}, depth {options.depth}; "
-        f"{1000 * pair_seconds:.1f} ms a pair; encoder {1000 * cheap_seconds:.1f} ms a query, "
-        f"{1000 * storing:.1f} ms a passage beforehand"
+        f"{1000 * pair_seconds:.1f} ms a pair; choosing {1000 * cheap_seconds:.1f} ms a query{said}"
     )
     print(f"{'':24}{'ms':>8}{'alone':>9}{'fused':>9}")
     print(f"{'BM25':24}{0:8}{result.means('BM25')['nDCG@10']:9.4f}")

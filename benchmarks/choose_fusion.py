@@ -2,23 +2,24 @@
 
     python benchmarks/choose_fusion.py ../shared/data nq-qed:dev squad:dev scifact:train
         [--model twopass/default] [--precision fp32] [--queries 200] [--depth 100]
+        [--cascade twopass/tiny] [--keep 30] [--cache FOLDER]
 
-Prints nDCG@10 by collection, the means, and the methods that beat both stages everywhere.
+With a cascade it compares weights of three opinions: BM25's, that of the model that chooses, and
+that of the model that reads the chosen. Prints nDCG@10 by collection, the means, and the methods
+that beat both stages everywhere.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation import evaluate
+from pipeline.evaluation import evaluate, open_collection
 from pipeline.fusion import Fusion, fusion
-from reranker.cross_encoder import CrossEncoder
-from retriever.bm25.index import BM25Index
-from retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
+from reranker import CachingScorer, Cascade, CrossEncoder, PairScorer
+from retriever import BM25Index
 
 NORMALIZERS = ["min-max", "z-score", "sum", ["theoretical-min-max", "min-max"]]
 
@@ -36,18 +37,31 @@ def candidates() -> dict[str, Fusion]:
     return found | {name: fusion(name) for name in ("rrf", "dbsf", "comb-mnz", "isr", "borda")}
 
 
-def measured(folder: BeirFolder, split: str, options: argparse.Namespace) -> dict[str, float]:
+def triples() -> dict[str, Fusion]:
+    """Return weighted sums of three opinions, by their weights in tenths."""
+    grid = [(b, c, 10 - b - c) for b in range(5) for c in range(5)]
+    return {f"min-max {w}": fusion("weighted", weights=[x / 10 for x in w]) for w in grid}
+
+
+def loaded(options: argparse.Namespace) -> PairScorer:
+    def model(name: str) -> PairScorer:
+        scorer = CrossEncoder(name, precision=options.precision)
+        return CachingScorer(scorer, folder=options.cache) if options.cache else scorer
+
+    last = model(options.model)
+    return Cascade(model(options.cascade), last, keep=options.keep) if options.cascade else last
+
+
+def measured(name: str, options: argparse.Namespace) -> dict[str, float]:
     """Return nDCG@10 by system on a sample of a split's queries."""
-    queries, qrels = read_queries(folder.queries), read_qrels(folder.qrels(split))
-    chosen = sorted(qrels)
-    if len(chosen) > options.queries:
-        chosen = random.Random(12).sample(chosen, options.queries)
+    folder, _, split = name.partition(":")
+    collection = open_collection(str(options.data / folder), split).sample(options.queries)
     result = evaluate(
-        BM25Index.build(read_documents(folder.corpus)),
+        BM25Index.build(collection.documents()),
         options.scorer,
-        candidates(),
-        queries,
-        {query: qrels[query] for query in chosen},
+        triples() if options.cascade else candidates(),
+        collection.queries,
+        collection.qrels,
         depth=options.depth,
         measures=["nDCG@10"],
     )
@@ -62,12 +76,12 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32", help="fp32, bf16 or fp16")
     parser.add_argument("--queries", type=int, default=200, help="a sample of each split")
     parser.add_argument("--depth", type=int, default=100)
+    parser.add_argument("--cascade", help="what chooses for the model")
+    parser.add_argument("--keep", type=int, default=30, help="how many of a query's")
+    parser.add_argument("--cache", type=Path, help="where scores are kept")
     options = parser.parse_args()
-    options.scorer = CrossEncoder(options.model, precision=options.precision)
-    columns = []
-    for name in options.splits:
-        collection, _, split = name.partition(":")
-        columns.append(measured(BeirFolder(options.data / collection), split, options))
+    options.scorer = loaded(options)
+    columns = [measured(name, options) for name in options.splits]
     print(f"{'':34}", *(f"{name:>16}" for name in options.splits), f"{'mean':>8}")
     stages = np.array([max(list(column.values())[:2]) for column in columns])
     for system in columns[0]:

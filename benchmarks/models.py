@@ -1,12 +1,14 @@
 """The table of the models that ship: BM25, each model and its fusion, on four judged collections.
 
-    python benchmarks/models.py ../shared/data [--models twopass/default twopass/tiny]
+    python benchmarks/models.py ../shared/data [--models NAME ...]
         [--sets scifact:test nfcorpus:test nq-qed:dev squad:dev] [--queries N] [--depth 100]
         [--keep FOLDER] [--json FILE]
 
 Writes Markdown to standard output, progress to standard error. Differences are to BM25, with the
 paired randomisation test, corrected (Holm) for a model and its fusion. ``--queries`` takes a random
-sample of each set's judged queries (seed 12), and the table says so.
+sample of each set's judged queries (seed 12), and the table says so. A name such as
+``twopass/tiny+twopass/default@30`` is a cascade: of BM25's hits the first model chooses 30 for the
+second, and the fusion is of all three scores.
 
 Everything that is done is kept in FOLDER (``models-table``): scores by pair and model, so that a
 run that was interrupted, or one with more queries, goes on where that stopped. What was made with
@@ -39,7 +41,21 @@ _EVERY = 20.0  # seconds between lines of progress
 
 def shipped() -> list[str]:
     folder = Path(str(reranker.__file__)).parent / "models"
-    return [f"twopass/{config.parent.name}" for config in sorted(folder.glob("*/config.json"))]
+    models = [f"twopass/{config.parent.name}" for config in sorted(folder.glob("*/config.json"))]
+    return [*models, "twopass/tiny+twopass/default@30"]
+
+
+def choice(name: str) -> dict[str, Any]:
+    """Return the settings that a name of the table stands for."""
+    cheap, cascade, rest = name.partition("+")
+    if not cascade:
+        return {"reranker.model": name}
+    model, _, keep = rest.partition("@")
+    return {
+        "reranker.model": model,
+        "reranker.cascade.model": cheap,
+        "reranker.cascade.keep": int(keep),
+    }
 
 
 def measured(
@@ -83,7 +99,7 @@ def parts(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for model in args.models:
             settings = load_settings(
                 {
-                    "reranker.model": model,
+                    **choice(model),
                     "reranker.cache.folder": str(args.keep / "scores"),
                     "reranker.cache.folder_megabytes": 4000,
                     "depth": args.depth,
@@ -95,8 +111,11 @@ def parts(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 "of": len(whole.qrels),
                 "queries": len(collection.qrels),
                 "depth": args.depth,
-                "weights": CrossEncoder(model, device="cpu").fingerprint,
-                "fusion": settings.fusion.model_dump(mode="json"),
+                "weights": [
+                    CrossEncoder(each, device="cpu").fingerprint
+                    for each in model.partition("@")[0].split("+")
+                ],
+                "fusion": settings.fusion.model_dump(mode="json") | settings.fusion.parameters,
             }
             kept = args.keep / f"{folder}-{split}-{model.replace('/', '-')}.json"
             found = json.loads(kept.read_text()) if kept.exists() else {}

@@ -194,7 +194,7 @@ def score_groups(
 
 def status_of(scores: Scores) -> RerankStatus:
     """Return how the second stage went, by its scores."""
-    n, scored = len(scores), scores.scored
+    n, scored = scores.wanted, scores.scored
     if n == 0:
         return RerankStatus("skipped", 0, 0, "no candidates")
     outcome: RerankOutcome = "failed" if not scored else "partial" if scored < n else "complete"

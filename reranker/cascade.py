@@ -18,9 +18,9 @@ class Cascade:
     """Two scorers as one.
 
     The cheap one scores all pairs; of each query's, the costly one scores those that the cheap one
-    likes best. The scores are the costly one's alone, NaN for what it did not read, with a reason;
-    the cheap one's are a column of their own, so that no column mixes two kinds of score. Whoever
-    sorts puts what has no score below what has one, in the order of the cheap one's column.
+    likes best. The scores are the costly one's alone, NaN for what was passed over, and the reason
+    says so; the cheap one's are a column of their own, so that no column mixes two kinds of score.
+    Whoever sorts puts what has no score below what has one, in the order of the cheap one's column.
 
     Cascades may be nested: either scorer may be one.
 
@@ -36,7 +36,7 @@ class Cascade:
     """
 
     def __init__(
-        self, cheap: PairScorer, costly: PairScorer, *, keep: int = 20, name: str = "cheap"
+        self, cheap: PairScorer, costly: PairScorer, *, keep: int = 30, name: str = "cheap"
     ) -> None:
         if keep < 1:
             raise InputError(f"expected to keep at least 1 pair a query, found {keep}")
@@ -71,6 +71,8 @@ class Cascade:
         kept = _best([query for query, _ in checked], first.values, self._keep)
         second = self._costly.score([checked[i] for i in kept], deadline=until.remaining)
         spread = _spread(second, kept, len(checked))
+        passed_over = np.ones(len(checked), dtype=np.bool_)
+        passed_over[kept] = spread.passed_over[kept] if spread.passed_over is not None else False
         columns = {**first.columns, self._name: first.values, **spread.columns}
         return Scores(
             spread.values,
@@ -79,6 +81,7 @@ class Cascade:
             columns,
             spread.evidence,
             spread.truncated,
+            passed_over=passed_over if passed_over.any() else None,
         )
 
     def _reason(self, first: Scores, second: Scores, n: int) -> str:
@@ -111,14 +114,23 @@ def _spread(found: Scores, places: NDArray[np.int64], n: int) -> Scores:
         whole[places] = values
         return whole
 
-    evidence = truncated = None
+    evidence = truncated = passed_over = None
     if found.evidence is not None:
         evidence = np.full(n, None, dtype=np.object_)
         evidence[places] = found.evidence
     if found.truncated is not None:
         truncated = np.zeros(n, dtype=np.bool_)
         truncated[places] = found.truncated
+    if found.passed_over is not None:
+        passed_over = np.zeros(n, dtype=np.bool_)
+        passed_over[places] = found.passed_over
     columns = {name: column(values) for name, values in found.columns.items()}
     return Scores(
-        column(found.values), found.reason or "not read", found.by, columns, evidence, truncated
+        column(found.values),
+        found.reason or "not read",
+        found.by,
+        columns,
+        evidence,
+        truncated,
+        passed_over=passed_over,
     )

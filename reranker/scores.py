@@ -57,6 +57,8 @@ class Scores:
             say.
         probabilities: (n,) float32 from 0 to 1, NaN where not scored: how likely the pair is
             relevant; None where the scorer is not calibrated.
+        passed_over: (n,) bool: which pairs were not to be scored, as a cascade chose others; None
+            where all were.
 
     Raises:
         ValueError: when the arrays do not fit together, a score is infinite, or pairs were not
@@ -71,6 +73,7 @@ class Scores:
     evidence: NDArray[np.object_] | None = None
     truncated: NDArray[np.bool_] | None = None
     probabilities: NDArray[np.float32] | None = None
+    passed_over: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         numbers = {"values": self.values, **self.columns}
@@ -84,6 +87,8 @@ class Scores:
             self._check("truncated", self.truncated, np.bool_)
         if self.probabilities is not None:
             self._check("probabilities", self.probabilities, np.float32)
+        if self.passed_over is not None:
+            self._check("passed_over", self.passed_over, np.bool_)
         if not self.complete and not self.reason:
             raise ValueError("expected a reason where pairs were not scored, found none")
 
@@ -108,6 +113,11 @@ class Scores:
         return int(np.count_nonzero(~np.isnan(self.values)))
 
     @property
+    def wanted(self) -> int:
+        """How many pairs were to get a score."""
+        return len(self) if self.passed_over is None else int(np.count_nonzero(~self.passed_over))
+
+    @property
     def complete(self) -> bool:
         """Whether all pairs have a score."""
         return self.scored == len(self)
@@ -127,6 +137,7 @@ class Scores:
             evidence=None if self.evidence is None else self.evidence[pairs],
             truncated=None if self.truncated is None else self.truncated[pairs],
             probabilities=None if self.probabilities is None else self.probabilities[pairs],
+            passed_over=None if self.passed_over is None else self.passed_over[pairs],
         )
 
     @classmethod
@@ -158,6 +169,7 @@ class Scores:
         evidence = np.full(n, None, dtype=object)
         truncated = np.zeros(n, dtype=np.bool_)
         probabilities = np.full(n, np.nan, dtype=np.float32)
+        passed_over = np.zeros(n, dtype=np.bool_)
         for pairs, scores in parts:
             values[pairs] = scores.values
             for name, column in scores.columns.items():
@@ -166,6 +178,7 @@ class Scores:
             truncated[pairs] = False if scores.truncated is None else scores.truncated
             if scores.probabilities is not None:
                 probabilities[pairs] = scores.probabilities
+            passed_over[pairs] = False if scores.passed_over is None else scores.passed_over
         reasons = [reason, *(scores.reason for scores in found)]
         return cls(
             values,
@@ -175,6 +188,7 @@ class Scores:
             evidence if any(scores.evidence is not None for scores in found) else None,
             truncated if any(scores.truncated is not None for scores in found) else None,
             probabilities if any(scores.probabilities is not None for scores in found) else None,
+            passed_over if any(scores.passed_over is not None for scores in found) else None,
         )
 
     def whole(self) -> NDArray[np.float32]:

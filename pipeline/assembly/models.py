@@ -16,6 +16,7 @@ __all__ = [
     "build_teacher",
     "calibration_file",
     "model_source",
+    "reads_pairs",
     "stored_folder",
     "weights_fingerprint",
 ]
@@ -52,18 +53,28 @@ def build_teacher(settings: Settings, name: str) -> PairScorer:
         RerankerError: when the model cannot be had.
 
     """
-    from reranker.folder import ModelFolder
-    from reranker.sources import locate
-
     train, source = settings.train, model_source(settings, name)
-    kinds = ModelFolder.read(locate(source)).config.get("architectures") or [""]
-    if str(kinds[0]).endswith("ForSequenceClassification"):
+    if reads_pairs(source):
         from reranker.cross_encoder import CrossEncoder
 
         return CrossEncoder(source, device=train.device, activation_fn=lambda logits: logits)
     from reranker.bi_encoder import BiEncoderScorer
 
     return BiEncoderScorer(source, device=train.device)
+
+
+def reads_pairs(model: str) -> bool:
+    """Say whether a model is a cross-encoder, by its configuration; others are encoders.
+
+    Raises:
+        RerankerError: when the model cannot be had.
+
+    """
+    from reranker.folder import ModelFolder
+    from reranker.sources import locate
+
+    kinds = ModelFolder.read(locate(model)).config.get("architectures") or [""]
+    return str(kinds[0]).endswith("ForSequenceClassification")
 
 
 def model_source(settings: Settings, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.assembly.models import (
     build_encoder,
     calibration_file,
+    reads_pairs,
     stored_folder,
     weights_fingerprint,
 )
@@ -98,11 +99,20 @@ def _remote(remote: RemoteSettings) -> PairScorer:
 
 def _local(settings: Settings, shared: bool) -> PairScorer:
     """Load the model, with all that is between it and the caller."""
+    reranker = settings.reranker
+    model = _model(settings, reranker.model)
+    scorer = _cached(_batched(model) if shared else model, reranker)
+    read = _by_passages(scorer, model.encoder, reranker)
+    return _calibrated(_in_cascade(read, settings, shared), reranker)
+
+
+def _model(settings: Settings, name: str) -> CrossEncoder:
+    """Load a cross-encoder, to run as the settings say."""
     from reranker.cross_encoder import CrossEncoder
 
     reranker = settings.reranker
-    model = CrossEncoder(
-        reranker.model,
+    return CrossEncoder(
+        name,
         device=reranker.device,
         max_length=reranker.max_length,
         precision=reranker.precision,
@@ -111,9 +121,6 @@ def _local(settings: Settings, shared: bool) -> PairScorer:
         token_budget=reranker.token_budget,
         stored_tokens=stored_folder(settings.retriever, "tokens"),
     )
-    scorer = _cached(_batched(model) if shared else model, reranker)
-    read = _by_passages(scorer, model.encoder, reranker)
-    return _calibrated(_in_cascade(read, settings), reranker)
 
 
 def _batched(model: CrossEncoder) -> PairScorer:
@@ -145,15 +152,19 @@ def _by_passages(
     return scorer if reading is None else PassageScorer(scorer, encoder, reading)
 
 
-def _in_cascade(scorer: PairScorer, settings: Settings) -> PairScorer:
+def _in_cascade(scorer: PairScorer, settings: Settings, shared: bool) -> PairScorer:
     from reranker.cascade import Cascade
 
     cascade = settings.reranker.cascade
-    return (
-        scorer
-        if cascade.model is None
-        else Cascade(build_encoder(settings), scorer, keep=cascade.keep)
-    )
+    if cascade.model is None:
+        return scorer
+    cheap: PairScorer
+    if reads_pairs(cascade.model):
+        model = _model(settings, cascade.model)
+        cheap = _cached(_batched(model) if shared else model, settings.reranker)
+    else:
+        cheap = build_encoder(settings)
+    return Cascade(cheap, scorer, keep=cascade.keep)
 
 
 def _calibrated(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:

@@ -11,17 +11,18 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pipeline.errors import FusionError
 from pipeline.fusion import fusion
 
-__all__ = ["FusionSettings"]
+__all__ = ["CASCADE_WEIGHTS", "FusionSettings"]
 
 _WEIGHTED: Mapping[str, Any] = {"weights": [0.3, 0.7]}
+CASCADE_WEIGHTS = (0.2, 0.2, 0.6)  # of the first stage, of what chooses, of what reads the chosen
 
 
 class FusionSettings(BaseModel):
     """How both stages' scores become one.
 
     All keys beside the method are its parameters (``weights``, ``normalizer``, ``alpha``, ...).
-    Where none is given, ``weighted`` counts the first stage 0.3 and the second 0.7: see
-    ``benchmarks/choose_fusion.py``.
+    Where none is given, ``weighted`` counts the first stage 0.3 and the second 0.7 (see
+    ``benchmarks/choose_fusion.py``), and in a cascade of two models 0.2, 0.2 and 0.6.
 
     Attributes:
         method: a name that ``pipeline.fusion.fusions()`` lists.
@@ -45,6 +46,11 @@ class FusionSettings(BaseModel):
         """What the method is given."""
         chosen = _WEIGHTED if self.method == "weighted" else {}
         return dict(self.model_extra or chosen)
+
+    @property
+    def weighs_itself(self) -> bool:
+        """Whether the weights are to follow from how many opinions there are."""
+        return self.method == "weighted" and not self.model_extra
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -53,12 +53,13 @@ class PassagesSettings(BaseModel):
 
 
 class CascadeSettings(BaseModel):
-    """A cheap scorer before the cross-encoder: an encoder whose embeddings are compared.
+    """A cheap scorer before the model: a smaller cross-encoder, or an encoder of single texts.
 
     Attributes:
-        model: the encoder, a folder or a name on the hub; None for no cascade.
-        keep: how many candidates of a query the cross-encoder then reads.
-        pooling: of the encoder's vectors; None, here and below, for what its files say.
+        model: a folder or a name: ``twopass/tiny``, any cross-encoder, or an encoder, whose
+            embeddings are compared; None for no cascade.
+        keep: how many candidates of a query the model then reads.
+        pooling: of an encoder's vectors; None, here and below, for what its files say.
         query_prefix: what is set before a query.
         passage_prefix: what is set before a passage.
 
@@ -67,7 +68,7 @@ class CascadeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str | None = None
-    keep: _Count = 20
+    keep: _Count = 30
     pooling: Literal["mean", "cls", "max", "last"] | None = None
     query_prefix: str | None = None
     passage_prefix: str | None = None

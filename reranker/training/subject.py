@@ -110,6 +110,8 @@ class Subject:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.model_max_length = self.encoder.max_length
+        for name in ("is_local", "local_files_only"):  # of how it was loaded
+            tokenizer.init_kwargs.pop(name, None)
         tokenizer.save_pretrained(folder)
         (folder / "model.safetensors").chmod(0o644)
 

@@ -139,6 +139,7 @@ class Trainer:
         if self._evaluate is not None and not state.log:
             first = self._measure(self._evaluate, state, clock)
             self._progress(Progress(0, self.steps, math.nan, 0.0, math.nan, first))
+            clock = _Clock(state)
         with interruptible() as interrupted:
             for step in range(state.step, self.steps):
                 loss = self._step(step, optimizer, state)

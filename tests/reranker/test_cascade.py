@@ -41,6 +41,9 @@ def test_each_querys_best_are_read_and_nothing_else(pairs, keep):
         if (own & read).any() and (own & ~read).any():
             assert cheap[own & read].min() >= cheap[own & ~read].max()
     assert bool(scores.reason) is not read.all()
+    passed_over = np.zeros(len(pairs), bool) if scores.passed_over is None else scores.passed_over
+    np.testing.assert_array_equal(passed_over, ~read)
+    assert scores.wanted == scores.scored
 
 
 def test_the_best_of_every_query_go_first():

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+
+from reranker import CrossEncoder
 
 
 @pytest.fixture
@@ -123,16 +126,25 @@ def test_a_run_is_reranked_from_files(run, index, corpus, model, tmp_path):
     assert "--overwrite" in again.err
 
 
-def test_a_cascade_lets_an_encoder_choose(run, corpus, tmp_path, model):
+@pytest.fixture
+def encoder(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))
+    return folder
+
+
+def test_a_cascade_lets_an_encoder_choose(run, corpus, tmp_path, model, encoder):
     index = tmp_path / "embedded"
-    done = run("index", corpus, "--out", index, "--embeddings", model)
+    done = run("index", corpus, "--out", index, "--embeddings", encoder)
     assert done.status == 0, done.err
     assert len(list(index.glob("embeddings/*/segment-*"))) == 1
-    cascade = ("-s", f"reranker.cascade.model={model}", "-s", "reranker.cascade.keep=2")
+    cascade = ("-s", f"reranker.cascade.model={encoder}", "-s", "reranker.cascade.keep=2")
     search = ("search", "--index", index, "--model", model, "--json", "the cat and the owl")
     ranking = json.loads(run(*search, *cascade).out)
-    assert ranking["status"]["outcome"] == "partial"
-    assert "the best 2 of a query" in ranking["status"]["reason"]
+    status = ranking["status"]
+    assert (status["outcome"], status["scored"], status["candidates"]) == ("complete", 2, 2)
+    assert "the best 2 of a query" in status["reason"]
     hits = ranking["hits"]
     cheap = [hit["columns"]["cheap"] for hit in hits]
     assert [hit["rerank"] is None for hit in hits] == [False, False, True, True]
@@ -140,9 +152,29 @@ def test_a_cascade_lets_an_encoder_choose(run, corpus, tmp_path, model):
     assert cheap[2:] == sorted(cheap[2:], reverse=True)
 
 
-def test_an_update_embeds_what_is_new_by_the_encoder_that_it_was(run, corpus, tmp_path, model):
+def test_a_cascade_lets_a_small_cross_encoder_choose(run, corpus, tmp_path, model):
+    index, question = tmp_path / "plain", "the cat and the owl"
+    assert run("index", corpus, "--out", index).status == 0
+    cascade = ("-s", "reranker.cascade.model=twopass/tiny", "-s", "reranker.cascade.keep=2")
+    search = ("search", "--index", index, "--model", model, "--json", question)
+    done = run(*search, *cascade)
+    assert done.status == 0, done.err
+    weighed = run(*search, *cascade, "-s", "fusion.weights=[0.2, 0.2, 0.6]")
+    assert json.loads(weighed.out)["hits"] == json.loads(done.out)["hits"]
+    hits = json.loads(done.out)["hits"]
+    assert "by twopass/tiny, were read" in json.loads(done.out)["status"]["reason"]
+    cheap, costly = (
+        CrossEncoder(name).predict([(question, hit["text"]) for hit in hits])
+        for name in ("twopass/tiny", model)
+    )
+    np.testing.assert_allclose([hit["columns"]["cheap"] for hit in hits], cheap, atol=1e-4)
+    assert min(cheap[:2]) >= max(cheap[2:])
+    np.testing.assert_allclose([hit["rerank"] for hit in hits[:2]], costly[:2], atol=1e-4)
+    assert [hit["rerank"] for hit in hits[2:]] == [None, None]
+
+
+def test_an_update_embeds_what_is_new_by_the_encoder_that_it_was(run, corpus, tmp_path, encoder):
     index, more = tmp_path / "embedded", tmp_path / "more.jsonl"
-    encoder = shutil.copytree(model, tmp_path / "encoder")
     assert run("index", corpus, "--out", index, "--embeddings", encoder).status == 0
     for number in range(2):
         more.write_text(json.dumps({"_id": "new", "text": f"The owl chased {number} cats."}) + "\n")
