@@ -25,8 +25,7 @@ class RerankStatus:
         scored: how many candidates got a score.
         candidates: how many were to get one: the first stage's best, up to the depth, or those of
             them that a cascade chose.
-        reason: why not all; where all were, empty, what a cascade chose, or why not the first
-            scorer of a chain did it.
+        reason: why not all; where all were, empty, or why not the first scorer of a chain did it.
         by: which scorer answered; empty where none did.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,9 @@ class Cascade:
     """Two scorers as one.
 
     The cheap one scores all pairs; of each query's, the costly one scores those that the cheap one
-    likes best. The scores are the costly one's alone, NaN for what was passed over, and the reason
-    says so; the cheap one's are a column of their own, so that no column mixes two kinds of score.
-    Whoever sorts puts what has no score below what has one, in the order of the cheap one's column.
+    likes best. The scores are the costly one's alone, NaN for what was passed over; the cheap one's
+    are a column of their own, so that no column mixes two kinds of score. Whoever sorts puts what
+    has no score below what has one, in the order of the cheap one's column.
 
     Cascades may be nested: either scorer may be one.
 
@@ -71,24 +72,12 @@ class Cascade:
         kept = _best([query for query, _ in checked], first.values, self._keep)
         second = self._costly.score([checked[i] for i in kept], deadline=until.remaining)
         spread = _spread(second, kept, len(checked))
-        passed_over = np.ones(len(checked), dtype=np.bool_)
-        passed_over[kept] = spread.passed_over[kept] if spread.passed_over is not None else False
         columns = {**first.columns, self._name: first.values, **spread.columns}
-        return Scores(
-            spread.values,
-            self._reason(first, second, len(checked)),
-            second.by,
-            columns,
-            spread.evidence,
-            spread.truncated,
-            passed_over=passed_over if passed_over.any() else None,
-        )
+        return replace(spread, reason=_joined(first.reason, second.reason), columns=columns)
 
-    def _reason(self, first: Scores, second: Scores, n: int) -> str:
-        said = [part.reason for part in (first, second) if part.reason]
-        if len(second) < n:
-            said.insert(0, f"cascade: the best {self._keep} of a query, by {first.by}, were read")
-        return "; ".join(said)
+
+def _joined(*reasons: str) -> str:
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def _best(queries: Sequence[str], scores: NDArray[np.float32], keep: int) -> NDArray[np.int64]:
@@ -107,30 +96,32 @@ def _best(queries: Sequence[str], scores: NDArray[np.float32], keep: int) -> NDA
 
 
 def _spread(found: Scores, places: NDArray[np.int64], n: int) -> Scores:
-    """Put the scores of some of n pairs at their places, nothing elsewhere."""
+    """Put the scores of some of n pairs at their places; the others are passed over."""
 
     def column(values: NDArray[np.float32]) -> NDArray[np.float32]:
         whole = np.full(n, np.nan, dtype=np.float32)
         whole[places] = values
         return whole
 
-    evidence = truncated = passed_over = None
+    evidence = truncated = probabilities = None
     if found.evidence is not None:
         evidence = np.full(n, None, dtype=np.object_)
         evidence[places] = found.evidence
     if found.truncated is not None:
         truncated = np.zeros(n, dtype=np.bool_)
         truncated[places] = found.truncated
-    if found.passed_over is not None:
-        passed_over = np.zeros(n, dtype=np.bool_)
-        passed_over[places] = found.passed_over
+    if found.probabilities is not None:
+        probabilities = column(found.probabilities)
+    passed_over = np.ones(n, dtype=np.bool_)
+    passed_over[places] = False if found.passed_over is None else found.passed_over
     columns = {name: column(values) for name, values in found.columns.items()}
     return Scores(
         column(found.values),
-        found.reason or "not read",
+        found.reason,
         found.by,
         columns,
         evidence,
         truncated,
-        passed_over=passed_over,
+        probabilities,
+        passed_over if passed_over.any() else None,
     )

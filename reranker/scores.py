@@ -89,7 +89,7 @@ class Scores:
             self._check("probabilities", self.probabilities, np.float32)
         if self.passed_over is not None:
             self._check("passed_over", self.passed_over, np.bool_)
-        if not self.complete and not self.reason:
+        if self.scored < self.wanted and not self.reason:
             raise ValueError("expected a reason where pairs were not scored, found none")
 
     def _check(self, name: str, column: NDArray[Any], dtype: type[np.generic]) -> None:
@@ -201,6 +201,6 @@ class Scores:
         if not self.complete:
             raise UnscoredError(
                 f"expected a score for each of {len(self)} pairs, found {self.scored}: "
-                f"{self.reason}"
+                f"{self.reason or 'the others were passed over'}"
             )
         return self.values

@@ -12,16 +12,18 @@ from pipeline.assembly.models import (
 )
 from pipeline.assembly.pipelines import assemble, build_fusion, build_pipeline
 from pipeline.assembly.retrieving import build_connection, build_index, build_retriever
-from pipeline.assembly.scoring import build_model, build_scorer
+from pipeline.assembly.scoring import build_chooser, build_model, build_reader, build_scorer
 
 __all__ = [
     "assemble",
+    "build_chooser",
     "build_connection",
     "build_encoder",
     "build_fusion",
     "build_index",
     "build_model",
     "build_pipeline",
+    "build_reader",
     "build_retriever",
     "build_scorer",
     "build_teacher",

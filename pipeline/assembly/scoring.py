@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from reranker import CrossEncoder, PairScorer
     from reranker.encoding import PairEncoder
 
-__all__ = ["build_model", "build_scorer"]
+__all__ = ["build_chooser", "build_model", "build_reader", "build_scorer"]
 
 _CACHE_MEGABYTES = 64.0  # of memory, where only a folder is named
 
 
 def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
-    """Load the second stage: the model, a service, or a chain of them.
+    """Load the second stage: the model, a service or a chain of them, with the cascade before it.
 
     Args:
         settings: all of the pipeline's.
@@ -37,6 +37,31 @@ def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
         RerankerError: when the model cannot be had; in a chain it is loaded when it is needed.
 
     """
+    from reranker.cascade import Cascade
+
+    cheap = build_chooser(settings, shared=shared)
+    last = build_reader(settings, shared=shared)
+    return last if cheap is None else Cascade(cheap, last, keep=settings.reranker.cascade.keep)
+
+
+def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | None:
+    """Load what chooses for the second stage; None where there is no cascade.
+
+    Raises:
+        RerankerError: when the model cannot be had.
+
+    """
+    name = settings.reranker.cascade.model
+    if name is None:
+        return None
+    if not reads_pairs(name):
+        return build_encoder(settings)
+    model = _model(settings, name)
+    return _cached(_batched(model) if shared else model, settings.reranker)
+
+
+def build_reader(settings: Settings, *, shared: bool = False) -> PairScorer:
+    """Load the second stage without what chooses for it; else as :func:`build_scorer`."""
     chain = settings.reranker.chain
     if settings.min_score is not None and "remote" in chain:
         raise SettingsError(
@@ -103,7 +128,7 @@ def _local(settings: Settings, shared: bool) -> PairScorer:
     model = _model(settings, reranker.model)
     scorer = _cached(_batched(model) if shared else model, reranker)
     read = _by_passages(scorer, model.encoder, reranker)
-    return _calibrated(_in_cascade(read, settings, shared), reranker)
+    return _calibrated(read, reranker)
 
 
 def _model(settings: Settings, name: str) -> CrossEncoder:
@@ -150,21 +175,6 @@ def _by_passages(
 
     reading = reranker.passages.reading
     return scorer if reading is None else PassageScorer(scorer, encoder, reading)
-
-
-def _in_cascade(scorer: PairScorer, settings: Settings, shared: bool) -> PairScorer:
-    from reranker.cascade import Cascade
-
-    cascade = settings.reranker.cascade
-    if cascade.model is None:
-        return scorer
-    cheap: PairScorer
-    if reads_pairs(cascade.model):
-        model = _model(settings, cascade.model)
-        cheap = _cached(_batched(model) if shared else model, settings.reranker)
-    else:
-        cheap = build_encoder(settings)
-    return Cascade(cheap, scorer, keep=cascade.keep)
 
 
 def _calibrated(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:

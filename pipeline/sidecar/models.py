@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from pipeline.sidecar.problems import invalid
@@ -10,6 +10,7 @@ from pipeline.sidecar.scale import scale_of
 from pipeline.sidecar.tokens import Tokens
 from reranker.base import PairScorer
 from reranker.batching import BatchingScorer
+from reranker.cascade import Cascade
 
 __all__ = ["NONE", "Model", "Models"]
 
@@ -19,11 +20,16 @@ NONE = "none"  # the name that a search has for no second stage
 class Model:
     """One scorer, and what its numbers mean.
 
+    Who compares scores gets the scorer's own of all pairs; a search may have another scorer choose
+    what this one reads. Each has a queue, in which the pairs of all callers wait.
+
     Args:
         name: what it is called in requests, answers and metrics.
         scorer: safe to use from several threads.
         scores: what its numbers are.
         waiting: pairs that wait for it at most.
+        chooser: what chooses for it in searches, as safe; None for nothing.
+        keep: how many of a query's candidates that leaves it.
 
     """
 
@@ -33,11 +39,34 @@ class Model:
         scorer: PairScorer,
         scores: Literal["auto", "logits", "probabilities"],
         waiting: int,
+        chooser: PairScorer | None = None,
+        keep: int = 1,
     ) -> None:
         self.name = name
         self.scorer = BatchingScorer(scorer, waiting=waiting)
+        self.chooser = None if chooser is None else BatchingScorer(chooser, waiting=waiting)
+        self._keep = keep
         self.scale = scale_of(scorer, scores)
         self.tokens = Tokens(scorer)
+
+    @property
+    def queues(self) -> list[BatchingScorer]:
+        """The scorer, and what chooses for it."""
+        return [self.scorer] if self.chooser is None else [self.scorer, self.chooser]
+
+    def searching(
+        self, through: Callable[[BatchingScorer], PairScorer] = lambda scorer: scorer
+    ) -> PairScorer:
+        """Return the second stage of a search.
+
+        Args:
+            through: what stands between the search and each queue.
+
+        """
+        last = through(self.scorer)
+        if self.chooser is None:
+            return last
+        return Cascade(through(self.chooser), last, keep=self._keep)
 
 
 class Models:

@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from pipeline.assembly import build_fusion, build_model, build_retriever, build_scorer
+from pipeline.assembly import (
+    build_chooser,
+    build_fusion,
+    build_model,
+    build_reader,
+    build_retriever,
+)
 from pipeline.ranking import Ranking
 from pipeline.search import SearchPipeline
 from pipeline.settings import Settings
@@ -22,6 +28,7 @@ from pipeline.sidecar.metrics import Metrics
 from pipeline.sidecar.models import Model, Models
 from pipeline.sidecar.proxy.proxy import Proxy
 from reranker.base import OverloadedError, PairScorer, Scores
+from reranker.batching import BatchingScorer
 from reranker.deadlines import Deadline
 from retriever.base import Retriever, RetrieverError
 
@@ -46,6 +53,7 @@ class Sidecar:
         scorer: the second stage; safe to use from several threads.
         retriever: the first stage; ``None`` where there is none to search.
         others: further second stages, by the names of ``serve.models``.
+        chooser: what chooses for the first second stage in searches, as ``reranker.cascade`` says.
 
     """
 
@@ -55,16 +63,19 @@ class Sidecar:
         scorer: PairScorer,
         retriever: Retriever | None = None,
         others: Mapping[str, PairScorer] | None = None,
+        chooser: PairScorer | None = None,
     ) -> None:
         self.settings = settings
-        scorers = {settings.model_name: scorer, **(others or {})}
-        serve = settings.serve
-        self.models = Models(
-            [Model(name, each, serve.scores, serve.max_queue) for name, each in scorers.items()]
-        )
+        serve, cascade = settings.serve, settings.reranker.cascade
+        told = serve.scores, serve.max_queue
+        first = Model(settings.model_name, scorer, *told, chooser, cascade.keep)
+        self.models = Models([first, *(Model(n, s, *told) for n, s in (others or {}).items())])
         self.retriever = retriever
         self.metrics = Metrics()
-        self.metrics.watch({model.name: model.scorer for model in self.models})
+        queues = {model.name: model.scorer for model in self.models}
+        if first.chooser is not None:
+            queues[f"{first.name}, cascade"] = first.chooser
+        self.metrics.watch(queues)
         self._fusion = build_fusion(settings)
         self.warm = False
         self.proxy: Proxy | None = None
@@ -87,7 +98,7 @@ class Sidecar:
         others = {
             name: build_model(settings, source) for name, source in settings.serve.models.items()
         }
-        return cls(settings, build_scorer(settings), retriever, others)
+        return cls(settings, build_reader(settings), retriever, others, build_chooser(settings))
 
     async def start(self) -> None:
         """Score a pair by each model and search once: the first request finds all loaded.
@@ -95,8 +106,8 @@ class Sidecar:
         An index that is not there yet is no reason not to start: ``/readyz`` tells of it.
         """
         pair = ("is anybody there?", "The first pair is slower than the others.")
-        for model in self.models:
-            await self.in_thread(model.scorer.predict, [pair])
+        for queue in self._queues:
+            await self.in_thread(queue.predict, [pair])
         if self.retriever is not None:
             try:
                 await self.in_thread(self.retriever.search, ["ready"], 1)
@@ -120,9 +131,13 @@ class Sidecar:
         if self.proxy is not None:
             await self.proxy.close()
         await asyncio.to_thread(self._threads.shutdown)
-        for model in self.models:
-            await asyncio.to_thread(model.scorer.close)
+        for queue in self._queues:
+            await asyncio.to_thread(queue.close)
         self.metrics.refresh()
+
+    @property
+    def _queues(self) -> list[BatchingScorer]:
+        return [queue for model in self.models for queue in model.queues]
 
     async def checks(self) -> dict[str, str]:
         """Say ok or what is wrong: of the model, and of index and proxied server if any."""
@@ -207,7 +222,13 @@ class Sidecar:
 
         """
         loop = asyncio.get_running_loop()
-        scorer = None if model is None else LeavingScorer(model.scorer, loop)
+        asked: list[LeavingScorer] = []
+
+        def through(queue: BatchingScorer) -> LeavingScorer:
+            asked.append(LeavingScorer(queue, loop))
+            return asked[-1]
+
+        scorer = None if model is None else model.searching(through)
         pipeline = SearchPipeline(
             retriever, scorer, self._fusion, depth=self.settings.depth, on_error="first-stage"
         )
@@ -219,8 +240,8 @@ class Sidecar:
         try:
             return await self.in_thread(run)
         finally:
-            if scorer is not None:
-                scorer.leave()
+            for each in asked:
+                each.leave()
 
     async def in_thread(self, function: Callable[..., _T], *args: object, **options: object) -> _T:
         """Run something that waits in one of this process's threads, for the request at hand.

@@ -40,7 +40,7 @@ def test_each_querys_best_are_read_and_nothing_else(pairs, keep):
         assert (own & read).sum() == min(keep, own.sum())
         if (own & read).any() and (own & ~read).any():
             assert cheap[own & read].min() >= cheap[own & ~read].max()
-    assert bool(scores.reason) is not read.all()
+    assert not scores.reason, "all went as it was meant to"
     passed_over = np.zeros(len(pairs), bool) if scores.passed_over is None else scores.passed_over
     np.testing.assert_array_equal(passed_over, ~read)
     assert scores.wanted == scores.scored
@@ -63,15 +63,16 @@ def test_what_the_costly_one_says_beside_scores_is_kept():
                 columns={"more": np.arange(n, dtype=np.float32)},
                 evidence=np.array([text for _, text in pairs], dtype=object),
                 truncated=np.ones(n, dtype=bool),
+                probabilities=np.full(n, 0.5, dtype=np.float32),
             )
 
     scores = Cascade(Lengths(), Detailed(), keep=1).score([("p", "x"), ("p", "xx")])
     assert scores.by == "big"
     assert scores.evidence.tolist() == [None, "xx"]
     assert scores.truncated.tolist() == [False, True]
+    np.testing.assert_array_equal(scores.probabilities, [np.nan, 0.5])
     assert list(scores.columns) == ["cheap", "more"]
     np.testing.assert_array_equal(scores.columns["more"], [np.nan, 0])
-    assert "the best 1 of a query, by Lengths, were read" in scores.reason
 
 
 def test_cascades_nest():
@@ -93,7 +94,7 @@ def test_a_deadline_that_has_passed_scores_nothing():
 def test_predict_is_for_those_who_keep_all():
     pairs = [("p", "x"), ("p", "xx")]
     assert Cascade(Lengths(), Lengths(-1), keep=2).predict(pairs).tolist() == [-1, -2]
-    with pytest.raises(UnscoredError):
+    with pytest.raises(UnscoredError, match="passed over"):
         Cascade(Lengths(), Lengths(-1), keep=1).predict(pairs)
 
 

@@ -137,7 +137,7 @@ class Rescorer:
         )
         chosen = window.rescore.fusion
         method = self._fusion if chosen is None else fusion(chosen.method, **chosen.parameters)
-        scorer = self._models.named(window.rescore.model).scorer
+        scorer = self._models.named(window.rescore.model).searching()
         pipeline = SearchPipeline(_Found(found), scorer, method, depth=len(found))
         return pipeline.search(window.query, len(found), deadline=window.rescore.deadline)
 
@@ -152,21 +152,22 @@ def _described(
         where = ", ".join(window.fields) or "any field"
         return "skipped", "text", f"no hit has a text in {where}; name 'fields' that do", None
     scored, readable = ranking.status.scored, len(ranking)
+    read = scored + readable - ranking.status.candidates  # what a cascade passed over is done too
     if not scored:
         return "failed", "none", "the reranker gave no scores", None
-    if scored == candidates and ranking.status.reason:
+    if read == candidates and ranking.status.reason:
         return (
             "complete",
             "fallback",
             f"not the first scorer answered, but {ranking.status.by}",
             ranking,
         )
-    if scored == candidates:
+    if read == candidates:
         return "complete", "", "", ranking
-    if scored == readable:
+    if read == readable:
         reason = f"{candidates - readable} of {candidates} hits have no text to read"
         return "partial", "text", reason, ranking
-    reason = f"{scored} of {candidates} hits scored within {window.rescore.deadline} s"
+    reason = f"{read} of {candidates} hits scored within {window.rescore.deadline} s"
     return "partial", "deadline", reason, ranking
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from pipeline.assembly import build_fusion
+from pipeline.assembly import build_chooser, build_fusion, build_reader, build_scorer
 from pipeline.fusion import fusion
 from pipeline.search import SearchPipeline
+from pipeline.settings import Settings
 from pipeline.sidecar.service import Sidecar
 from reranker.base import OverloadedError, RerankerError
 from retriever.bm25.index import BM25Index
@@ -216,3 +220,47 @@ def test_what_was_accepted_is_finished_at_the_end() -> None:
         threading.Timer(0.5, stuck.go.set).start()  # after the server was told to end
     waiting.join()
     assert answers[0].status_code == 200
+
+
+@pytest.fixture(scope="module")
+def cascade(model: Path, animals: BM25Index) -> Iterator[Running]:
+    chosen = Settings.model_validate(
+        {"reranker": {"model": str(model), "cascade": {"model": "twopass/tiny", "keep": 3}}}
+    )
+    chooser = build_chooser(chosen)
+    with running(Sidecar(chosen, build_reader(chosen), animals, chooser=chooser)) as server:
+        yield server
+
+
+class TestACascade:
+    """A small model chooses what the model reads in searches; rerank clients get all scores."""
+
+    def test_a_search_is_the_pipelines(self, cascade: Running, animals: BM25Index) -> None:
+        settings = cascade.sidecar.settings
+        pipeline = SearchPipeline(animals, build_scorer(settings), build_fusion(settings))
+        wanted = pipeline.search(QUERY, 8, depth=20)
+        found = ask(cascade, k=8, depth=20)
+        assert [hit["id"] for hit in found["hits"]] == list(wanted.ids)
+        cheap = [hit["columns"]["cheap"] for hit in found["hits"]]
+        np.testing.assert_allclose(cheap, wanted.columns["cheap"], atol=1e-4)
+        status = found["status"]
+        assert (status["outcome"], status["scored"], status["candidates"]) == ("complete", 3, 3)
+
+    def test_equal_searches_at_one_time_do_not_share_what_is_kept(self, cascade: Running) -> None:
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _: ask(cascade, depth=20), range(16)))
+        assert {answer["status"]["scored"] for answer in answers} == {3}
+        first = [hit["id"] for hit in answers[0]["hits"]]
+        assert all([hit["id"] for hit in answer["hits"]] == first for answer in answers)
+
+    def test_rerank_clients_get_every_score(self, cascade: Running) -> None:
+        texts = [f"The owl hunts {number} mice." for number in range(9)]
+        body = {"query": QUERY, "documents": texts}
+        answer = cascade.client.post("/cohere/v2/rerank", json=body)
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["results"]) == 9
+
+    def test_both_queues_are_told_of(self, cascade: Running) -> None:
+        ask(cascade, depth=20)
+        told = cascade.client.get("/metrics").text
+        assert f'{{model="{cascade.sidecar.models.default.name}, cascade"}}' in told

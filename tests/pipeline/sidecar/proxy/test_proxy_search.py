@@ -45,6 +45,35 @@ def test_the_window_is_reranked_and_keeps_the_shape(proxy: Running, engine: Engi
     assert second["_twopass"]["scored"] == 20
 
 
+def test_what_a_cascade_passes_over_follows_what_it_read(engine: Engine) -> None:
+    cascade = {"model": "said by the chooser below", "keep": 5}
+    settings = Settings.model_validate(
+        {
+            "proxy": {"url": engine.url, "rerank": {"window_size": 20, "deadline": 30}},
+            "reranker": {"cascade": cascade},
+        }
+    )
+    liked: dict[str, float] = {}
+
+    class Chooser(WordOverlap):
+        def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+            scores = super().predict(pairs)
+            liked.update(zip((text for _, text in pairs), scores.tolist(), strict=True))
+            return scores
+
+    with running(Sidecar(settings, WordOverlap(), chooser=Chooser())) as proxy:
+        found = ask(proxy, engine, {"query": QUERY, "size": 20})
+    told = found["_twopass"]
+    assert (told["status"], told["code"], told["scored"]) == ("complete", "", 5)
+    order = [
+        next(score for text, score in liked.items() if hit["_source"]["text"] in text)
+        for hit in found["hits"]["hits"]
+    ]
+    assert len(order) == 20
+    assert min(order[:5]) >= max(order[5:])
+    assert order[5:] == sorted(order[5:], reverse=True)
+
+
 def test_pages_are_parts_of_one_list(proxy: Running, engine: Engine) -> None:
     body = {"query": QUERY, "track_total_hits": True}
     whole = ask(proxy, engine, body | {"size": 60})
