@@ -33,7 +33,8 @@ _LEVEL = 0.05
 _K1 = (0.6, 0.9, 1.2, 1.6, 2.0)
 _B = (0.2, 0.4, 0.6, 0.75, 0.9)
 _SHARES = tuple(number / 20 for number in range(1, 20))
-_NORMALIZERS = ("min-max", "z-score", "sum", "rank", ["theoretical-min-max", "min-max"])
+_OTHERS = (0.1, 0.2, 0.3)  # shares of the first stage and of what chooses, in a cascade
+_NORMALIZERS = ("min-max", "z-score", "sum", "rank")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,24 +89,30 @@ def choose(
     return Choice(tuple(names), means, names[int(np.argmax(means))], held_out, tuple(chosen))
 
 
-def fusion_grid(*, logits: bool) -> dict[str, Mapping[str, Any]]:
+def fusion_grid(*, logits: bool, opinions: int = 2) -> dict[str, Mapping[str, Any]]:
     """Return the fusions that are tried: settings by a name that says them.
 
     Args:
         logits: whether the second stage's scores are logits, not probabilities.
+        opinions: how many score columns there are; with three, what chooses for the second stage
+            in a cascade is weighed too, and methods for two columns are left out.
 
     """
+    none = [0.0] * (opinions - 2)
+    weights = [[round(1 - share, 2), *none, share] for share in _SHARES]
+    if opinions == 3:
+        weights += [[b, c, round(1 - b - c, 2)] for b in _OTHERS for c in _OTHERS]
     grid: dict[str, Mapping[str, Any]] = {}
-    for kind in _NORMALIZERS:
-        for share in _SHARES:
-            weights = [round(1 - share, 2), share]
-            name = f"weighted {' + '.join(kind) if isinstance(kind, list) else kind}"
-            grid[f"{name} {weights[0]:.2f}/{weights[1]:.2f}"] = {
+    by_column = ["theoretical-min-max", *["min-max"] * (opinions - 1)]
+    for kind in (*_NORMALIZERS, by_column):
+        name = f"weighted {' + '.join(dict.fromkeys(kind)) if isinstance(kind, list) else kind}"
+        for each in weights:
+            grid[f"{name} {'/'.join(format(weight, '.2f') for weight in each)}"] = {
                 "method": "weighted",
                 "normalizer": kind,
-                "weights": weights,
+                "weights": each,
             }
-    for alpha in _SHARES:
+    for alpha in _SHARES if opinions == 2 else ():
         grid[f"tm2c2 {alpha}"] = {"method": "tm2c2", "alpha": alpha, "logits": logits}
     for k in (1, 5, 10, 20, 60, 100):
         grid[f"rrf k={k}"] = {"method": "rrf", "k": k}
@@ -183,7 +190,9 @@ def tune_fusion(
         FusionError: when a fusion of the grid cannot be used on these scores.
 
     """
-    grid = fusion_grid(logits=_logits(pool)) if grid is None else grid
+    if grid is None:
+        opinions = max((len(found.columns) for found in pool.candidates.values()), default=2)
+        grid = fusion_grid(logits=_logits(pool), opinions=opinions)
     rows = []
     for done, settings in enumerate(grid.values(), 1):
         rows.append(_values(pool, _fusion(settings), measure))

@@ -115,9 +115,13 @@ def test_k1_and_b_are_adopted_when_they_are_better() -> None:
     assert tune_scoring(lambda *_: noise).adopted is None
 
 
+@pytest.mark.parametrize("opinions", [2, 3])
 @pytest.mark.parametrize("logits", [True, False])
-def test_every_fusion_of_the_grid_is_one(logits: bool) -> None:
-    columns = np.array([[3.0, 2.0, 1.0], [0.2, 0.9, 0.4]], np.float32)
-    for settings in fusion_grid(logits=logits).values():
+def test_every_fusion_of_the_grid_is_one(logits: bool, opinions: int) -> None:
+    columns = np.array([[3.0, 2.0, 1.0], [0.6, 0.7, 0.1], [0.2, 0.9, 0.4]], np.float32)
+    columns = columns[[0, 1, 2] if opinions == 3 else [0, 2]]
+    grid = fusion_grid(logits=logits, opinions=opinions)
+    assert ("weighted min-max 0.20/0.20/0.60" in grid) is (opinions == 3)
+    for settings in grid.values():
         parameters = {**settings}
         assert fusion(parameters.pop("method"), **parameters)(columns).shape == (3,)

@@ -45,6 +45,14 @@ def test_settings_are_written_and_read_again(run: Run, collection: Path, model: 
     assert found["status"]["outcome"] == ("complete" if "depth" in written else "skipped")
 
 
+def test_a_cascade_s_opinions_are_weighed(run: Run, collection: Path, model: Path) -> None:
+    cascade = ("-s", "reranker.cascade.model=twopass/tiny", "-s", "reranker.cascade.keep=2")
+    arguments = ("--data", collection, "--model", model, "--depth", 4, "--folds", 4)
+    done = run("tune", *arguments, *cascade, "--out", "tuned.toml")
+    assert done.status == 0, done.err
+    assert "best of 151 fusions on all queries" in " ".join(done.out.split())
+
+
 def test_what_is_there_is_not_replaced(run: Run, collection: Path) -> None:
     Path("mine.toml").write_text("depth = 7\n")
     done = run("tune", "--data", collection, "--out", "mine.toml")
