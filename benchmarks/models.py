@@ -49,7 +49,7 @@ def choice(name: str) -> dict[str, Any]:
     """Return the settings that a name of the table stands for."""
     cheap, cascade, rest = name.partition("+")
     if not cascade:
-        return {"reranker.model": name}
+        return {"reranker.model": name, "reranker.cascade.model": "none"}
     model, _, keep = rest.partition("@")
     return {
         "reranker.model": model,

@@ -97,7 +97,9 @@ def compared(options: argparse.Namespace, queries: Mapping[str, str], cache: str
     inside = BM25Index.build(read_documents(corpus), analyzer=options.analyzer, scoring=scoring)
     scorer = None
     if not options.no_rerank:
-        scorer = build_scorer(load_settings({"reranker.cache.folder": cache}))
+        scorer = build_scorer(
+            load_settings({"reranker.cache.folder": cache, "reranker.cascade.model": "none"})
+        )
     runs = both("in-process index", inside, scorer, queries, options.depth)
     connection = connect(options.url, engine=options.engine)
     index = f"proxy-quality-{uuid4().hex[:8]}"

@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 from serving import served
 
-from pipeline.assembly import build_scorer
+from pipeline.assembly import build_reader
 from pipeline.demo import FOLDER
 from pipeline.settings import load_settings
 from retriever.corpus import read_documents
@@ -64,7 +64,7 @@ async def load(url: str, options: argparse.Namespace) -> tuple[float, list[float
 
 def offline(options: argparse.Namespace) -> float:
     """Return pairs a second of one large call, without HTTP."""
-    scorer = build_scorer(load_settings())
+    scorer = build_reader(load_settings())
     scorer.predict([("warm", "up")])
     asked = itertools.islice(requests(options.documents), options.offline)
     pairs = [(query, text) for query, texts in asked for text in texts]

@@ -32,12 +32,12 @@ def build_encoder(settings: Settings) -> BiEncoderScorer:
     """
     from reranker.bi_encoder import BiEncoderScorer
 
-    cascade = settings.reranker.cascade
-    if cascade.model is None:
+    cascade, name = settings.reranker.cascade, settings.reranker.chooser
+    if name is None:
         raise SettingsError("reranker.cascade.model: expected an encoder, found none")
     first = None if settings.reranker.device is None else settings.reranker.device.split(",")[0]
     return BiEncoderScorer(
-        cascade.model,
+        name,
         device=first,
         pooling=cascade.pooling,
         query_prefix=cascade.query_prefix,

@@ -51,13 +51,14 @@ def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | N
         RerankerError: when the model cannot be had.
 
     """
-    name = settings.reranker.cascade.model
+    name = settings.reranker.chooser
     if name is None:
         return None
     if not reads_pairs(name):
         return build_encoder(settings)
     model = _model(settings, name)
-    return _cached(_batched(model) if shared else model, settings.reranker)
+    scorer = _cached(_batched(model) if shared else model, settings.reranker)
+    return _by_passages(scorer, model.encoder, settings.reranker)
 
 
 def build_reader(settings: Settings, *, shared: bool = False) -> PairScorer:

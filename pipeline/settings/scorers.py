@@ -56,8 +56,9 @@ class CascadeSettings(BaseModel):
     """A cheap scorer before the model: a smaller cross-encoder, or an encoder of single texts.
 
     Attributes:
-        model: a folder or a name: ``twopass/tiny``, any cross-encoder, or an encoder, whose
-            embeddings are compared; None for no cascade.
+        model: auto, which is ``twopass/tiny`` before ``twopass/default`` and nothing before other
+            models; none; or a folder or name of any cross-encoder, or of an encoder, whose
+            embeddings are compared.
         keep: how many candidates of a query the model then reads.
         pooling: of an encoder's vectors; None, here and below, for what its files say.
         query_prefix: what is set before a query.
@@ -67,7 +68,7 @@ class CascadeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str | None = None
+    model: str = "auto"
     keep: _Count = 30
     pooling: Literal["mean", "cls", "max", "last"] | None = None
     query_prefix: str | None = None

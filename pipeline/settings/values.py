@@ -128,6 +128,18 @@ class RerankerSettings(_Section):
     fallback: tuple[Literal["cpu", "cpu-int8", "remote", "none"], ...] = ()
 
     @property
+    def chooser(self) -> str | None:
+        """What chooses what the model reads; None where it reads all."""
+        match self.cascade.model:
+            case "auto":
+                ships = self.chain[0] == "model" and self.model == "twopass/default"
+                return "twopass/tiny" if ships else None
+            case "none":
+                return None
+            case name:
+                return name
+
+    @property
     def chain(self) -> tuple[str, ...]:
         """Who is asked, in turn: ``model`` or ``remote``, and what follows."""
         service_first = self.remote.url is not None and "remote" not in self.fallback

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.assembly import build_pipeline, build_scorer
+from pipeline.assembly import build_chooser, build_pipeline, build_reader, build_scorer
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings, load_settings
 from reranker import BatchingScorer, CachingScorer, CrossEncoder, RemoteScorer
@@ -35,28 +35,59 @@ def expected() -> Any:
 
 
 def test_the_model_alone(expected: Any) -> None:
-    scorer = build_scorer(settings())
+    scorer = build_reader(settings())
     assert isinstance(scorer, CrossEncoder)
     np.testing.assert_allclose(scorer.predict(PAIRS), expected, atol=1e-5)
 
 
 def test_scores_that_are_kept(tmp_path: Path, expected: Any) -> None:
     kept = settings(cache={"folder": tmp_path / "scores", "megabytes": 1})
-    scorer = build_scorer(kept)
+    scorer = build_reader(kept)
     assert isinstance(scorer, CachingScorer)
     np.testing.assert_allclose(scorer.predict(PAIRS), expected, atol=1e-5)
-    again = build_scorer(kept)
+    again = build_reader(kept)
     np.testing.assert_allclose(again.predict(PAIRS), expected, atol=1e-5)
     assert isinstance(again, CachingScorer)
     assert again.stats.disk == 2
 
 
 def test_a_model_for_many_callers(expected: Any) -> None:
-    scorer = build_scorer(settings(), shared=True)
+    scorer = build_reader(settings(), shared=True)
     assert isinstance(scorer, BatchingScorer)
     with scorer:
         np.testing.assert_allclose(scorer.predict(PAIRS), expected, atol=1e-5)
         assert scorer.stats.batches == 1
+
+
+def test_what_ships_is_a_cascade_of_two(expected: Any) -> None:
+    scorer = as_detailed(build_scorer(settings(cascade={"keep": 1})))
+    scores = scorer.score(PAIRS)
+    cheap = CrossEncoder("twopass/tiny", device="cpu").predict(PAIRS)
+    np.testing.assert_allclose(scores.columns["cheap"], cheap, atol=1e-5)
+    best = int(np.argmax(cheap))
+    assert np.flatnonzero(~np.isnan(scores.values)).tolist() == [best]
+    np.testing.assert_allclose(scores.values[best], expected[best], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [
+        ({}, "twopass/tiny"),
+        ({"cascade": {"model": "none"}}, None),
+        ({"cascade": {"model": "mine"}}, "mine"),
+        ({"model": "twopass/tiny"}, None),
+        ({"model": "mine"}, None),
+        ({"remote": {"url": NOBODY}}, None),
+        ({"remote": {"url": NOBODY}, "fallback": ["remote"]}, "twopass/tiny"),
+    ],
+)
+def test_only_the_model_that_ships_has_what_chooses_by_itself(
+    chosen: dict[str, Any], name: str | None
+) -> None:
+    own = settings(**chosen)
+    assert own.reranker.chooser == name
+    if name is None:
+        assert build_chooser(own) is None
 
 
 def test_a_service_instead_of_the_model() -> None:
