@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.assembly import build_model, build_scorer
+from pipeline.assembly import build_chooser, build_model, build_reader, build_scorer
 from pipeline.evaluation import measure
 from pipeline.settings import Settings
 from pipeline.sidecar.service import Sidecar
@@ -169,6 +169,28 @@ def test_controls_fuse_as_the_server_does_without_asking_it(
     body = {"query": QUERY, "k": 30, "depth": 30, "fusion": fusion}
     hits = shown.client.post("/search", json=body).json()["hits"]
     assert found == [hit["id"] for hit in hits][:20]
+
+
+def test_a_cascade_is_fused_as_the_server_fuses_it(
+    browser: Any, model: Path, animals: BM25Index
+) -> None:
+    """What chooses has its share, only the chosen are fused, and the rest goes by its scores."""
+    cascade = {"model": "twopass/tiny", "keep": 7}
+    values = {"reranker": {"model": str(model), "cascade": cascade}, "depth": 30}
+    settings = Settings.model_validate(values)
+    chooser = build_chooser(settings)
+    with running(Sidecar(settings, build_reader(settings), animals, chooser=chooser)) as server:
+        browser.get(f"{server.url}/")
+        _search(browser, QUERY)
+        page = browser
+        assert "7 candidates were chosen" in _element(page, "#status").text
+        hits = server.client.post("/search", json={"query": QUERY, "k": 30}).json()["hits"]
+        assert _ids(page, "final") == [hit["id"] for hit in hits][:20]
+        for method in ("rrf", "reranker"):
+            _choose(page, method=method)
+            body = {"query": QUERY, "k": 30, "fusion": method}
+            hits = server.client.post("/search", json=body).json()["hits"]
+            assert _ids(page, "final") == [hit["id"] for hit in hits][:20]
 
 
 def test_judged_queries_show_what_was_gained(page: Any) -> None:

@@ -1,6 +1,7 @@
 // The fusions of pipeline/fusion that the page offers, on the columns that the server sent: nothing
-// is scored again. Columns are arrays of numbers, null where the second stage did not score.
-// A result of null is "no score": it stays below all others, in the first stage's order.
+// is scored again. Columns are arrays of numbers: the first stage's, that of what chose in a cascade
+// where there is one, the second stage's, null where it did not score. A result of null is "no
+// score": it stays below all others, in the order of what chose, or else in the first stage's.
 
 const real = (column) => column.filter((score) => score !== null);
 
@@ -40,43 +41,52 @@ function normalized(column, kind) {
   return column.map((score) => (score === null ? null : scaled(score)));
 }
 
-function weighted(first, second, { weight, normalizer }) {
-  const parts = [[1 - weight, first], [weight, second]].filter(([share]) => share > 0)
-    .map(([share, column]) => [share, normalized(column, normalizer)]);
-  return first.map((_, place) => parts.reduce(
-    (sum, [share, column]) =>
-      sum === null || column[place] === null ? null : sum + share * column[place],
-    0,
-  ));
+// What stands before the second stage shares the rest of the weight evenly.
+function weighted(columns, { weight, normalizer }) {
+  const rest = (1 - weight) / (columns.length - 1);
+  const parts = columns.map((column, number) =>
+    [number === columns.length - 1 ? weight : rest, normalized(column, normalizer)])
+    .filter(([share]) => share > 0);
+  return columns[0].map((_, place) =>
+    parts.reduce((sum, [share, column]) => sum + share * column[place], 0));
 }
 
-// sum of 1 / (60 + r); a list that lacks the document adds nothing
-function rrf(first, second) {
-  const places = [ranks(first), ranks(second)];
-  return first.map((_, place) => places.reduce(
-    (sum, column) => sum + (column[place] === null ? 0 : 1 / (60 + column[place])),
-    0,
-  ));
+// sum of 1 / (60 + r)
+function rrf(columns) {
+  const places = columns.map(ranks);
+  return columns[0].map((_, place) =>
+    places.reduce((sum, column) => sum + 1 / (60 + column[place]), 0));
 }
 
 const METHODS = {
   weighted,
   rrf,
-  reranker: (_, second) => [...second],
-  first: (first) => [...first],
+  reranker: (columns) => [...columns.at(-1)],
 };
 
-// Rounded to single precision, as the server's, so that ties are the same ties.
-export function fuse(first, second, settings) {
-  if (second.every((score) => score === null)) return [...first];
-  const fused = METHODS[settings.method](first, second, settings);
-  return fused.map((score) => (score === null ? null : Math.fround(score)));
+// Only what the second stage scored is fused, as the server does: the rest is null. Rounded to
+// single precision, as the server's, so that ties are the same ties.
+export function fuse(columns, settings) {
+  const [first, second] = [columns[0], columns.at(-1)];
+  if (settings.method === "first" || second.every((score) => score === null)) return [...first];
+  const read = second.map((_, place) => place).filter((place) => second[place] !== null);
+  const parts = columns.map((column) => read.map((place) => column[place]));
+  const result = second.map(() => null);
+  METHODS[settings.method](parts, settings)
+    .forEach((score, number) => { result[read[number]] = Math.fround(score); });
+  return result;
 }
 
-// The order that fused scores make: one stable sort, "no score" last.
-export function order(fused) {
+// The order that fused scores make: one stable sort, "no score" last, by what chose if there is such.
+export function order(fused, chooser) {
   const places = fused.map((_, place) => place);
-  return places.sort((a, b) => (fused[b] ?? -Infinity) - (fused[a] ?? -Infinity) || a - b);
+  const compared = (column, a, b) => {
+    const [left, right] = [column[a] ?? -Infinity, column[b] ?? -Infinity];
+    return left === right ? 0 : right - left;
+  };
+  const unread = (a, b) => (chooser && fused[a] === null && fused[b] === null
+    ? compared(chooser, a, b) : 0);
+  return places.sort((a, b) => compared(fused, a, b) || unread(a, b) || a - b);
 }
 
 // nDCG@k with linear gains, as trec_eval has it.

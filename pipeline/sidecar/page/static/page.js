@@ -81,7 +81,10 @@ function render() {
   if (!state.answer?.hits.length) return;
   const { hits, query } = state.answer;
   const first = hits.map((hit) => hit.retrieval), second = hits.map((hit) => hit.rerank);
-  const fused = fuse(first, second, settings()), places = order(fused);
+  const chooser = hits[0].columns?.cheap === undefined
+    ? null : hits.map((hit) => hit.columns.cheap);
+  const fused = fuse(chooser ? [first, chooser, second] : [first, second], settings());
+  const places = order(fused, chooser);
   const scales = { first, second, fused };
   const grades = state.judged.get(query);
   const item = (place, rank, before) => documentItem(hits[place], {
@@ -104,9 +107,11 @@ function showMeasure(id, ids, grades) {
   $(id).textContent = value === null ? "" : `nDCG@10 ${value.toFixed(3)}`;
 }
 
-function showStatus({ model, status, seconds }) {
+function showStatus({ hits, model, status, seconds }) {
   const texts = {
-    complete: `All ${status.candidates} candidates were scored by ${model}.`,
+    complete: hits[0]?.columns
+      ? `${status.candidates} candidates were chosen, and scored by ${model}.`
+      : `All ${status.candidates} candidates were scored by ${model}.`,
     partial: "Partial",
     skipped: model === "none" ? "The first stage alone" : "The second stage was skipped",
     failed: "Degraded: this is the first stage’s ranking",
