@@ -89,7 +89,10 @@ def evaluate_variants(
 def pools_of(
     collection: Collection, variants: Sequence[Variant], *, rerank: bool, add_missed: bool = False
 ) -> dict[str, Pool]:
-    """Find and score once for all variants that differ only in fusion and depth."""
+    """Find and score once for all variants that differ only in fusion and depth.
+
+    Of other candidates a cascade chooses others, so that depths differ in more than what is cut.
+    """
     from pipeline.assembly import build_scorer
     from pipeline.evaluation import collect, missed_texts
 
@@ -104,6 +107,7 @@ def pools_of(
             for other in variants
             if (other.settings.retriever, other.settings.reranker)
             == (settings.retriever, settings.reranker)
+            and (settings.reranker.chooser is None or other.settings.depth == settings.depth)
         ]
         with _first_stage(collection, settings) as retriever:
             scorer = build_scorer(settings) if rerank else None

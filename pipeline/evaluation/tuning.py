@@ -95,7 +95,7 @@ def fusion_grid(*, logits: bool, opinions: int = 2) -> dict[str, Mapping[str, An
     Args:
         logits: whether the second stage's scores are logits, not probabilities.
         opinions: how many score columns there are; with three, what chooses for the second stage
-            in a cascade is weighed too, and methods for two columns are left out.
+            in a cascade is weighed too.
 
     """
     none = [0.0] * (opinions - 2)
@@ -112,7 +112,7 @@ def fusion_grid(*, logits: bool, opinions: int = 2) -> dict[str, Mapping[str, An
                 "normalizer": kind,
                 "weights": each,
             }
-    for alpha in _SHARES if opinions == 2 else ():
+    for alpha in _SHARES:
         grid[f"tm2c2 {alpha}"] = {"method": "tm2c2", "alpha": alpha, "logits": logits}
     for k in (1, 5, 10, 20, 60, 100):
         grid[f"rrf k={k}"] = {"method": "rrf", "k": k}

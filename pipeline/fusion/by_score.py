@@ -49,7 +49,8 @@ def weighted(
 
     Args:
         columns: (s, n) scores.
-        weights: (s,) at least 0, need not add up to 1; equal where none are given.
+        weights: (s,) at least 0, need not add up to 1; equal where none are given; two are those
+            of the first column and the last, and the others have no say.
         normalizer: one for all columns, or one for each.
         missing: ``below``: a sum that lacks a part cannot be compared with a whole one, so the
             document stays below those that have all; ``zero``: the missing part adds nothing.
@@ -59,6 +60,8 @@ def weighted(
 
     """
     values = as_columns(columns)
+    if weights is not None and len(values) > 2 == len(weights):
+        values = _ends(values, "weighted")
     return _sum(normalize(values, normalizer), as_weights(weights, len(values)), missing)
 
 
@@ -72,16 +75,16 @@ def tm2c2(
     0 here, so that a cross-encoder's logits must become probabilities first: ``logits``.
 
     Args:
-        columns: (2, n) BM25 scores, and probabilities or logits.
+        columns: (2, n) BM25 scores, and probabilities or logits; of more the first and the last.
         alpha: the second column's weight, 0 to 1.
         logits: whether the second column holds logits, to be put through the sigmoid.
         missing: see ``weighted``.
 
     Raises:
-        FusionError: when the columns are not two, one is negative, or alpha is out of bounds.
+        FusionError: when there is one column, one is negative, or alpha is out of bounds.
 
     """
-    first, second = _two(as_columns(columns), "tm2c2")
+    first, second = _ends(as_columns(columns), "tm2c2")
     if not 0 <= alpha <= 1:
         raise FusionError(f"expected alpha from 0 to 1, found {alpha}")
     scaled = np.stack(
@@ -135,10 +138,10 @@ def rescore(
     As there, a document that was not rescored keeps ``query_weight s1`` and takes part.
 
     Raises:
-        FusionError: when the columns are not two, or the mode is unknown.
+        FusionError: when there is one column, or the mode is unknown.
 
     """
-    first, second = _two(as_columns(columns), "rescore")
+    first, second = _ends(as_columns(columns), "rescore")
     if mode not in _MODES:
         raise FusionError(f"unknown rescore mode {mode!r}: expected one of {', '.join(_MODES)}")
     if not np.isfinite([query_weight, rescore_query_weight]).all():
@@ -158,10 +161,11 @@ _MODES: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[n
 }
 
 
-def _two(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:
-    if len(values) != 2:
+def _ends(values: NDArray[np.float64], method: str) -> NDArray[np.float64]:
+    """Return the first and the last column: opinions between them have no say."""
+    if len(values) < 2:
         raise FusionError(f"{method} fuses two score columns, found {len(values)}")
-    return values
+    return values[[0, -1]]
 
 
 def _sum(

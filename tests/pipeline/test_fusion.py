@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -223,7 +225,19 @@ def test_scores_that_do_not_fit_the_formula(
         fusion(name, **parameters)(columns)
 
 
-@pytest.mark.parametrize("name", ["tm2c2", "rescore"])
-def test_methods_for_two_columns_refuse_three(name: str) -> None:
-    with pytest.raises(FusionError, match="fuses two score columns, found 3"):
-        fusion(name)(np.ones((3, 2), dtype=np.float32))
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("tm2c2", {}),
+        ("rescore", {}),
+        ("weighted", {"weights": [0.3, 0.7], "normalizer": ["theoretical-min-max", "min-max"]}),
+    ],
+)
+def test_methods_for_two_columns_take_the_first_and_the_last(
+    name: str, parameters: dict[str, Any]
+) -> None:
+    columns = np.array([[3.0, 2.0, 1.0], [0.1, 0.9, 0.5], [0.2, 0.4, 0.3]], dtype=np.float32)
+    chosen = fusion(name, **parameters)
+    np.testing.assert_array_equal(chosen(columns), chosen(columns[[0, 2]]))
+    with pytest.raises(FusionError, match=r"found \d|expected 1"):
+        chosen(columns[:1])

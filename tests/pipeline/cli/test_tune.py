@@ -50,7 +50,7 @@ def test_a_cascade_s_opinions_are_weighed(run: Run, collection: Path, model: Pat
     arguments = ("--data", collection, "--model", model, "--depth", 4, "--folds", 4)
     done = run("tune", *arguments, *cascade, "--out", "tuned.toml")
     assert done.status == 0, done.err
-    assert "best of 151 fusions on all queries" in " ".join(done.out.split())
+    assert "best of 170 fusions on all queries" in " ".join(done.out.split())
 
 
 def test_what_is_there_is_not_replaced(run: Run, collection: Path) -> None:
