@@ -47,15 +47,20 @@ function weighted(columns, { weight, normalizer }) {
   const parts = columns.map((column, number) =>
     [number === columns.length - 1 ? weight : rest, normalized(column, normalizer)])
     .filter(([share]) => share > 0);
-  return columns[0].map((_, place) =>
-    parts.reduce((sum, [share, column]) => sum + share * column[place], 0));
+  return columns[0].map((_, place) => parts.reduce(
+    (sum, [share, column]) =>
+      sum === null || column[place] === null ? null : sum + share * column[place],
+    0,
+  ));
 }
 
-// sum of 1 / (60 + r)
+// sum of 1 / (60 + r); a list that lacks the document adds nothing
 function rrf(columns) {
   const places = columns.map(ranks);
-  return columns[0].map((_, place) =>
-    places.reduce((sum, column) => sum + 1 / (60 + column[place]), 0));
+  return columns[0].map((_, place) => places.reduce(
+    (sum, column) => sum + (column[place] === null ? 0 : 1 / (60 + column[place])),
+    0,
+  ));
 }
 
 const METHODS = {
@@ -73,7 +78,9 @@ export function fuse(columns, settings) {
   const parts = columns.map((column) => read.map((place) => column[place]));
   const result = second.map(() => null);
   METHODS[settings.method](parts, settings)
-    .forEach((score, number) => { result[read[number]] = Math.fround(score); });
+    .forEach((score, number) => {
+      result[read[number]] = score === null ? null : Math.fround(score);
+    });
   return result;
 }
 
