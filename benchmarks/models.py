@@ -115,7 +115,8 @@ def parts(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     CrossEncoder(each, device="cpu").fingerprint
                     for each in model.partition("@")[0].split("+")
                 ],
-                "fusion": settings.fusion.model_dump(mode="json") | settings.fusion.parameters,
+                "fusion": settings.fusion.model_dump(mode="json")
+                | settings.fusion.parameters_for(settings.reranker.opinions),
             }
             kept = args.keep / f"{folder}-{split}-{model.replace('/', '-')}.json"
             found = json.loads(kept.read_text()) if kept.exists() else {}

@@ -71,9 +71,9 @@ class Cascade:
         first = self._cheap.score(checked, deadline=until.remaining)
         kept = _best([query for query, _ in checked], first.values, self._keep)
         second = self._costly.score([checked[i] for i in kept], deadline=until.remaining)
-        spread = _spread(second, kept, len(checked))
-        columns = {**first.columns, self._name: first.values, **spread.columns}
-        return replace(spread, reason=_joined(first.reason, second.reason), columns=columns)
+        whole = Scores.joined(len(checked), [(kept, second)], passed_over=True)
+        columns = {**first.columns, self._name: first.values, **whole.columns}
+        return replace(whole, reason=_joined(first.reason, second.reason), columns=columns)
 
 
 def _joined(*reasons: str) -> str:
@@ -93,35 +93,3 @@ def _best(queries: Sequence[str], scores: NDArray[np.float32], keep: int) -> NDA
     fitting = np.flatnonzero(ranks < keep)
     best: NDArray[np.int64] = order[fitting[np.argsort(ranks[fitting], kind="stable")]]
     return best
-
-
-def _spread(found: Scores, places: NDArray[np.int64], n: int) -> Scores:
-    """Put the scores of some of n pairs at their places; the others are passed over."""
-
-    def column(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        whole = np.full(n, np.nan, dtype=np.float32)
-        whole[places] = values
-        return whole
-
-    evidence = truncated = probabilities = None
-    if found.evidence is not None:
-        evidence = np.full(n, None, dtype=np.object_)
-        evidence[places] = found.evidence
-    if found.truncated is not None:
-        truncated = np.zeros(n, dtype=np.bool_)
-        truncated[places] = found.truncated
-    if found.probabilities is not None:
-        probabilities = column(found.probabilities)
-    passed_over = np.ones(n, dtype=np.bool_)
-    passed_over[places] = False if found.passed_over is None else found.passed_over
-    columns = {name: column(values) for name, values in found.columns.items()}
-    return Scores(
-        column(found.values),
-        found.reason,
-        found.by,
-        columns,
-        evidence,
-        truncated,
-        probabilities,
-        passed_over if passed_over.any() else None,
-    )

@@ -142,7 +142,12 @@ class Scores:
 
     @classmethod
     def joined(
-        cls, n: int, parts: Sequence[tuple[NDArray[np.int64] | slice, Scores]], reason: str = ""
+        cls,
+        n: int,
+        parts: Sequence[tuple[NDArray[np.int64] | slice, Scores]],
+        reason: str = "",
+        *,
+        passed_over: bool = False,
     ) -> Scores:
         """Return the scores of n pairs from those of parts of them.
 
@@ -150,6 +155,7 @@ class Scores:
             n: how many pairs there are.
             parts: which pairs, and their scores; all of one scorer.
             reason: why some pairs are in no part; by default a part's own reason.
+            passed_over: whether those were not to be scored, which needs no reason.
 
         Raises:
             OutputError: when the parts are of different scorers: their scores are of different
@@ -169,7 +175,7 @@ class Scores:
         evidence = np.full(n, None, dtype=object)
         truncated = np.zeros(n, dtype=np.bool_)
         probabilities = np.full(n, np.nan, dtype=np.float32)
-        passed_over = np.zeros(n, dtype=np.bool_)
+        over = np.full(n, passed_over)
         for pairs, scores in parts:
             values[pairs] = scores.values
             for name, column in scores.columns.items():
@@ -178,7 +184,7 @@ class Scores:
             truncated[pairs] = False if scores.truncated is None else scores.truncated
             if scores.probabilities is not None:
                 probabilities[pairs] = scores.probabilities
-            passed_over[pairs] = False if scores.passed_over is None else scores.passed_over
+            over[pairs] = False if scores.passed_over is None else scores.passed_over
         reasons = [reason, *(scores.reason for scores in found)]
         return cls(
             values,
@@ -188,7 +194,7 @@ class Scores:
             evidence if any(scores.evidence is not None for scores in found) else None,
             truncated if any(scores.truncated is not None for scores in found) else None,
             probabilities if any(scores.probabilities is not None for scores in found) else None,
-            passed_over if any(scores.passed_over is not None for scores in found) else None,
+            over if over.any() else None,
         )
 
     def whole(self) -> NDArray[np.float32]:

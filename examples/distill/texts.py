@@ -77,51 +77,27 @@ class Collection:
             for document in judged.get(question.id, ()):
                 yield question, document
 
-    def nq(self, share: float, whole: float = 1.0, questions: int = 10_000) -> None:
-        """Take paragraphs with their train questions, but none that a dev question has.
-
-        Of those not taken ``whole`` it is a window, which nobody judged.
-        """
+    def nq(self, share: float) -> None:
+        """Take paragraphs with their train questions, but none that a dev question has."""
         folder = BeirFolder(self.root / "nq-qed")
         hidden = {d for judged in read_qrels(folder.qrels("dev")).values() for d in judged}
         taught = {document for _, document in self._asked("nq-qed")} - hidden
         rows: dict[str, int] = {}
-        judged: set[int] = set()
         for document in read_documents(folder.path):
             if document.id in taught and self.rng.random() <= share:
                 text = " ".join(document.text.split()[:120])
-                if cut := whole < 1 and self.rng.random() >= whole:
-                    text = self.rng.choice(_windows(document.text, self.rng))
                 rows[document.id] = self._add(text, document, 0.5)
-                if not cut:
-                    judged.add(rows[document.id])
-        found = []
         for question, answer in self._asked("nq-qed"):
             if answer in rows:
-                positive = rows[answer] if rows[answer] in judged else -1
-                found.append(Query(question.text, "nq", positive, rows[answer]))
-        self._take(found, questions)
+                self.queries.append(Query(question.text, "nq", rows[answer], rows[answer]))
 
-    def _take(self, found: list[Query], questions: int) -> None:
-        self.queries += found if len(found) <= questions else self.rng.sample(found, questions)
-
-    def squad(
-        self, share: float, questions: int, *, whole: float = 0.1, articles: float = 1.0
-    ) -> None:
-        """Take windows of train paragraphs; the positive is the one that holds the answer.
-
-        Few articles give nearer misses than as many paragraphs of all do.
-        """
+    def squad(self, share: float, questions: int) -> None:
+        """Take windows of train paragraphs; the positive is the one that holds the answer."""
         rows: dict[str, list[int]] = {}
-        chosen: dict[str, bool] = {}
         for document in read_documents(self.root / "squad"):
-            if document.title not in chosen:
-                chosen[document.title] = articles >= 1 or self.rng.random() < articles
-            if not document.id.startswith("train-") or not chosen[document.title]:
-                continue
-            if self.rng.random() <= share:
-                uncut = self.rng.random() < whole
-                cut = [document.text] if uncut else _windows(document.text, self.rng)
+            if document.id.startswith("train-") and self.rng.random() <= share:
+                whole = self.rng.random() < 0.1
+                cut = [document.text] if whole else _windows(document.text, self.rng)
                 rows[document.id] = [self._add(text, document, 0.4) for text in cut]
         found = []
         for question, paragraph in self._asked("squad"):

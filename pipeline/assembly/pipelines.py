@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.assembly.retrieving import build_retriever
 from pipeline.assembly.scoring import build_scorer
-from pipeline.settings.fusion import CASCADE_WEIGHTS
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pipeline.fusion import Fusion
     from pipeline.search import SearchPipeline
     from pipeline.settings import Settings
@@ -24,16 +20,9 @@ def build_fusion(settings: Settings) -> Fusion:
     """Choose how the stages' scores become one."""
     from pipeline.fusion import fusion
 
-    chosen = fusion(settings.fusion.method, **settings.fusion.parameters)
-    if settings.fusion.weighs_itself:
-        return lambda columns: (_of_cascade if len(columns) == 3 else chosen)(columns)
-    return chosen
-
-
-def _of_cascade(columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    from pipeline.fusion import weighted
-
-    return weighted(columns, weights=CASCADE_WEIGHTS)
+    own = settings.fusion
+    two, three = (fusion(own.method, **own.parameters_for(opinions)) for opinions in (2, 3))
+    return lambda columns: (three if len(columns) == 3 else two)(columns)
 
 
 def build_pipeline(settings: Settings, *, rerank: bool = True) -> SearchPipeline:

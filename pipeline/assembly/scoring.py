@@ -56,9 +56,7 @@ def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | N
         return None
     if not reads_pairs(name):
         return build_encoder(settings)
-    model = _model(settings, name)
-    scorer = _cached(_batched(model) if shared else model, settings.reranker)
-    return _by_passages(scorer, model.encoder, settings.reranker)
+    return _reading(settings, name, shared)
 
 
 def build_reader(settings: Settings, *, shared: bool = False) -> PairScorer:
@@ -126,18 +124,15 @@ def _remote(remote: RemoteSettings) -> PairScorer:
 def _local(settings: Settings, shared: bool) -> PairScorer:
     """Load the model, with all that is between it and the caller."""
     reranker = settings.reranker
-    model = _model(settings, reranker.model)
-    scorer = _cached(_batched(model) if shared else model, reranker)
-    read = _by_passages(scorer, model.encoder, reranker)
-    return _calibrated(read, reranker)
+    return _calibrated(_reading(settings, reranker.model, shared), reranker)
 
 
-def _model(settings: Settings, name: str) -> CrossEncoder:
-    """Load a cross-encoder, to run as the settings say."""
+def _reading(settings: Settings, name: str, shared: bool) -> PairScorer:
+    """Load a cross-encoder, to run, be shared and cached, and read documents as settings say."""
     from reranker.cross_encoder import CrossEncoder
 
     reranker = settings.reranker
-    return CrossEncoder(
+    model = CrossEncoder(
         name,
         device=reranker.device,
         max_length=reranker.max_length,
@@ -147,6 +142,8 @@ def _model(settings: Settings, name: str) -> CrossEncoder:
         token_budget=reranker.token_budget,
         stored_tokens=stored_folder(settings.retriever, "tokens"),
     )
+    scorer = _cached(_batched(model) if shared else model, reranker)
+    return _by_passages(scorer, model.encoder, reranker)
 
 
 def _batched(model: CrossEncoder) -> PairScorer:

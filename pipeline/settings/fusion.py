@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pipeline.errors import FusionError
 from pipeline.fusion import fusion
 
-__all__ = ["CASCADE_WEIGHTS", "FusionSettings"]
+__all__ = ["FusionSettings"]
 
-_WEIGHTED: Mapping[str, Any] = {"weights": [0.3, 0.7]}
-CASCADE_WEIGHTS = (0.2, 0.2, 0.6)  # of the first stage, of what chooses, of what reads the chosen
+_PAIR = [0.3, 0.7]  # weights of the first stage and the second
+_CASCADE = [0.2, 0.2, 0.6]  # of the first stage, of what chooses, of what reads the chosen
 
 
 class FusionSettings(BaseModel):
@@ -43,14 +43,14 @@ class FusionSettings(BaseModel):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the method is given."""
-        chosen = _WEIGHTED if self.method == "weighted" else {}
-        return dict(self.model_extra or chosen)
+        """What the method is given for the scores of two stages."""
+        return self.parameters_for(2)
 
-    @property
-    def weighs_itself(self) -> bool:
-        """Whether the weights are to follow from how many opinions there are."""
-        return self.method == "weighted" and not self.model_extra
+    def parameters_for(self, opinions: int) -> dict[str, Any]:
+        """Return what the method is given for so many score columns."""
+        if self.method == "weighted" and not self.model_extra:
+            return {"weights": list(_CASCADE if opinions == 3 else _PAIR)}
+        return dict(self.model_extra or {})
 
     @model_validator(mode="after")
     def _check(self) -> Self:

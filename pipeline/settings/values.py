@@ -140,6 +140,11 @@ class RerankerSettings(_Section):
                 return name
 
     @property
+    def opinions(self) -> int:
+        """How many score columns a search fuses, the first stage's among them."""
+        return 2 if self.chooser is None else 3
+
+    @property
     def chain(self) -> tuple[str, ...]:
         """Who is asked, in turn: ``model`` or ``remote``, and what follows."""
         service_first = self.remote.url is not None and "remote" not in self.fallback

@@ -50,9 +50,10 @@ class Model:
         self.tokens = Tokens(scorer)
 
     @property
-    def queues(self) -> list[BatchingScorer]:
-        """The scorer, and what chooses for it."""
-        return [self.scorer] if self.chooser is None else [self.scorer, self.chooser]
+    def queues(self) -> dict[str, BatchingScorer]:
+        """The scorer, and what chooses for it, by the names that metrics have for them."""
+        queues = {self.name: self.scorer, f"{self.name}, cascade": self.chooser}
+        return {name: queue for name, queue in queues.items() if queue is not None}
 
     def searching(
         self, through: Callable[[BatchingScorer], PairScorer] = lambda scorer: scorer

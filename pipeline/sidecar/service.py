@@ -72,10 +72,8 @@ class Sidecar:
         self.models = Models([first, *(Model(n, s, *told) for n, s in (others or {}).items())])
         self.retriever = retriever
         self.metrics = Metrics()
-        queues = {model.name: model.scorer for model in self.models}
-        if first.chooser is not None:
-            queues[f"{first.name}, cascade"] = first.chooser
-        self.metrics.watch(queues)
+        self._queues = {name: queue for m in self.models for name, queue in m.queues.items()}
+        self.metrics.watch(self._queues)
         self._fusion = build_fusion(settings)
         self.warm = False
         self.proxy: Proxy | None = None
@@ -106,7 +104,7 @@ class Sidecar:
         An index that is not there yet is no reason not to start: ``/readyz`` tells of it.
         """
         pair = ("is anybody there?", "The first pair is slower than the others.")
-        for queue in self._queues:
+        for queue in self._queues.values():
             await self.in_thread(queue.predict, [pair])
         if self.retriever is not None:
             try:
@@ -131,13 +129,9 @@ class Sidecar:
         if self.proxy is not None:
             await self.proxy.close()
         await asyncio.to_thread(self._threads.shutdown)
-        for queue in self._queues:
+        for queue in self._queues.values():
             await asyncio.to_thread(queue.close)
         self.metrics.refresh()
-
-    @property
-    def _queues(self) -> list[BatchingScorer]:
-        return [queue for model in self.models for queue in model.queues]
 
     async def checks(self) -> dict[str, str]:
         """Say ok or what is wrong: of the model, and of index and proxied server if any."""

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from pipeline.settings import Settings
-from pipeline.settings.fusion import CASCADE_WEIGHTS
 from pipeline.sidecar.models import NONE
 from pipeline.sidecar.problems import Problem, ProblemError
 from pipeline.sidecar.routes import route_class
@@ -80,9 +79,7 @@ async def file(name: str) -> Response:
 
 
 def _weight(settings: Settings) -> float:
-    if settings.fusion.weighs_itself and settings.reranker.chooser is not None:
-        return CASCADE_WEIGHTS[-1]
-    weights = settings.fusion.parameters.get("weights")
+    weights = settings.fusion.parameters_for(settings.reranker.opinions).get("weights")
     if settings.fusion.method != "weighted" or not weights or not sum(weights):
         return _WEIGHT
     return float(weights[-1] / sum(weights))
