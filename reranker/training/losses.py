@@ -182,10 +182,11 @@ class Distillation:
     ::
 
         KL(q ‖ softmax(s)) + shape · mean_i ((s_i - s̄) - b (t_i - t̄))²
+                           + level · mean_i (s_i - b t_i)²
         q = (1 - share) softmax(b t) + share p,   p_i = y_i / Σ_j y_j
 
     KL(q ‖ r) = Σ q_i (log q_i - log r_i). Where a list has no relevant label, q is the teacher's
-    alone; where it has no teacher, q is the labels' and the second term is left out.
+    alone; where it has no teacher, q is the labels' and the other terms are left out.
     Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531 (the
     temperature is 1/b and is not applied to the student); for rerankers, Gao et al. 2020,
     arXiv:2007.11088. The second term keeps the spacing of passages that q gives next to nothing.
@@ -194,20 +195,22 @@ class Distillation:
         sharpness: b, the student's logits for one unit of the teacher's scores.
         label_share: of the labels in q.
         shape: weight of the second term.
+        level: weight of the third.
 
     """
 
     sharpness: float = 1.0
     label_share: float = 0.0
     shape: float = 0.0
+    level: float = 0.0
     pairwise_data: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _positive(sharpness=self.sharpness)
-        if not (0 <= self.label_share <= 1 and self.shape >= 0):
+        if not (0 <= self.label_share <= 1 and min(self.shape, self.level) >= 0):
             raise RecipeError(
-                "label_share, shape: expected a share from 0 to 1 and a weight of at least 0, "
-                f"found {self.label_share}, {self.shape}"
+                "label_share, shape, level: expected a share from 0 to 1 and weights of at least "
+                f"0, found {self.label_share}, {self.shape}, {self.level}"
             )
 
     def usable(self, example: Example) -> bool:
@@ -228,6 +231,8 @@ class Distillation:
         if self.shape:
             error = _centred(logits, mask) - _centred(taught, mask)
             loss = loss + self.shape * _mean(error**2, mask & has_teacher)
+        if self.level:
+            loss = loss + self.level * _mean((logits - taught) ** 2, mask & has_teacher)
         return loss
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.batches import BatchRunner
+from reranker.batches import BatchRunner, plan
 from reranker.encoding import PairEncoder
 from reranker.engines.torch import TorchEngine
 from reranker.inputs import check_pairs
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Subject"]
+
+_NEAR = 2048  # padded tokens that a CPU takes at one time: less padding, and nearer to its caches
 
 _ACTIVATIONS = {
     "logit": "torch.nn.modules.linear.Identity",
@@ -56,6 +58,16 @@ class Subject:
 
     def forward(self, rows: TokenRows, precision: str) -> Tensor:
         """Return the logit of each row, (n,) float32, with what its gradient needs."""
+        import torch
+
+        if self.device.type != "cpu":
+            return self._forward(rows, precision)
+        parts = plan(rows.lengths, _NEAR)
+        logits = torch.cat([self._forward(rows.take(part), precision) for part in parts])
+        return logits[torch.from_numpy(np.argsort(np.concatenate(parts)))]
+
+    def _forward(self, rows: TokenRows, precision: str) -> Tensor:
+        """Return the logits of rows that are filled up to the longest."""
         import torch
 
         ids, types, mask = rows.padded(self.reading.pad_id, left=self.reading.pads_left)

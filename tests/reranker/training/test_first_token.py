@@ -59,3 +59,22 @@ def test_models_of_another_kind_are_left_alone(subject, tiny):
     other = subject("roberta")
     with first_token_alone(other.model):
         assert not any("forward" in vars(module) for module in other.model.modules())
+
+
+def test_many_rows_are_computed_by_length_with_the_same_gradients(subject):
+    one, widths = subject(), []
+    one.model.train()
+    first = one.model.bert.encoder.layer[0]
+    handle = first.register_forward_hook(lambda *seen: widths.append(tuple(seen[-1].shape[:2])))
+    texts = ["river", "road, river & town " * 30]
+    rows = one.encoder.encode([("What is the capital?", text) for text in texts]).rows
+    rows = rows.take(torch.arange(120).remainder(2).numpy())
+    expected, found = whole(one, rows), one.forward(rows, "fp32")
+    handle.remove()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    before, after = gradients(one, expected / 10), gradients(one, found / 10)
+    for name, gradient in before.items():
+        torch.testing.assert_close(after[name], gradient, rtol=1e-3, atol=1e-5)
+    padded = [count * width for count, width in widths]
+    assert sum(count for count, _ in widths[1:]) == 120
+    assert max(padded[1:]) <= 2048 < sum(padded[1:]) < padded[0]

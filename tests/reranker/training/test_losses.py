@@ -65,10 +65,11 @@ def margin_mse(s, y, t):
 
 
 def distillation(s, y, t):
-    b, share, shape = 1.5, 0.3, 0.1
+    b, share, shape, level = 1.5, 0.3, 0.1, 0.2
     q = (1 - share) * softmax(b * np.array(t)) + share * np.array(y) / np.sum(y)
     apart = (np.array(s) - np.mean(s)) - b * (np.array(t) - np.mean(t))
-    return np.sum(q * (np.log(q) - np.log(softmax(s)))) + shape * np.mean(apart**2)
+    squares = shape * np.mean(apart**2) + level * np.mean((np.array(s) - b * np.array(t)) ** 2)
+    return np.sum(q * (np.log(q) - np.log(softmax(s)))) + squares
 
 
 def ranknet(s, y, t):
@@ -98,7 +99,7 @@ CASES: list[tuple[Callable, Callable, list[float]]] = [
     (BinaryCrossEntropy(pos_weight=5, activation="tanh"), bce, LABELS),
     (ListSoftmax(temperature=2), list_softmax, GRADED),
     (MarginMSE(), margin_mse, GRADED),
-    (Distillation(sharpness=1.5, label_share=0.3, shape=0.1), distillation, LABELS),
+    (Distillation(sharpness=1.5, label_share=0.3, shape=0.1, level=0.2), distillation, LABELS),
     (RankNet(sigma=2), ranknet, GRADED),
     (LambdaLoss(k=3, mu=4), lambda_loss, GRADED),
 ]
@@ -142,7 +143,7 @@ def test_identity_is_torch_and_sentence_transformers_loss():
 
 def test_distillation_without_a_teacher_is_the_labels_cross_entropy():
     nothing = [float("nan")] * 4
-    alone = value(Distillation(label_share=0.3, shape=0.1), LOGITS, LABELS, nothing)
+    alone = value(Distillation(label_share=0.3, shape=0.1, level=0.1), LOGITS, LABELS, nothing)
     assert alone == pytest.approx(value(ListSoftmax(), LOGITS), rel=1e-6)
 
 
@@ -166,6 +167,7 @@ def test_what_is_of_use_to_a_loss(name):
         ("bce", {"pos_weight": 0}, "above 0, found 0"),
         ("bce", {"activation": "exp"}, "found 'exp'"),
         ("distill", {"label_share": 2}, "from 0 to 1"),
+        ("distill", {"level": -1}, "at least 0"),
         ("lambda", {"mu": -1}, "at least 0"),
     ],
 )
