@@ -68,7 +68,8 @@ Settings come from arguments, TWOPASS_* variables and twopass.toml, in this orde
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    arguments = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    arguments = build_parser().parse_args(given, Namespace(given=given))
     prepare_output()
     configure_logging(arguments.debug)
     try:

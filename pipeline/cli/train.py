@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +130,7 @@ def run(arguments: Namespace) -> None:
     if arguments.processes and "WORLD_SIZE" not in os.environ:
         from pipeline.cli.processes import run_in_processes
 
-        raise SystemExit(run_in_processes(arguments.processes, sys.argv[1:]))
+        raise SystemExit(run_in_processes(arguments.processes, arguments.given))
     if arguments.threads:
         import torch
 
@@ -139,7 +138,7 @@ def run(arguments: Namespace) -> None:
     job = TrainingJob(
         settings,
         Path(arguments.out),
-        command=shlex.join(["twopass", *sys.argv[1:]]),
+        command=shlex.join(["twopass", *arguments.given]),
         say=note,
         progress=_progress(),
     )

@@ -209,7 +209,8 @@ class Trainer:
         """Add this process's gradients; return the step's mean loss and its number of pairs."""
         import torch
 
-        own = [self.examples[row] for row in self._workers.part(rows)]
+        sizes = [sum(map(len, self.examples[row].passages)) for row in rows]
+        own = [self.examples[row] for row in self._workers.part(rows, np.array(sizes))]
         total, pairs = 0.0, 0
         if own:
             for part in token_parts(own, self._subject.encoder, self._recipe.token_budget):

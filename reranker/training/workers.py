@@ -47,9 +47,16 @@ class Workers:
         """Whether this is the one that writes."""
         return self.rank == 0
 
-    def part(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return this process's part of a step's rows."""
-        return rows[self.rank :: self.count]
+    def part(self, rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return this process's part of a step's rows, of about the size that each other's has.
+
+        Rows are dealt by size, largest first, to and fro: the processes wait for each other.
+        """
+        if self.count == 1:
+            return rows
+        dealt = np.arange(len(rows)) % (2 * self.count)
+        place = np.minimum(dealt, 2 * self.count - 1 - dealt)
+        return rows[np.argsort(-sizes, kind="stable")][place == self.rank]
 
     def seed(self, seed: int, step: int) -> None:
         """Give this process random numbers of its own for a step, so that none need be kept."""

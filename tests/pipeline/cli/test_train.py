@@ -58,6 +58,7 @@ def test_model_card_log_and_plot(run: Run, towns: Path, model: Path) -> None:
         "mrr_at_10",
     }
     assert "log softmax" in body
+    assert f"twopass train --data {towns}" in body
     assert "`seed` | `3`" in body
     assert "towns/train | training | 6 | 18 | 33.3%" in body
     log = [json.loads(line) for line in Path("out/training/log.jsonl").read_text().splitlines()]
@@ -117,16 +118,17 @@ def test_two_processes_write_one_model(run: Run, towns: Path, model: Path) -> No
 
 
 def test_a_mistake_ends_all_processes(towns: Path, model: Path) -> None:
-    program = "import sys; from pipeline.cli import main; sys.exit(main())"
+    program = "import sys; from pipeline.cli import main; sys.exit(main(sys.argv[2:]))"
     command = ("train", "--data", str(towns), "--split", "none", "--model", str(model))
     done = subprocess.run(
-        [sys.executable, "-c", program, *command, "--out", "out", "--processes", "2"],
+        [sys.executable, "-c", program, "not-for-twopass", *command, "--out", "out", "--processes", "2"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 2
-    assert "twopass: error:" in done.stderr
+    assert "twopass: error: " in done.stderr
+    assert "none.tsv" in done.stderr  # so they were given the command line that main was
 
 
 def test_examples_from_a_file_and_a_teacher(run: Run, model: Path, tmp_path: Path) -> None:

@@ -82,5 +82,10 @@ def test_one_process_is_alone(monkeypatch):
     with joined("cpu") as (workers, device):
         assert (workers, device) == (ALONE, "cpu")
     rows = np.arange(5)
-    parts = [Workers(rank, 2).part(rows).tolist() for rank in range(2)]
-    assert parts == [[0, 2, 4], [1, 3]]
+    assert workers.part(rows, np.array([3, 1, 5, 4, 2])) is rows
+
+
+def test_processes_have_parts_of_about_one_size():
+    rows, sizes = np.array([7, 3, 9, 1, 5]), np.array([30, 10, 50, 40, 20])
+    parts = [Workers(rank, 2).part(rows, sizes).tolist() for rank in range(2)]
+    assert parts == [[9, 5, 3], [1, 7]]
