@@ -32,6 +32,8 @@ class Session:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
         options.enable_mem_pattern = False  # it is for shapes that stay the same
+        # the graph is as it should be: looking for something to fuse is most of the time of loading
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         arrays = graph.arrays
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
         options.add_external_initializers(list(arrays), values)
