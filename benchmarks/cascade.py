@@ -16,7 +16,6 @@ cascades by the three weights given; unread candidates follow in the order of th
 from __future__ import annotations
 
 import argparse
-import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,14 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.assembly.models import reads_pairs
-from pipeline.evaluation import evaluate_runs
+from pipeline.evaluation import evaluate_runs, open_collection
 from pipeline.evaluation.runs import Entries, entries
 from pipeline.fusion import Fusion, fusion, reranker
 from pipeline.search import fuse
 from pipeline.stages import Candidates, status_of
 from reranker import BiEncoderScorer, CrossEncoder, Scores
 from retriever.bm25.index import BM25Index
-from retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
 from retriever.hits import Hits
 
 KEPT = (10, 20, 30, 50, 100)
@@ -106,13 +104,10 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(options.threads)
-    folder = BeirFolder(options.data)
-    index = BM25Index.build(read_documents(folder.corpus))
-    texts, qrels = read_queries(folder.queries), read_qrels(folder.qrels(options.split))
+    collection = open_collection(str(options.data), options.split).sample(options.queries)
+    index = BM25Index.build(collection.documents())
+    texts, qrels = collection.queries, collection.qrels
     chosen = sorted(qrels)
-    if len(chosen) > options.queries:
-        chosen = random.Random(12).sample(chosen, options.queries)
-    qrels = {query: qrels[query] for query in chosen}
     found = index.search([texts[query] for query in chosen], options.depth)
     groups = [
         [(texts[query], text) for text in hits.texts]

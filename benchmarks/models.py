@@ -2,7 +2,7 @@
 
     python benchmarks/models.py ../shared/data [--models NAME ...]
         [--sets scifact:test nfcorpus:test nq-qed:dev squad:dev] [--queries N] [--depth 100]
-        [--keep FOLDER] [--json FILE]
+        [--precision fp32] [--keep FOLDER] [--json FILE]
 
 Writes Markdown to standard output, progress to standard error. Differences are to BM25, with the
 paired randomisation test, corrected (Holm) for a model and its fusion. ``--queries`` takes a random
@@ -102,6 +102,7 @@ def parts(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     **choice(model),
                     "reranker.cache.folder": str(args.keep / "scores"),
                     "reranker.cache.folder_megabytes": 4000,
+                    "reranker.precision": args.precision,
                     "depth": args.depth,
                 }
             )
@@ -111,6 +112,7 @@ def parts(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 "of": len(whole.qrels),
                 "queries": len(collection.qrels),
                 "depth": args.depth,
+                "precision": args.precision,
                 "weights": [
                     CrossEncoder(each, device="cpu").fingerprint
                     for each in model.partition("@")[0].split("+")
@@ -199,7 +201,8 @@ def _line(cells: Sequence[str]) -> str:
 def heading(args: argparse.Namespace) -> str:
     sample = "" if args.queries is None else f"; samples of {args.queries} queries, seed 12"
     return (
-        f"BM25's top {args.depth} reranked, default settings{sample}. {setting('onnxruntime')}. "
+        f"BM25's top {args.depth} reranked, default settings{sample}, {args.precision}. "
+        f"{setting('onnxruntime' if args.precision in ('fp32', 'int8') else 'torch')}. "
         "Differences to BM25; p: paired randomisation test, corrected (Holm) for a model and its "
         "fusion.\n"
     )
@@ -216,6 +219,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS, metavar="FOLDER:SPLIT")
     parser.add_argument("--queries", type=int, help="a sample of each set")
     parser.add_argument("--depth", type=int, default=100)
+    parser.add_argument("--precision", default="fp32", help="reranker.precision, as bf16 or int8")
     parser.add_argument("--keep", type=Path, default=Path("models-table"))
     parser.add_argument("--json", type=Path, help="write all figures there as well")
     args = parser.parse_args()
