@@ -45,7 +45,7 @@ TEACHERS = (
 
 
 def _encode(
-    folder: Path, teacher: Teacher, texts: Sequence[str], tokens: int = 16_384
+    folder: Path, teacher: Teacher, texts: Sequence[str], tokens: int = 4096
 ) -> NDArray[np.float16]:
     """Return unit vectors, (n, hidden) float16, in the texts' order."""
     tokenizer = AutoTokenizer.from_pretrained(folder)

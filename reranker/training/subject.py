@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Subject"]
 
+# Of how a tokeniser was loaded, and how others once cut and filled with it.
+_LEFTOVERS = (
+    "is_local", "local_files_only", "max_length", "never_split", "pad_to_multiple_of",
+    "pad_token_type_id", "stride", "truncation_strategy",
+)  # fmt: skip
 _NEAR = 2048  # padded tokens that a CPU takes at one time: less padding, and nearer to its caches
 
 _ACTIVATIONS = {
@@ -122,7 +127,7 @@ class Subject:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.model_max_length = self.encoder.max_length
-        for name in ("is_local", "local_files_only"):  # of how it was loaded
+        for name in _LEFTOVERS:
             tokenizer.init_kwargs.pop(name, None)
         tokenizer.save_pretrained(folder)
         (folder / "model.safetensors").chmod(0o644)
