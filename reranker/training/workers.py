@@ -56,7 +56,8 @@ class Workers:
             return rows
         dealt = np.arange(len(rows)) % (2 * self.count)
         place = np.minimum(dealt, 2 * self.count - 1 - dealt)
-        return rows[np.argsort(-sizes, kind="stable")][place == self.rank]
+        own: NDArray[np.int64] = rows[np.argsort(-sizes, kind="stable")][place == self.rank]
+        return own
 
     def seed(self, seed: int, step: int) -> None:
         """Give this process random numbers of its own for a step, so that none need be kept."""
