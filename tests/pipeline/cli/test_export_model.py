@@ -31,6 +31,26 @@ def judged(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def facts(tmp_path: Path) -> Path:
+    """Questions with one answer each, which every model that ships puts first of all."""
+    folder = tmp_path / "facts"
+    (folder / "qrels").mkdir(parents=True)
+    answers = {
+        "what causes anemia": "Too little iron is the usual cause of anemia.",
+        "how old is Rome": "Rome was founded in 753 BC.",
+        "who makes honey": "Honey is made by bees.",
+        "where is Paris": "Paris is the capital of France.",
+    }
+    texts = [f"A fact: {text}" for text in answers.values()]
+    write_corpus(folder / "corpus.jsonl", [{"_id": str(n), "text": t} for n, t in enumerate(texts)])
+    queries = [{"_id": str(n), "text": f"{query}, in fact?"} for n, query in enumerate(answers)]
+    write_corpus(folder / "queries.jsonl", queries)
+    lines = ["query-id\tcorpus-id\tscore", *(f"{n}\t{n}\t1" for n in range(len(answers)))]
+    (folder / "qrels" / "dev.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 def test_files_stand_beside_what_they_need(run: Run, judged: Path, model: Path) -> None:
     done = run(
         *("export-model", "--model", model, "--out", "exported", "--most", 1),
@@ -80,11 +100,11 @@ def test_a_file_that_ranks_worse_is_refused_with_the_figures_and_nothing_is_left
 
 
 def test_one_file_that_fails_keeps_back_the_others(
-    judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.errors import ExportError
 
-    collection = open_collection(str(judged), "dev")
+    collection = open_collection(str(facts), "dev")
     index = BM25Index.build(Document(d.id, d.text) for d in collection.documents())
     right = Written.predict
 
