@@ -54,7 +54,7 @@ def test_two_processes_make_the_steps_of_one(together, tiny, tmp_path):
     one, two = weights(tmp_path), weights(together / "plain")
     for name, value in one.items():
         if not name.endswith(IDLE):
-            torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(two[name], value, atol=5e-5, rtol=1e-3)
     logs = [
         [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
         for folder in (tmp_path, together / "plain")
