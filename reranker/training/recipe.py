@@ -166,7 +166,8 @@ RECIPES: Mapping[str, Recipe] = {
 """Recipes by name.
 
 ``gooaq-bce`` is the one on the card of ``cross-encoder-testing/reranker-bert-tiny-gooaq-bce``;
-``distill`` is the one of ``twopass/default``, without its second cycle.
+``distill`` is the one that ``twopass/default`` began with; ``examples/distill/train.toml`` has what
+it changes.
 """
 
 

@@ -120,18 +120,9 @@ def test_two_processes_write_one_model(run: Run, towns: Path, model: Path) -> No
 def test_a_mistake_ends_all_processes(towns: Path, model: Path) -> None:
     program = "import sys; from pipeline.cli import main; sys.exit(main(sys.argv[2:]))"
     command = ("train", "--data", str(towns), "--split", "none", "--model", str(model))
+    options = ("--out", "out", "--processes", "2")
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            program,
-            "not-for-twopass",
-            *command,
-            "--out",
-            "out",
-            "--processes",
-            "2",
-        ],
+        [sys.executable, "-c", program, "not-for-twopass", *command, *options],
         capture_output=True,
         text=True,
         check=False,
