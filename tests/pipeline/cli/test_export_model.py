@@ -14,28 +14,30 @@ from retriever import BM25Index, Document
 from .conftest import Run, write_corpus
 
 
-@pytest.fixture
-def judged(tmp_path: Path) -> Path:
-    """Eight documents that every query finds; the third is the relevant one."""
-    folder = tmp_path / "judged"
+def written(folder: Path, texts: list[str], queries: dict[str, str]) -> Path:
+    """Write a collection in which the first text answers the first query, and so on."""
     (folder / "qrels").mkdir(parents=True)
-    animals = ["cat", "dog", "owl", "mouse"]
-    documents = [
-        {"_id": f"d{n}", "text": f"{a} {b} garden {'mat ' * n}"}
-        for n, (a, b) in enumerate([(a, b) for a in animals for b in animals if a != b])
-    ]
+    documents = [{"_id": f"d{n}", "text": text} for n, text in enumerate(texts)]
     write_corpus(folder / "corpus.jsonl", documents)
-    write_corpus(folder / "queries.jsonl", [{"_id": a, "text": f"{a} garden"} for a in animals])
-    lines = ["query-id\tcorpus-id\tscore", *(f"{a}\td{n}\t1" for n, a in enumerate(animals))]
+    asked = [{"_id": name, "text": text} for name, text in queries.items()]
+    write_corpus(folder / "queries.jsonl", asked)
+    lines = ["query-id\tcorpus-id\tscore", *(f"{q}\td{n}\t1" for n, q in enumerate(queries))]
     (folder / "qrels" / "dev.tsv").write_text("\n".join(lines) + "\n")
     return folder
 
 
 @pytest.fixture
+def judged(tmp_path: Path) -> Path:
+    """Twelve documents that many queries find; the n-th is the relevant one of the n-th query."""
+    animals = ["cat", "dog", "owl", "mouse"]
+    pairs = [(a, b) for a in animals for b in animals if a != b]
+    texts = [f"{a} {b} garden {'mat ' * n}" for n, (a, b) in enumerate(pairs)]
+    return written(tmp_path / "judged", texts, {a: f"{a} garden" for a in animals})
+
+
+@pytest.fixture
 def facts(tmp_path: Path) -> Path:
     """Questions with one answer each, which every model that ships puts first of all."""
-    folder = tmp_path / "facts"
-    (folder / "qrels").mkdir(parents=True)
     answers = {
         "what causes anemia": "Too little iron is the usual cause of anemia.",
         "how old is Rome": "Rome was founded in 753 BC.",
@@ -43,12 +45,8 @@ def facts(tmp_path: Path) -> Path:
         "where is Paris": "Paris is the capital of France.",
     }
     texts = [f"A fact: {text}" for text in answers.values()]
-    write_corpus(folder / "corpus.jsonl", [{"_id": str(n), "text": t} for n, t in enumerate(texts)])
-    queries = [{"_id": str(n), "text": f"{query}, in fact?"} for n, query in enumerate(answers)]
-    write_corpus(folder / "queries.jsonl", queries)
-    lines = ["query-id\tcorpus-id\tscore", *(f"{n}\t{n}\t1" for n in range(len(answers)))]
-    (folder / "qrels" / "dev.tsv").write_text("\n".join(lines) + "\n")
-    return folder
+    queries = {f"q{n}": f"{query}, in fact?" for n, query in enumerate(answers)}
+    return written(tmp_path / "facts", texts, queries)
 
 
 def test_files_stand_beside_what_they_need(run: Run, judged: Path, model: Path) -> None:
