@@ -276,8 +276,8 @@ def token_lengths(folder: Path, pairs: Pairs) -> np.ndarray:
 
 def batches_of(system: str, lengths: np.ndarray, pairs: Pairs, device: str) -> list[np.ndarray]:
     """Return which pairs a system fills up to one length."""
-    from reranker.batches import plan
     from reranker.engines.torch import CPU_BUDGET, GPU_BUDGET
+    from reranker.planning import plan
 
     if system.startswith("sentence-transformers"):  # 32 a batch, sorted by characters
         order = np.argsort([-len(query) - len(document) for query, document in pairs])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import BoundedSemaphore, Thread
 from typing import Generic, TypeVar
 
-__all__ = ["Helpers", "one_ahead"]
+__all__ = ["Helpers", "Jobs", "one_ahead"]
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -53,7 +53,7 @@ class Helpers:
             BaseException: the first that a job raised.
 
         """
-        shared = _Jobs(work, jobs)
+        shared = Jobs(work, jobs)
         threads: list[Thread] = []
         while len(threads) + 1 < len(jobs) and self._free and self._free.acquire(blocking=False):
             threads.append(Thread(target=self._help, args=(shared,), daemon=True))
@@ -64,7 +64,7 @@ class Helpers:
         if shared.errors:
             raise shared.errors[0]
 
-    def _help(self, shared: _Jobs[Job]) -> None:
+    def _help(self, shared: Jobs[Job]) -> None:
         try:
             shared.work()
         finally:
@@ -72,8 +72,14 @@ class Helpers:
                 self._free.release()
 
 
-class _Jobs(Generic[Job]):
-    """Jobs that are still to be done, and what went wrong with others."""
+class Jobs(Generic[Job]):
+    """Jobs that are still to be done, and what went wrong with others.
+
+    Args:
+        work: done with each of them.
+        jobs: in order.
+
+    """
 
     def __init__(self, work: Callable[[Job], None], jobs: Sequence[Job]) -> None:
         self._work = work

@@ -1,8 +1,8 @@
 """What tokens draw from their rows, where rows lie one behind the other: three ways to compute it.
 
-``Grouped`` runs over neighbouring rows of one length, ``Padded`` fills rows up for attention alone,
-and ``Varlen`` hands the rows' borders to a kernel that keeps to them. All give the same to
-rounding.
+``Rectangle`` takes rows that were filled up to one length before, ``Padded`` fills them up for
+attention alone, and ``Varlen`` hands the rows' borders to a kernel that keeps to them. All give the
+same to rounding.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from reranker.engines.parts import Part
 from reranker.engines.torch import moved
 from reranker.tokens import TokenRows
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Attention", "Grouped", "Padded", "Places", "Varlen"]
+__all__ = ["Attention", "Padded", "Places", "Rectangle", "Varlen"]
 
 
 class Attention(Protocol):
@@ -54,44 +55,46 @@ class Attention(Protocol):
         ...
 
 
-class Grouped:
-    """Runs over neighbouring rows of one length, which need neither padding nor a mask: for a CPU.
+class Rectangle:
+    """Rows of one length where they lie, for a CPU; tokens behind them draw nothing.
 
     Args:
-        batch: the rows; those of one length had best be neighbours.
+        part: where the rows' tokens are.
 
     """
 
-    def __init__(self, batch: TokenRows) -> None:
+    def __init__(self, part: Part) -> None:
         import torch
 
-        self.starts = torch.from_numpy(batch.offsets[:-1])
-        self._groups = _groups(batch)
+        self._part = part
+        self._rows, self._longest = len(part.rows), part.longest
+        self._own = torch.from_numpy(part.own)[:, None, None] if part.padded else None
+        starts = np.zeros(part.firsts, dtype=np.int64)
+        starts[: self._rows] = np.arange(self._rows) * part.longest
+        self.starts = torch.from_numpy(starts)
 
     def of_all(self, product: Tensor) -> Tensor:
         """Return what every token draws from its row; see :class:`Attention`."""
-        import torch
         from torch.nn.functional import scaled_dot_product_attention
 
-        drawn = []
-        for group in self._groups:
-            rows = product[group.tokens].view(group.rows, group.length, *product.shape[1:])
-            query, key, value = rows.permute(2, 0, 3, 1, 4)
-            context = scaled_dot_product_attention(query, key, value)
-            drawn.append(context.transpose(1, 2).flatten(2).flatten(0, 1))
-        return torch.cat(drawn)
+        query, key, value = self._in_rows(product).permute(2, 0, 3, 1, 4)
+        context = scaled_dot_product_attention(query, key, value, attn_mask=self._own)
+        return _with_more(context.transpose(1, 2).flatten(2).flatten(0, 1), len(product))
 
     def of_first(self, asked: Tensor, hidden: Tensor, scale: float) -> Tensor:
         """Return what each row's first token draws from its row; see :class:`Attention`."""
-        import torch
         from torch.nn.functional import scaled_dot_product_attention
 
-        drawn = []
-        for group in self._groups:
-            tokens = hidden[group.tokens].view(group.rows, 1, group.length, -1)
-            query = asked[group.members][:, None]
-            drawn.append(scaled_dot_product_attention(query, tokens, tokens, scale=scale))
-        return torch.cat(drawn)[:, 0]
+        tokens, query = self._in_rows(hidden)[:, None], asked[: self._rows, None]
+        drawn = scaled_dot_product_attention(
+            query, tokens, tokens, attn_mask=self._own, scale=scale
+        )
+        return _with_more(drawn[:, 0], len(asked))
+
+    def _in_rows(self, values: Tensor) -> Tensor:
+        """Return (rows, longest, ...) of values by token."""
+        within = values[: self._rows * self._longest]
+        return within.view(self._rows, self._longest, *values.shape[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,23 +201,10 @@ class Varlen(Padded):
         return torch.allclose(found, Padded(places).of_all(product), atol=0.02)
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Neighbouring rows of one length: where their tokens are, which they are, and how many."""
-
-    tokens: slice
-    members: slice
-    rows: int
-    length: int
-
-
-def _groups(batch: TokenRows) -> list[_Group]:
-    """Find the runs of rows of one length."""
-    lengths = batch.lengths
-    borders = np.flatnonzero(np.diff(lengths)) + 1
-    groups = []
-    for rows in np.split(np.arange(len(batch)), borders):
-        first, last = int(rows[0]), int(rows[-1]) + 1
-        tokens = slice(int(batch.offsets[first]), int(batch.offsets[last]))
-        groups.append(_Group(tokens, slice(first, last), len(rows), int(lengths[first])))
-    return groups
+def _with_more(values: Tensor, number: int) -> Tensor:
+    """Return so many, with zeros behind the values."""
+    if len(values) == number:
+        return values
+    more = values.new_zeros(number, *values.shape[1:])
+    more[: len(values)] = values
+    return more

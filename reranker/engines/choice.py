@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["EngineName", "PrecisionName", "choose_engine"]
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+_WIDTHS = ("hidden_size", "dim", "d_model")  # what configurations call it
 EngineName = Literal["auto", "onnx", "packed", "torch"]
 
 
@@ -70,6 +71,8 @@ def _on(
     trust_remote_code: bool,
 ) -> Engine:
     """Return the engine for one device."""
+    if precision == "auto":
+        precision = "fp32" if name == "onnx" else _measured(folder, device)
     if name == "onnx" or precision == "int8":
         return _onnx(folder, tokenizer, device, precision, name)
     if name == "auto" and precision == "fp32" and is_cpu(device) and not trust_remote_code:
@@ -78,6 +81,16 @@ def _on(
         except ModelError:
             pass  # torch takes it, or knows best what is wrong with it
     return _torch(folder, tokenizer, device, precision, name, graphs, trust_remote_code)
+
+
+def _measured(folder: ModelFolder, device: str | None) -> Precision:
+    """Return the precision that is fast for models as wide as this one."""
+    from reranker.engines.precision import faster_precision
+    from reranker.engines.torch import choose_device
+
+    widths = (folder.config.get(name) for name in _WIDTHS)
+    width = next((width for width in widths if isinstance(width, int) and width > 0), 768)
+    return faster_precision(width, choose_device(device))
 
 
 def _onnx(
@@ -110,15 +123,14 @@ def _torch(
     folder: ModelFolder,
     tokenizer: ModelTokenizer,
     device: str | None,
-    precision: Literal["auto"] | Precision,
+    precision: Precision,
     name: EngineName,
     graphs: bool,
     trust_remote_code: bool,
 ) -> Engine:
-    """Return an engine of torch, which is loaded only here."""
+    """Return an engine of torch."""
     from reranker.engines.loading import load_classifier
     from reranker.engines.packed import PackedEngine
-    from reranker.engines.precision import faster_precision
     from reranker.engines.torch import TorchEngine, choose_device
 
     where = choose_device(device)
@@ -129,12 +141,11 @@ def _torch(
             f"expected a model of BERT's kind for engine 'packed', found {type(model).__name__}; "
             "engine='torch' takes it"
         )
-    chosen = faster_precision(model, where) if precision == "auto" else precision
     if name == "packed" or (name == "auto" and suits):
         return PackedEngine(
-            model, typed=tokenizer.typed, device=where, precision=chosen, graphs=graphs
+            model, typed=tokenizer.typed, device=where, precision=precision, graphs=graphs
         )
-    return TorchEngine(model, tokenizer, device=where, precision=chosen)
+    return TorchEngine(model, tokenizer, device=where, precision=precision)
 
 
 def _check_name(kind: str, name: str, known: object) -> None:

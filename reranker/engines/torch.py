@@ -28,6 +28,7 @@ __all__ = [
     "lanes_of",
     "memory_errors",
     "moved",
+    "threads_of",
     "torch_dtype",
 ]
 
@@ -69,6 +70,13 @@ def lanes_of(device: torch.device) -> int:
     A GPU works by itself: while it does, another thread puts the next batch together and begins it.
     """
     return 1 if device.type == "cpu" else 2
+
+
+def threads_of(device: torch.device) -> int:
+    """Return how many threads compute on a device: as many as torch takes on a CPU, else one."""
+    import torch
+
+    return torch.get_num_threads() if device.type == "cpu" else 1
 
 
 def moved(values: NDArray[Any], device: torch.device) -> torch.Tensor:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.batches import plan
 from reranker.encoding import PairEncoder
+from reranker.planning import plan
 from reranker.tokens import TokenRows
 from reranker.training.examples import Example
 

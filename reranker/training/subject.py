@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.batches import BatchRunner, plan
+from reranker.batches import BatchRunner
 from reranker.encoding import PairEncoder
 from reranker.engines.torch import TorchEngine
 from reranker.inputs import check_pairs
+from reranker.planning import plan
 from reranker.tokenizer import ModelTokenizer
 from reranker.tokens import TokenRows
 from reranker.training.first_token import first_token_alone

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reranker.base import RerankerError
-from reranker.batches import BatchRunner, plan
+from reranker.batches import BatchRunner
+from reranker.planning import plan
 from reranker.tokens import TokenRows
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=60).map(lambda n: np.array(n, dtype=np.int64))

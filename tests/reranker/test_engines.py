@@ -8,7 +8,6 @@ import torch
 
 from reranker.cross_encoder import CrossEncoder
 from reranker.engines import precision
-from reranker.engines.loading import load_classifier
 from reranker.engines.ort.engine import OnnxEngine
 from reranker.engines.packed import PackedEngine
 from reranker.engines.precision import faster_precision
@@ -68,19 +67,24 @@ def test_threads_and_gradients_are_left_as_they_were(tiny):
 def test_auto_is_the_precision_that_was_measured_once_for_all_models_of_a_width(tiny, texts):
     pairs = [(texts[0], document) for document in texts]
     scores = CrossEncoder(tiny("bert"), device="cpu", precision="auto").predict(pairs)
-    chosen = faster_precision(load_classifier(ModelFolder.read(tiny("bert"))), torch.device("cpu"))
+    width = ModelFolder.read(tiny("bert")).config["hidden_size"]
+    chosen = faster_precision(width, torch.device("cpu"))
     assert chosen in ("fp32", "bf16")
-    fixed = CrossEncoder(tiny("bert"), device="cpu", precision=chosen, engine="packed")
+    fixed = CrossEncoder(tiny("bert"), device="cpu", precision=chosen)
     np.testing.assert_array_equal(scores, fixed.predict(pairs))
 
 
-@pytest.mark.parametrize(("gain", "expected"), [(1e9, "fp32"), (1e-9, "bf16")])
-def test_auto_takes_bf16_only_for_a_gain(tiny, monkeypatch, gain, expected):
+@pytest.mark.parametrize(
+    ("gain", "expected", "kind"), [(1e9, "fp32", OnnxEngine), (1e-9, "bf16", PackedEngine)]
+)
+def test_auto_takes_bf16_only_for_a_gain(tiny, monkeypatch, gain, expected, kind):
     monkeypatch.setattr(precision, "_GAIN", gain)
     precision._measured.cache_clear()
-    model = load_classifier(ModelFolder.read(tiny("bert")))
     try:
-        assert faster_precision(model, torch.device("cpu")) == expected
+        assert faster_precision(384, torch.device("cpu")) == expected
+        assert isinstance(load_model(tiny("bert"), device="cpu", precision="auto").engine, kind)
+        only = load_model(tiny("bert"), device="cpu", precision="auto", engine="onnx").engine
+        assert isinstance(only, OnnxEngine)
     finally:
         precision._measured.cache_clear()
 

@@ -14,10 +14,11 @@ from reranker.base import RerankerError
 from reranker.batches import BatchRunner
 from reranker.cross_encoder import CrossEncoder
 from reranker.encoding import PairEncoder
-from reranker.engines.attention import Grouped, Padded, Places, Varlen
+from reranker.engines.attention import Padded, Places, Rectangle, Varlen
 from reranker.engines.graphs import Graphs, columns_of, filled
 from reranker.engines.loading import load_classifier
 from reranker.engines.packed import PackedEngine
+from reranker.engines.parts import cut
 from reranker.engines.replicas import Replicas
 from reranker.folder import ModelFolder
 from reranker.tokenizer import ModelTokenizer
@@ -67,7 +68,7 @@ def read(folder, texts: list[str]) -> TokenRows:
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
 @pytest.mark.parametrize("attention", [Padded, Varlen])
-def test_every_attention_gives_the_logits_of_groups(tiny, texts, kind, attention, flash_on_cpu):
+def test_every_attention_gives_the_logits_of_rectangles(tiny, texts, kind, attention, flash_on_cpu):
     batch = read(tiny(kind, 3), texts)
     expected = packed(tiny(kind, 3)).logits(batch)
     found = packed(tiny(kind, 3), attention=attention).logits(batch)
@@ -75,17 +76,55 @@ def test_every_attention_gives_the_logits_of_groups(tiny, texts, kind, attention
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
 
 
-@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=12))
-def test_attention_over_any_rows_is_that_of_groups(lengths):
+@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=12), workers=st.integers(1, 3))
+def test_attention_over_rectangles_is_that_over_rows(lengths, workers):
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    numbers = np.arange(offsets[-1], dtype=np.int32)  # each token is its number
+    batch = TokenRows(numbers, np.zeros(len(numbers), dtype=np.int8), offsets)
+    product, hidden = torch.randn(len(numbers), 3, 2, 4), torch.randn(len(numbers), 8)
+    asked = torch.randn(len(batch), 2, 8)
+    rows = Padded(Places.of(batch, CPU, 41))
+    every, first = rows.of_all(product), rows.of_first(asked, hidden, 0.5)
+    for part in cut(batch.lengths, (3 << 17) // 128, workers):
+        tokens = part.spread(batch.take(part.rows).ids)
+        own = np.flatnonzero(part.spread(batch.take(part.rows).ids + 1))
+        rectangle = Rectangle(part)
+        drawn = rectangle.of_all(product[tokens])
+        assert drawn.shape == (part.tokens, 8)
+        torch.testing.assert_close(drawn[own], every[tokens[own]])
+        starts = rectangle.starts.numpy()[: len(part.rows)]
+        np.testing.assert_array_equal(tokens[starts], offsets[part.rows])
+        drawn = rectangle.of_first(asked[np.resize(part.rows, part.firsts)], hidden[tokens], 0.5)
+        assert drawn.shape == (part.firsts, 2, 8)
+        torch.testing.assert_close(drawn[: len(part.rows)], first[part.rows])
+
+
+@given(
+    lengths=st.lists(st.integers(1, 300), max_size=60),
+    width=st.sampled_from([16, 384, 4096]),
+    workers=st.integers(1, 5),
+)
+def test_parts_hold_every_row_once_in_few_sizes(lengths, width, workers):
     batch = rows_of(lengths)
-    tokens, rows = len(batch.ids), len(batch)
-    product, asked = torch.randn(tokens, 3, 2, 4), torch.randn(rows, 2, 8)
-    hidden = torch.randn(tokens, 8)
-    groups, within = Grouped(batch), Padded(Places.of(batch, CPU, 12))
-    torch.testing.assert_close(within.starts, groups.starts)
-    torch.testing.assert_close(within.of_all(product), groups.of_all(product))
-    expected = groups.of_first(asked, hidden, 0.5)
-    torch.testing.assert_close(within.of_first(asked, hidden, 0.5), expected)
+    parts = cut(batch.lengths, width, workers)
+    order = np.concatenate([*(part.rows for part in parts), np.zeros(0, dtype=np.int64)])
+    assert sorted(order) == list(range(len(lengths)))
+    for part in parts:
+        taken = batch.take(part.rows)
+        np.testing.assert_array_equal(part.lengths, taken.lengths)
+        assert part.longest % 16 == 0
+        assert part.longest - 16 < taken.lengths.max() <= part.longest
+        assert part.tokens % 128 == 0
+        assert 0 <= part.tokens - part.own.size < 128
+        assert part.own.size <= max(128, (3 << 17) // width) or len(part.rows) == 1
+        assert len(part.rows) <= part.firsts < 2 * len(part.rows)
+        assert part.firsts.bit_count() == 1
+        np.testing.assert_array_equal(
+            part.spread(taken.ids)[: part.own.size][part.own.ravel()], taken.ids
+        )
+        assert part.spread(taken.ids).sum() == taken.ids.sum()
+    if sum(lengths) > 200 * workers and width == 16 and max(lengths) < 100:
+        assert len(parts) >= workers
 
 
 def test_the_flash_operator_is_called_as_torch_declares_it():
