@@ -59,12 +59,20 @@ class TokenRows:
         return TokenRows(self.ids[source], self.types[source], offsets)
 
     def padded(
-        self, pad_id: int, *, left: bool = False
+        self, pad_id: int, *, left: bool = False, width: int = 0
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return ids, types and attention mask, each (n, longest) int64, filled up."""
-        lengths, longest = self.lengths, int(self.lengths.max(initial=0))
-        columns = np.arange(longest)
-        real = columns >= longest - lengths[:, None] if left else columns < lengths[:, None]
+        """Return ids, types and attention mask, each (n, width) int64, filled up.
+
+        Args:
+            pad_id: what they are filled up with.
+            left: fill up before a row's tokens.
+            width: where longer than the longest row.
+
+        """
+        lengths = self.lengths
+        width = max(width, int(lengths.max(initial=0)))
+        columns = np.arange(width)
+        real = columns >= width - lengths[:, None] if left else columns < lengths[:, None]
         ids = np.full(real.shape, pad_id, dtype=np.int64)
         types = np.zeros(real.shape, dtype=np.int64)
         ids[real], types[real] = self.ids, self.types

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from reranker.batches import BatchRunner
 from reranker.encoding import PairEncoder
-from reranker.engines.torch import TorchEngine
+from reranker.engines.loading import positions
+from reranker.engines.torch import Precision, TorchEngine, width_of
 from reranker.inputs import check_pairs
 from reranker.planning import plan
 from reranker.tokenizer import ModelTokenizer
@@ -62,7 +63,7 @@ class Subject:
     device: torch.device
     name: str
 
-    def forward(self, rows: TokenRows, precision: str) -> Tensor:
+    def forward(self, rows: TokenRows, precision: Precision) -> Tensor:
         """Return the logit of each row, (n,) float32, with what its gradient needs."""
         import torch
 
@@ -72,11 +73,14 @@ class Subject:
         logits = torch.cat([self._forward(rows.take(part), precision) for part in parts])
         return logits[torch.from_numpy(np.argsort(np.concatenate(parts)))]
 
-    def _forward(self, rows: TokenRows, precision: str) -> Tensor:
+    def _forward(self, rows: TokenRows, precision: Precision) -> Tensor:
         """Return the logits of rows that are filled up to the longest."""
         import torch
 
-        ids, types, mask = rows.padded(self.reading.pad_id, left=self.reading.pads_left)
+        width = width_of(rows, self.device, precision, positions(self.model))
+        ids, types, mask = rows.padded(
+            self.reading.pad_id, left=self.reading.pads_left, width=width
+        )
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self.reading.typed:
             inputs["token_type_ids"] = types
@@ -85,7 +89,7 @@ class Subject:
             logits: Tensor = self.model(**tensors).logits
         return logits.float()[:, 0]
 
-    def _autocast(self, precision: str) -> AbstractContextManager[Any]:
+    def _autocast(self, precision: Precision) -> AbstractContextManager[Any]:
         import torch
 
         if precision == "fp32":

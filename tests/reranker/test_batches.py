@@ -93,8 +93,8 @@ def test_one_row_too_large_is_an_error():
         BatchRunner(Memory(20), 1000).run(rows_of(np.array([5, 30])))
 
 
-@given(lengths=LENGTHS, left=st.booleans(), data=st.data())
-def test_takes_and_pads_rows(lengths, left, data):
+@given(lengths=LENGTHS, left=st.booleans(), width=st.integers(0, 50), data=st.data())
+def test_takes_and_pads_rows(lengths, left, width, data):
     rows = rows_of(lengths)
     some = np.array(
         data.draw(st.lists(st.sampled_from(range(len(lengths))))) if len(lengths) else [],
@@ -102,8 +102,9 @@ def test_takes_and_pads_rows(lengths, left, data):
     )
     taken = rows.take(some)
     np.testing.assert_array_equal(taken.lengths, lengths[some])
-    ids, types, mask = taken.padded(7, left=left)
-    assert ids.shape == types.shape == mask.shape == (len(some), lengths[some].max(initial=0))
+    ids, types, mask = taken.padded(7, left=left, width=width)
+    expected = (len(some), max(width, lengths[some].max(initial=0)))
+    assert ids.shape == types.shape == mask.shape == expected
     for i, row in enumerate(some):
         own = rows.ids[rows.offsets[row] : rows.offsets[row + 1]]
         np.testing.assert_array_equal(ids[i][mask[i] == 1], own)

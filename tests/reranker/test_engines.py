@@ -11,9 +11,10 @@ from reranker.engines import precision
 from reranker.engines.ort.engine import OnnxEngine
 from reranker.engines.packed import PackedEngine
 from reranker.engines.precision import faster_precision
-from reranker.engines.torch import TorchEngine, choose_device, memory_errors
+from reranker.engines.torch import TorchEngine, choose_device, memory_errors, width_of
 from reranker.folder import ModelFolder
 from reranker.loading import load_model
+from reranker.tokens import TokenRows
 
 
 def test_a_full_memory_is_a_memory_error():
@@ -87,6 +88,26 @@ def test_auto_takes_bf16_only_for_a_gain(tiny, monkeypatch, gain, expected, kind
         assert isinstance(only, OnnxEngine)
     finally:
         precision._measured.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("longest", "precision", "positions", "expected"),
+    [
+        (17, "bf16", 512, 32),
+        (32, "bf16", 512, 32),
+        (490, "bf16", 500, 496),
+        (499, "bf16", 500, 500),
+        (499, "bf16", None, 512),
+        (17, "fp32", 512, 17),
+    ],
+)
+def test_batches_are_of_few_widths_on_a_cpu_in_16_bits(longest, precision, positions, expected):
+    batch = TokenRows(
+        np.zeros(longest + 3, dtype=np.int32),
+        np.zeros(longest + 3, dtype=np.int8),
+        np.array([0, 3, longest + 3]),
+    )
+    assert width_of(batch, torch.device("cpu"), precision, positions) == expected
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
