@@ -235,7 +235,7 @@ def compare(
             system,
             f"{len(pairs) / seconds:.0f}",
             f"{lengths.sum() / seconds:.0f}",
-            f"{padding(lengths, batches_of(system, lengths, pairs, job['device'])):.1%}",
+            f"{padding(system, lengths, pairs, case.hidden, job):.1%}",
             f"{arithmetic_of(lengths, case) / seconds / rate:.0%}",
             f"{figures['peak']:.0f}",
             f"{1000 * figures['latency']:.0f}",
@@ -274,23 +274,26 @@ def token_lengths(folder: Path, pairs: Pairs) -> np.ndarray:
     return encoded.rows.lengths[encoded.row_of]
 
 
-def batches_of(system: str, lengths: np.ndarray, pairs: Pairs, device: str) -> list[np.ndarray]:
-    """Return which pairs a system fills up to one length."""
+def padding(
+    system: str, lengths: np.ndarray, pairs: Pairs, hidden: int, job: dict[str, Any]
+) -> float:
+    """Share of the tokens that a system computes that are none of the pairs'."""
+    from reranker.engines.parts import cut
     from reranker.engines.torch import CPU_BUDGET, GPU_BUDGET
     from reranker.planning import plan
 
+    on_cpu = job["device"] == "cpu"
     if system.startswith("sentence-transformers"):  # 32 a batch, sorted by characters
         order = np.argsort([-len(query) - len(document) for query, document in pairs])
-        return [order[i : i + 32] for i in range(0, len(order), 32)]
-    if SYSTEMS[system].padded:
-        return plan(lengths, CPU_BUDGET if device == "cpu" else GPU_BUDGET)
-    return [np.array([i]) for i in range(len(lengths))]
-
-
-def padding(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
-    """Share of the tokens in the batches that are no tokens."""
-    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-    return 1 - float(lengths.sum()) / padded
+        batches = [order[i : i + 32] for i in range(0, len(order), 32)]
+    elif SYSTEMS[system].padded:
+        batches = plan(lengths, CPU_BUDGET if on_cpu else GPU_BUDGET)
+    elif on_cpu and SYSTEMS[system].rectangles:
+        return 1 - float(lengths.sum()) / sum(part.tokens for part in cut(lengths, hidden, 1))
+    else:
+        return 0.0
+    computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return 1 - float(lengths.sum()) / computed
 
 
 def arithmetic_of(lengths: np.ndarray, case: Case) -> float:

@@ -35,6 +35,7 @@ class System:
     devices: tuple[str, ...] = ("cpu", "cuda")
     exported: bool = False
     padded: bool = False
+    rectangles: bool = False  # on a CPU
 
 
 def original(dtype: str) -> Load:
@@ -103,9 +104,9 @@ SYSTEMS: dict[str, System] = {
     "sentence-transformers int8": System(exported(int8=True), CPU, exported=True, padded=True),
     "twopass fp32": System(ours()),
     "twopass int8": System(ours(precision="int8"), CPU),
-    "twopass fp32, packed": System(ours(engine="packed"), CPU),
+    "twopass fp32, packed": System(ours(engine="packed"), CPU, rectangles=True),
     "twopass fp32, padded": System(ours(engine="torch"), padded=True),
-    "twopass bf16": System(ours(precision="bf16")),
+    "twopass bf16": System(ours(precision="bf16"), rectangles=True),
     "twopass bf16, graphs": System(ours(precision="bf16", cuda_graphs=True), GPU),
     "twopass bf16, padded": System(ours(precision="bf16", engine="torch"), GPU, padded=True),
 }

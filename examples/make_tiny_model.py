@@ -57,7 +57,8 @@ def _examples(data: Path, out: Path) -> list[Example]:
 
 def _taught(examples: Sequence[Example], out: Path) -> list[Example]:
     """Give the lists the teacher's scores mixed with BM25's; what was scored before is kept."""
-    teacher = CachingScorer(CrossEncoder(_TEACHER, device="cpu"), folder=out / "scores")
+    scorer = CrossEncoder(_TEACHER, device="cpu", precision="auto")
+    teacher = CachingScorer(scorer, folder=out / "scores")
     total = sum(len(e.passages) for e in examples)
 
     def tell(done: int) -> None:

@@ -23,7 +23,7 @@ from reranker.engines.attention import Attention, Padded, Places, Rectangle, Var
 from reranker.engines.graphs import LARGEST, Graphs, columns_of, filled
 from reranker.engines.layer import PackedLayer
 from reranker.engines.loading import positions, words
-from reranker.engines.parts import Part, cut
+from reranker.engines.parts import Part, budget_of_parts, cut
 from reranker.engines.places import places as places_of
 from reranker.engines.solo import SoloThreads
 from reranker.engines.torch import (
@@ -97,7 +97,9 @@ class PackedEngine:
         self._width = int(classifier.config.hidden_size)
         self._threads = threads_of(device)
         self._solo = SoloThreads(self._threads)
-        self.token_budget = budget_of(device) * self._threads
+        self.token_budget = (
+            budget_of(device) if self._attention else budget_of_parts(self._width, self._threads)
+        )
 
     @staticmethod
     def suits(model: nn.Module) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reranker.planning import plan
 
-__all__ = ["Part", "cut"]
+__all__ = ["Part", "budget_of_parts", "cut"]
 
 _LANES = 16  # numbers of 32 bits that a processor computes at one time
 _FEW = 128  # tokens of a part are a multiple of it, as far as there are so many
@@ -60,6 +60,11 @@ class Part:
         return spread
 
 
+def budget_of_parts(width: int, workers: int) -> int:
+    """Return how many tokens a batch had best have: at its end some workers have nothing to do."""
+    return 8 * _limit(width) * workers
+
+
 def cut(lengths: NDArray[np.int64], width: int, workers: int) -> list[Part]:
     """Cut rows into parts, the longest first, for workers that take one after the other.
 
@@ -74,13 +79,18 @@ def cut(lengths: NDArray[np.int64], width: int, workers: int) -> list[Part]:
     """
     filled = _up(lengths, _LANES)
     share = -(-int(filled.sum()) // workers)
-    budget = max(_FEW, min(share, _ACTIVATIONS // width))
+    budget = max(_FEW, min(share, _limit(width)))
     found = []
     for rows in plan(filled, budget):
         longest = max(_LANES, int(filled[rows].max()))
         tokens = int(_up(len(rows) * longest, _FEW))
         found.append(Part(rows, lengths[rows], longest, tokens, 1 << (len(rows) - 1).bit_length()))
     return found
+
+
+def _limit(width: int) -> int:
+    """Return how many tokens a part has at most, where a row is not longer."""
+    return max(_FEW, _ACTIVATIONS // width)
 
 
 def _up(number: Any, step: int) -> Any:
