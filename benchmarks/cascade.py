@@ -1,6 +1,6 @@
 """Where a cascade stands between quality and latency: nDCG@10 and time a query, by what is read.
 
-    python benchmarks/cascade.py ../shared/data/scifact twopass/tiny --weights 0.2 0.2 0.6
+    python benchmarks/cascade.py ../shared/data/scifact twopass/tiny --weights 0.1 0.2 0.7
         [--model twopass/default] [--split test] [--queries 50] [--depth 100] [--precision fp32]
         [--threads N]
 

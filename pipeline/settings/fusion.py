@@ -14,7 +14,7 @@ from pipeline.fusion import fusion
 __all__ = ["FusionSettings"]
 
 _PAIR = [0.3, 0.7]  # weights of the first stage and the second
-_CASCADE = [0.2, 0.2, 0.6]  # of the first stage, of what chooses, of what reads the chosen
+_CASCADE = [0.1, 0.2, 0.7]  # of the first stage, of what chooses, of what reads the chosen
 
 
 class FusionSettings(BaseModel):
@@ -22,7 +22,7 @@ class FusionSettings(BaseModel):
 
     All keys beside the method are its parameters (``weights``, ``normalizer``, ``alpha``, ...).
     Where none is given, ``weighted`` counts the first stage 0.3 and the second 0.7 (see
-    ``benchmarks/choose_fusion.py``), and in a cascade of two models 0.2, 0.2 and 0.6.
+    ``benchmarks/choose_fusion.py``), and in a cascade of two models 0.1, 0.2 and 0.7.
 
     Attributes:
         method: a name that ``pipeline.fusion.fusions()`` lists.

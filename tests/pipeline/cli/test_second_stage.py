@@ -158,7 +158,7 @@ def test_a_cascade_lets_a_small_cross_encoder_choose(run, corpus, tmp_path, mode
     search = ("search", "--index", index, "--model", model, "--json", question)
     done = run(*search, *cascade)
     assert done.status == 0, done.err
-    weighed = run(*search, *cascade, "-s", "fusion.weights=[0.2, 0.2, 0.6]")
+    weighed = run(*search, *cascade, "-s", "fusion.weights=[0.1, 0.2, 0.7]")
     assert json.loads(weighed.out)["hits"] == json.loads(done.out)["hits"]
     hits = json.loads(done.out)["hits"]
     assert json.loads(done.out)["status"]["candidates"] == 2
