@@ -64,13 +64,25 @@ class SoloThreads:
         with self._lock:
             if self._pool is None:
                 before = torch.get_num_threads()
-                pool, together = ThreadPoolExecutor(self._number), Barrier(self._number)
-
-                def alone() -> None:
-                    torch.set_num_threads(1)
-                    together.wait()  # so that no thread does this twice
-
-                wait([pool.submit(alone) for _ in range(self._number)])
-                torch.set_num_threads(before)
-                self._pool = pool
+                try:
+                    self._pool = self._alone()
+                finally:
+                    torch.set_num_threads(before)
             return self._pool
+
+    def _alone(self) -> ThreadPoolExecutor:
+        import torch
+
+        pool, together = ThreadPoolExecutor(self._number), Barrier(self._number)
+
+        def begin() -> None:
+            torch.set_num_threads(1)
+            together.wait()  # so that no thread does this twice
+
+        try:
+            wait([pool.submit(begin) for _ in range(self._number)])
+        except BaseException:  # as where there may be no more threads: let go those that wait
+            together.abort()
+            pool.shutdown(wait=False)
+            raise
+        return pool

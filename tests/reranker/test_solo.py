@@ -60,6 +60,24 @@ def test_an_error_is_raised_and_what_is_not_begun_is_left():
     assert begun[-1] == 7
 
 
+def test_where_there_may_be_no_more_threads_none_is_left_waiting(monkeypatch):
+    before, start = torch.get_num_threads(), threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name.endswith("_1"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    solo, done = SoloThreads(2), []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError, match="new thread"):
+            solo.run(done.append, range(5))
+    assert torch.get_num_threads() == threads_elsewhere() == before
+    solo.run(done.append, range(5))
+    assert sorted(done) == list(range(5))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_has_threads_of_its_own():
     program = """
