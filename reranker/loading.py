@@ -14,7 +14,7 @@ from reranker.activations import Activation
 from reranker.base import ModelError
 from reranker.encoding import PairEncoder
 from reranker.engines.base import Engine
-from reranker.engines.choice import EngineName, PrecisionName, choose_engine
+from reranker.engines.choice import EngineName, PrecisionName, choose_engine, settled
 from reranker.engines.devices import named
 from reranker.fingerprint import function_name, model_fingerprint
 from reranker.folder import ModelFolder
@@ -65,11 +65,12 @@ def load_model(
     """
     folder = ModelFolder.read(locate(name_or_path, trust_remote_code=trust_remote_code, **source))
     tokenizer = ModelTokenizer.load(folder.path, trust_remote_code=trust_remote_code)
+    precise = settled(precision, folder, named(device), engine)
     runner = choose_engine(
         folder,
         tokenizer,
         devices=named(device),
-        precision=precision,
+        precision=precise,
         name=engine,
         graphs=cuda_graphs,
         trust_remote_code=trust_remote_code,
@@ -89,7 +90,7 @@ def load_model(
         "engine": type(runner).__name__,
         "max_length": encoder.max_length,
         "max_query_length": max_query_length,
-        "precision": precision,
+        "precision": precise,
     }
     return LoadedModel(
         encoder,

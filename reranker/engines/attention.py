@@ -66,7 +66,6 @@ class Rectangle:
     def __init__(self, part: Part) -> None:
         import torch
 
-        self._part = part
         self._rows, self._longest = len(part.rows), part.longest
         self._own = torch.from_numpy(part.own)[:, None, None] if part.padded else None
         starts = np.zeros(part.firsts, dtype=np.int64)

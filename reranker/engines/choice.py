@@ -18,11 +18,13 @@ from reranker.tokenizer import ModelTokenizer
 if TYPE_CHECKING:
     from reranker.engines.torch import Precision
 
-__all__ = ["EngineName", "PrecisionName", "choose_engine"]
+__all__ = ["EngineName", "PrecisionName", "SettledPrecision", "choose_engine", "settled"]
 
-PrecisionName = Literal["auto", "fp32", "bf16", "fp16", "int8"]
-_WIDTHS = ("hidden_size", "dim", "d_model")  # what configurations call it
+SettledPrecision = Literal["fp32", "bf16", "fp16", "int8"]
+PrecisionName = Literal["auto", SettledPrecision]
 EngineName = Literal["auto", "onnx", "packed", "torch"]
+
+_WIDTHS = ("hidden_size", "dim", "d_model")  # what configurations call it
 
 
 def choose_engine(
@@ -30,7 +32,7 @@ def choose_engine(
     tokenizer: ModelTokenizer,
     *,
     devices: Sequence[str] = (),
-    precision: PrecisionName,
+    precision: SettledPrecision,
     name: EngineName,
     graphs: bool = False,
     trust_remote_code: bool = False,
@@ -47,12 +49,11 @@ def choose_engine(
         trust_remote_code: run code that comes with the model.
 
     Raises:
-        ModelError: when a device, the engine or the precision is unknown, the engine does not
-            take the model, or the model cannot be loaded.
+        ModelError: when a device or the engine is unknown, the engine does not take the model or
+            the precision, or the model cannot be loaded.
 
     """
     _check_name("an engine", name, EngineName)
-    _check_name("a precision", precision, PrecisionName)
     wanted: Sequence[str | None] = devices or [None]
     engines = [
         _on(folder, tokenizer, device, precision, name, graphs, trust_remote_code)
@@ -65,14 +66,12 @@ def _on(
     folder: ModelFolder,
     tokenizer: ModelTokenizer,
     device: str | None,
-    precision: PrecisionName,
+    precision: SettledPrecision,
     name: EngineName,
     graphs: bool,
     trust_remote_code: bool,
 ) -> Engine:
     """Return the engine for one device."""
-    if precision == "auto":
-        precision = "fp32" if name == "onnx" else _measured(folder, device)
     if name == "onnx" or precision == "int8":
         return _onnx(folder, tokenizer, device, precision, name)
     if name == "auto" and precision == "fp32" and is_cpu(device) and not trust_remote_code:
@@ -83,21 +82,39 @@ def _on(
     return _torch(folder, tokenizer, device, precision, name, graphs, trust_remote_code)
 
 
-def _measured(folder: ModelFolder, device: str | None) -> Precision:
-    """Return the precision that is fast for models as wide as this one."""
+def settled(
+    precision: PrecisionName, folder: ModelFolder, devices: Sequence[str], name: EngineName
+) -> SettledPrecision:
+    """Return the precision; for ``"auto"`` the one that is fast for models as wide as this one.
+
+    Args:
+        precision: what is wanted.
+        folder: the model's.
+        devices: where it runs; the first one is measured.
+        name: the engine's; that of ONNX Runtime has no precision to choose from.
+
+    Raises:
+        ModelError: when the precision or the device is unknown.
+
+    """
+    _check_name("a precision", precision, PrecisionName)
+    if precision != "auto":
+        return precision
+    if name == "onnx":
+        return "fp32"
     from reranker.engines.precision import faster_precision
     from reranker.engines.torch import choose_device
 
     widths = (folder.config.get(name) for name in _WIDTHS)
     width = next((width for width in widths if isinstance(width, int) and width > 0), 768)
-    return faster_precision(width, choose_device(device))
+    return faster_precision(width, choose_device(next(iter(devices), None)))
 
 
 def _onnx(
     folder: ModelFolder,
     tokenizer: ModelTokenizer,
     device: str | None,
-    precision: PrecisionName,
+    precision: SettledPrecision,
     name: EngineName,
 ) -> Engine:
     """Return the engine that needs no torch."""
