@@ -288,11 +288,12 @@ def padding(
         batches = [order[i : i + 32] for i in range(0, len(order), 32)]
     elif SYSTEMS[system].padded:
         batches = plan(lengths, CPU_BUDGET if on_cpu else GPU_BUDGET)
-    elif on_cpu and SYSTEMS[system].rectangles:
-        return 1 - float(lengths.sum()) / sum(part.tokens for part in cut(lengths, hidden, 1))
     else:
-        return 0.0
-    computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+        batches = [np.array([i]) for i in range(len(lengths))]
+    if on_cpu and SYSTEMS[system].rectangles:
+        computed = sum(part.tokens for part in cut(lengths, hidden, 1))
+    else:
+        computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
     return 1 - float(lengths.sum()) / computed
 
 

@@ -65,11 +65,12 @@ def load_model(
     """
     folder = ModelFolder.read(locate(name_or_path, trust_remote_code=trust_remote_code, **source))
     tokenizer = ModelTokenizer.load(folder.path, trust_remote_code=trust_remote_code)
-    precise = settled(precision, folder, named(device), engine)
+    devices = named(device)
+    precise = settled(precision, folder, devices, engine)
     runner = choose_engine(
         folder,
         tokenizer,
-        devices=named(device),
+        devices=devices,
         precision=precise,
         name=engine,
         graphs=cuda_graphs,

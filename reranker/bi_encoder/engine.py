@@ -12,9 +12,9 @@ from reranker.bi_encoder.layout import Pooling
 from reranker.engines.torch import (
     Precision,
     budget_of,
+    inputs_of,
     lanes_of,
     memory_errors,
-    moved,
     torch_dtype,
 )
 from reranker.folder import ModelFolder
@@ -71,6 +71,7 @@ class EmbeddingEngine:
         self._pooling = pooling
         self._normalized = normalized
         self._device = device
+        self._precision = precision
         self.labels = int(model.config.hidden_size)
         self.token_budget, self.lanes = budget_of(device), lanes_of(device)
 
@@ -83,14 +84,12 @@ class EmbeddingEngine:
         """
         import torch
 
-        ids, types, mask = batch.padded(self._tokenizer.pad_id)
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        if self._tokenizer.typed:
-            inputs["token_type_ids"] = types
         with torch.inference_mode(), memory_errors():
-            tensors = {name: moved(values, self._device) for name, values in inputs.items()}
-            hidden = self._model(**tensors).last_hidden_state.float()
-            pooled = self._pooled(hidden, tensors["attention_mask"])
+            inputs = inputs_of(
+                batch, self._tokenizer, self._device, self._precision, self.positions
+            )
+            hidden = self._model(**inputs).last_hidden_state.float()
+            pooled = self._pooled(hidden, inputs["attention_mask"])
             if self._normalized:
                 pooled = torch.nn.functional.normalize(pooled, dim=1)
             output: NDArray[np.float32] = pooled.cpu().numpy()

@@ -66,10 +66,10 @@ class Rectangle:
     def __init__(self, part: Part) -> None:
         import torch
 
-        self._rows, self._longest = len(part.rows), part.longest
-        self._own = torch.from_numpy(part.own)[:, None, None] if part.padded else None
+        self._rows, self._longest = part.own.shape
+        self._own = None if part.own.all() else torch.from_numpy(part.own)[:, None, None]
         starts = np.zeros(part.firsts, dtype=np.int64)
-        starts[: self._rows] = np.arange(self._rows) * part.longest
+        starts[: self._rows] = np.arange(self._rows) * self._longest
         self.starts = torch.from_numpy(starts)
 
     def of_all(self, product: Tensor) -> Tensor:

@@ -105,7 +105,7 @@ def settled(
     from reranker.engines.precision import faster_precision
     from reranker.engines.torch import choose_device
 
-    widths = (folder.config.get(name) for name in _WIDTHS)
+    widths = (folder.config.get(key) for key in _WIDTHS)
     width = next((width for width in widths if isinstance(width, int) and width > 0), 768)
     return faster_precision(width, choose_device(next(iter(devices), None)))
 

@@ -32,7 +32,6 @@ from reranker.engines.torch import (
     lanes_of,
     memory_errors,
     moved,
-    threads_of,
     torch_dtype,
 )
 from reranker.tokens import TokenRows
@@ -60,8 +59,8 @@ class PackedEngine:
         typed: whether the model reads segment numbers.
         device: where it runs.
         precision: of weights and activations; the logits are float32 in any case.
-        attention: how it is computed; by default what suits the device, on a CPU by groups of rows
-            of one length.
+        attention: how it is computed; by default what suits the device, on a CPU by rectangles of
+            rows of about one length.
         graphs: whether a GPU is to start small batches as CUDA graphs.
 
     Raises:
@@ -81,6 +80,8 @@ class PackedEngine:
         attention: type[Padded] | None = None,
         graphs: bool = False,
     ) -> None:
+        import torch
+
         classifier: Any = model.to(device=device, dtype=torch_dtype(precision))
         self._model = classifier
         self._encoder = getattr(classifier, _ENCODERS[type(model).__name__])
@@ -95,10 +96,11 @@ class PackedEngine:
         self.words, self.positions = words(model), positions(model)
         self.lanes = lanes_of(device)
         self._width = int(classifier.config.hidden_size)
-        self._threads = threads_of(device)
-        self._solo = SoloThreads(self._threads)
+        self._solo = SoloThreads(torch.get_num_threads())
         self.token_budget = (
-            budget_of(device) if self._attention else budget_of_parts(self._width, self._threads)
+            budget_of(device)
+            if self._attention
+            else budget_of_parts(self._width, self._solo.number)
         )
 
     @staticmethod
@@ -141,7 +143,7 @@ class PackedEngine:
                 logits = self._forward(ids, frames, Rectangle(part))
                 output[part.rows] = _fetched(logits)[: len(part.rows)]
 
-        self._solo.run(run, cut(batch.lengths, self._width, self._threads))
+        self._solo.run(run, cut(batch.lengths, self._width, self._solo.number))
         return output
 
     def _at_once(self, batch: TokenRows) -> Tensor:
@@ -207,7 +209,7 @@ def _frames(embeddings: Any) -> Tensor:
 
 
 def _suiting(device: torch.device, model: Any) -> type[Padded] | None:
-    """Return how attention is computed best on a device; None for groups, which a CPU likes."""
+    """Return how attention is computed best on a device; None for rectangles, which a CPU likes."""
     if device.type == "cpu":
         return None
     heads = int(model.config.num_attention_heads)

@@ -29,34 +29,21 @@ class Part:
 
     Attributes:
         rows: (n,) int64: their numbers in the batch.
-        lengths: (n,) int64: how many tokens each has.
-        longest: how many each has in the rectangle.
+        own: (n, longest) bool: which of the rectangle's tokens are the rows' own.
         tokens: how many there are, with those behind; at least n * longest.
         firsts: how many rows are computed where one token of each is; at least n.
 
     """
 
     rows: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    longest: int
+    own: NDArray[np.bool_]
     tokens: int
     firsts: int
-
-    @property
-    def padded(self) -> bool:
-        """Whether a row was filled up."""
-        return bool((self.lengths < self.longest).any())
-
-    @property
-    def own(self) -> NDArray[np.bool_]:
-        """(n, longest) bool: which tokens are the rows' own."""
-        return np.arange(self.longest) < self.lengths[:, None]
 
     def spread(self, values: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the rows' values, given one after the other, by token: (tokens,), elsewhere 0."""
         spread = np.zeros(self.tokens, dtype=np.int64)
-        own = self.own
-        spread[: own.size].reshape(own.shape)[own] = values
+        spread[: self.own.size].reshape(self.own.shape)[self.own] = values
         return spread
 
 
@@ -83,8 +70,8 @@ def cut(lengths: NDArray[np.int64], width: int, workers: int) -> list[Part]:
     found = []
     for rows in plan(filled, budget):
         longest = max(_LANES, int(filled[rows].max()))
-        tokens = int(_up(len(rows) * longest, _FEW))
-        found.append(Part(rows, lengths[rows], longest, tokens, 1 << (len(rows) - 1).bit_length()))
+        own = np.arange(longest) < lengths[rows, None]
+        found.append(Part(rows, own, _up(own.size, _FEW), 1 << (len(rows) - 1).bit_length()))
     return found
 
 

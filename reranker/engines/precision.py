@@ -30,18 +30,18 @@ def faster_precision(width: int, device: torch.device) -> Precision:
     """
     import torch
 
-    return _measured(device, 4 * width, width, torch.get_num_threads())
+    return _measured(device, width, torch.get_num_threads())
 
 
 @cache
-def _measured(device: torch.device, rows: int, columns: int, threads: int) -> Precision:  # noqa: ARG001
+def _measured(device: torch.device, width: int, threads: int) -> Precision:  # noqa: ARG001
     import torch
 
     with torch.inference_mode():
         full, half = (
             _seconds(
-                torch.ones(_TOKENS, columns, device=device, dtype=torch_dtype(precision)),
-                torch.ones(rows, columns, device=device, dtype=torch_dtype(precision)),
+                torch.ones(_TOKENS, width, device=device, dtype=torch_dtype(precision)),
+                torch.ones(4 * width, width, device=device, dtype=torch_dtype(precision)),
             )
             for precision in ("fp32", "bf16")
         )

@@ -31,7 +31,7 @@ class SoloThreads:
     """
 
     def __init__(self, number: int) -> None:
-        self._number = number
+        self.number = number
         self.reset()
         reset_in_child(self)
 
@@ -48,7 +48,7 @@ class SoloThreads:
 
         """
         pool, shared = self._begun(), Jobs(work, jobs)
-        tasks = [pool.submit(shared.work) for _ in range(min(self._number, len(jobs)))]
+        tasks = [pool.submit(shared.work) for _ in range(min(self.number, len(jobs)))]
         try:
             wait(tasks)
         except BaseException as error:  # an interrupt: what is not begun is left
@@ -73,14 +73,14 @@ class SoloThreads:
     def _alone(self) -> ThreadPoolExecutor:
         import torch
 
-        pool, together = ThreadPoolExecutor(self._number), Barrier(self._number)
+        pool, together = ThreadPoolExecutor(self.number), Barrier(self.number)
 
         def begin() -> None:
             torch.set_num_threads(1)
             together.wait()  # so that no thread does this twice
 
         try:
-            wait([pool.submit(begin) for _ in range(self._number)])
+            wait([pool.submit(begin) for _ in range(self.number)])
         except BaseException:  # as where there may be no more threads: let go those that wait
             together.abort()
             pool.shutdown(wait=False)

@@ -25,10 +25,10 @@ __all__ = [
     "TorchEngine",
     "budget_of",
     "choose_device",
+    "inputs_of",
     "lanes_of",
     "memory_errors",
     "moved",
-    "threads_of",
     "torch_dtype",
     "width_of",
 ]
@@ -74,13 +74,6 @@ def lanes_of(device: torch.device) -> int:
     return 1 if device.type == "cpu" else 2
 
 
-def threads_of(device: torch.device) -> int:
-    """Return how many threads compute on a device: as many as torch takes on a CPU, else one."""
-    import torch
-
-    return torch.get_num_threads() if device.type == "cpu" else 1
-
-
 def width_of(
     batch: TokenRows, device: torch.device, precision: Precision, positions: int | None
 ) -> int:
@@ -93,6 +86,34 @@ def width_of(
     if device.type != "cpu" or precision == "fp32":
         return longest
     return min(-(-longest // _FEW) * _FEW, positions or longest + _FEW)
+
+
+def inputs_of(
+    batch: TokenRows,
+    tokenizer: ModelTokenizer,
+    device: torch.device,
+    precision: Precision,
+    positions: int | None,
+    *,
+    left: bool = False,
+) -> dict[str, torch.Tensor]:
+    """Return what a model of transformers is called with for a batch, on its device.
+
+    Args:
+        batch: the rows.
+        tokenizer: the model's.
+        device: the model's.
+        precision: of the products.
+        positions: how many tokens a row may have; None where that is not limited.
+        left: fill up before a row's tokens.
+
+    """
+    width = width_of(batch, device, precision, positions)
+    ids, types, mask = batch.padded(tokenizer.pad_id, left=left, width=width)
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if tokenizer.typed:
+        inputs["token_type_ids"] = types
+    return {name: moved(values, device) for name, values in inputs.items()}
 
 
 def moved(values: NDArray[Any], device: torch.device) -> torch.Tensor:
@@ -175,14 +196,14 @@ class TorchEngine:
         """
         import torch
 
-        width = width_of(batch, self._device, self._precision, self.positions)
-        ids, types, mask = batch.padded(
-            self._tokenizer.pad_id, left=self._tokenizer.pads_left, width=width
-        )
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        if self._tokenizer.typed:
-            inputs["token_type_ids"] = types
         with torch.inference_mode(), memory_errors():
-            tensors = {name: moved(values, self._device) for name, values in inputs.items()}
-            output: NDArray[np.float32] = self._model(**tensors).logits.float().cpu().numpy()
+            inputs = inputs_of(
+                batch,
+                self._tokenizer,
+                self._device,
+                self._precision,
+                self.positions,
+                left=self._tokenizer.pads_left,
+            )
+            output: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()
         return output

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from reranker.batches import BatchRunner
 from reranker.encoding import PairEncoder
-from reranker.engines.loading import positions
-from reranker.engines.torch import Precision, TorchEngine, width_of
+from reranker.engines.torch import Precision, TorchEngine, inputs_of
 from reranker.inputs import check_pairs
 from reranker.planning import plan
 from reranker.tokenizer import ModelTokenizer
@@ -75,18 +74,16 @@ class Subject:
 
     def _forward(self, rows: TokenRows, precision: Precision) -> Tensor:
         """Return the logits of rows that are filled up to the longest."""
-        import torch
-
-        width = width_of(rows, self.device, precision, positions(self.model))
-        ids, types, mask = rows.padded(
-            self.reading.pad_id, left=self.reading.pads_left, width=width
+        inputs = inputs_of(
+            rows,
+            self.reading,
+            self.device,
+            precision,
+            self.encoder.max_length,
+            left=self.reading.pads_left,
         )
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        if self.reading.typed:
-            inputs["token_type_ids"] = types
         with self._autocast(precision), first_token_alone(self.model):
-            tensors = {k: torch.from_numpy(v).to(self.device) for k, v in inputs.items()}
-            logits: Tensor = self.model(**tensors).logits
+            logits: Tensor = self.model(**inputs).logits
         return logits.float()[:, 0]
 
     def _autocast(self, precision: Precision) -> AbstractContextManager[Any]:
