@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from reranker.base import ModelError
+from reranker.telemetry import hugging_face_hub
 
 __all__ = ["locate"]
 
@@ -79,10 +80,8 @@ def _from_hub(
     local_files_only: bool,
     code: bool,
 ) -> Path:
-    from huggingface_hub import snapshot_download
-
     try:
-        folder = snapshot_download(
+        folder = hugging_face_hub().snapshot_download(
             name,
             revision=revision,
             token=token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -35,6 +36,7 @@ def run_on_ray(
         BulkError: when Ray is not installed or cannot be reached.
 
     """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # for a cluster that is started here
     try:
         import ray
     except ImportError as error:

@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.measures import Qrels
 from pipeline.evaluation.runs import Entries, Run
+from reranker.telemetry import hugging_face_hub
 from retriever.documents import Document
 
 __all__ = ["Collection", "nano_folder", "of_ir_datasets", "open_collection"]
@@ -147,11 +148,12 @@ def _entries(ids: Iterable[str]) -> Entries:
 
 
 def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
     repository = _NANO_REPOSITORY.format(name)
     try:
-        return Path(snapshot_download(repository, repo_type="dataset", etag_timeout=_TIMEOUT))
+        folder: str = hugging_face_hub().snapshot_download(
+            repository, repo_type="dataset", etag_timeout=_TIMEOUT
+        )
+        return Path(folder)
     except (OSError, ValueError) as error:
         raise EvaluationError(
             f"{name!r} is neither a folder here nor could it be had from the hub as "

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import Any
 
+from reranker.telemetry import hugging_face_hub
 from reranker.training.emissions import Emissions
 from reranker.training.examples import Example
 from reranker.training.losses import LOSSES
@@ -166,10 +167,9 @@ class Card:
 
     def metadata(self) -> str:
         """Return the YAML of the front matter, with a model-index of all measured values."""
-        from huggingface_hub import EvalResult, ModelCardData
-
+        hub = hugging_face_hub()
         results = [
-            EvalResult(
+            hub.EvalResult(
                 task_type="text-ranking",
                 task_name="Reranking",
                 dataset_type=t.name.rpartition("/")[0] or t.name,
@@ -187,7 +187,7 @@ class Card:
         size = sum(facts.pairs for facts in self.data if facts.role == "training")
         tags += [f"dataset_size:{size}"] if size else []
         hub_name = self.base_model.count("/") == 1 and self.base_model[0] not in "./~"
-        data = ModelCardData(
+        data = hub.ModelCardData(
             language=self.language,
             license=self.licence,
             library_name="sentence-transformers",
@@ -198,7 +198,8 @@ class Card:
             eval_results=results or None,
             **self._extra_metadata(),
         )
-        return data.to_yaml().strip()
+        text: str = data.to_yaml()
+        return text.strip()
 
     def _extra_metadata(self) -> dict[str, Any]:
         extra: dict[str, Any] = {}

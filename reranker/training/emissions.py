@@ -14,6 +14,14 @@ from reranker.training.errors import RecipeError
 __all__ = ["Emissions", "Measured", "check_country", "measured"]
 
 
+# Named, because what is not is taken from CODECARBON_* and .codecarbon.config, which may send.
+_NOTHING_SENT: dict[str, Any] = {
+    "output_methods": [],
+    "emissions_endpoint": None,
+    "electricitymaps_api_token": "",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Emissions:
     """An estimate by codecarbon.
@@ -104,7 +112,7 @@ def _tracker(country: str) -> Any:
 
         return OfflineEmissionsTracker(
             country_iso_code=country.upper(),
-            save_to_file=False,
+            **_NOTHING_SENT,
             log_level="error",
             allow_multiple_runs=True,
             tracking_mode="machine",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reranker.telemetry import hugging_face_hub
 from reranker.training.errors import PublishError
 
 __all__ = ["push"]
@@ -33,11 +34,9 @@ def push(
         PublishError: when the folder has no model, or the hub cannot be reached or refuses.
 
     """
-    from huggingface_hub import HfApi
-
     if not (folder / "model.safetensors").is_file():
         raise PublishError(f"{folder}: expected a model to publish, found no model.safetensors")
-    api = HfApi(endpoint=endpoint, token=token)
+    api = hugging_face_hub().HfApi(endpoint=endpoint, token=token)
     try:
         api.create_repo(name, private=private, exist_ok=True)
         commit = api.upload_folder(

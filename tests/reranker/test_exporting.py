@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
 from reranker.base import ModelError
 from reranker.cross_encoder import CrossEncoder
 from reranker.exporting import Exporter
+from reranker.telemetry import onnx_runtime
 
 KINDS = ["bert", "electra", "roberta", "xlm-roberta"]
 
@@ -48,7 +48,7 @@ def of_torch(folder: Path, given: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def run(graph: bytes, given: dict[str, np.ndarray]) -> np.ndarray:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(graph, providers=["CPUExecutionProvider"])
     names = {each.name for each in session.get_inputs()}
     assert {"input_ids", "attention_mask"} <= names
     return session.run(["logits"], {name: c for name, c in given.items() if name in names})[0]
@@ -66,7 +66,7 @@ def test_a_padded_batch_has_the_logits_of_torch(tiny, pairs, kind, labels):
 
 def test_batches_may_have_any_size(tiny, pairs):
     graph, _ = written(tiny("bert"))
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(graph, providers=["CPUExecutionProvider"])
     given = batch(tiny("bert"), pairs)
     together = session.run(None, given)[0]
     for row in range(len(pairs)):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from reranker.engines.cores import cores
 from reranker.engines.ort.classifier import Classifier
+from reranker.telemetry import onnx_runtime
 from reranker.tokenizer import ModelTokenizer
 from reranker.tokens import TokenRows
 
@@ -31,8 +32,7 @@ class PaddedEngine:
     lanes = devices = 1
 
     def __init__(self, graph: bytes, spec: Classifier, tokenizer: ModelTokenizer) -> None:
-        import onnxruntime
-
+        onnxruntime = onnx_runtime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
         options.log_severity_level = _QUIET

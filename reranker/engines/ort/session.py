@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.engines.ort.graph import OUTPUT, Graph
+from reranker.telemetry import onnx_runtime
 
 __all__ = ["Session"]
 
@@ -26,8 +27,7 @@ class Session:
     """
 
     def __init__(self, graph: Graph) -> None:
-        import onnxruntime
-
+        onnxruntime = onnx_runtime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
