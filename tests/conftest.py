@@ -19,6 +19,11 @@ from hypothesis import settings
 from server_packages import ELASTICSEARCH_9
 from servers import ELASTICSEARCH, OPENSEARCH, Cluster, Package, Server, ServerUnavailable
 
+# What ONNX Runtime and the hub's client send, the package turns off by itself. These are libraries
+# that an application chooses; here the tests are the application.
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "false"
+os.environ["LANGSMITH_TRACING"] = "false"
+
 # How long an example takes depends on the machine and its other work.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -101,6 +101,15 @@ def test_ports_are_this_machines_alone(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
+@pytest.mark.parametrize("name", ["compose.yml", "compose.cluster.yml"])
+def test_elasticsearch_fetches_nothing(name: str) -> None:
+    there = services(name).values()
+    nodes = [each for each in there if "discovery.type" in str(each) or "seed_hosts" in str(each)]
+    assert nodes
+    for each in nodes:
+        assert each["environment"]["ingest.geoip.downloader.enabled"] == "false"
+
+
 @pytest.mark.parametrize("name", WHOLE)
 def test_the_sidecars_settings_are_understood(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in [name for name in os.environ if name.startswith("TWOPASS_")]:

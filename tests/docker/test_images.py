@@ -99,6 +99,11 @@ def test_its_extras_are_the_packages() -> None:
     assert asked <= set(metadata("twopass").get_all("Provides-Extra") or [])
 
 
+def test_it_turns_off_what_reports() -> None:
+    given = dict(pair.split("=", 1) for pair in last("ENV").split())
+    assert given["ORT_DISABLE_TELEMETRY"] == given["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
 def test_it_does_not_run_as_root() -> None:
     assert last("USER") == "10001"
     assert last("EXPOSE") == "8765"

@@ -49,9 +49,13 @@ class Observed:
     def lines(self) -> list[str]:
         return self.trace.read_text(errors="replace").splitlines()
 
-    def foreign(self) -> list[str]:
+    def sent(self) -> list[str]:
         """Return what went, or tried to go, to another machine or to a name server."""
-        return [line for line in self.lines() if _NAMES.search(line) or _leaves(line)]
+        return [line for line in self.lines() if _leaves(line)]
+
+    def sought(self) -> list[str]:
+        """Return signs that a host was looked up by its name, even if this machine knew it."""
+        return [line for line in self.lines() if _NAMES.search(line)]
 
     def kept(self) -> list[str]:
         """Return what lies in the user's folder, but for this package's own cache."""
@@ -74,7 +78,12 @@ class Observed:
 
     def assert_nothing_left(self) -> None:
         """Fail if anything was sent elsewhere, asked of a name server, or written elsewhere."""
-        found = {"sent": self.foreign(), "kept": self.kept(), "written": sorted(self.written())}
+        found = {
+            "sent": self.sent(),
+            "sought": self.sought(),
+            "kept": self.kept(),
+            "written": sorted(self.written()),
+        }
         assert not any(found.values()), found
 
     def stop(self) -> None:

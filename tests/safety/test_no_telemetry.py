@@ -116,12 +116,77 @@ def post(port: int, path: str, body: object) -> Any:
     return json.loads(answer)
 
 
+_MEASURING = """
+from reranker.training.emissions import measured
+
+with measured("DEU") as held:
+    sum(range(10**6))
+print(held.emissions)
+"""
+# What codecarbon would read from the environment and from .codecarbon.config.
+_CODECARBON = {
+    "CODECARBON_OUTPUT_METHODS": "api,prometheus,csv",
+    "CODECARBON_SAVE_TO_API": "true",
+    "CODECARBON_API_KEY": "key",
+    "CODECARBON_EXPERIMENT_ID": "3a202149-8be2-408c-a3d8-baeae2de2987",
+    "CODECARBON_EMISSIONS_ENDPOINT": "http://192.0.2.1/emissions",
+    "CODECARBON_ELECTRICITYMAPS_API_TOKEN": "token",
+}
+
+
+def test_emissions_are_measured_offline(folder: Path) -> None:
+    pytest.importorskip("codecarbon")
+    with observed([sys.executable, "-c", _MEASURING], folder, **_CODECARBON) as seen:
+        status, said = finished(seen)
+        assert status == 0, said
+        assert "country='DEU'" in said
+        seen.assert_nothing_left()
+
+
+_ON_RAY = """
+from pipeline.bulk.on_ray import run_on_ray
+
+run_on_ray()
+from ray._common.usage.usage_lib import usage_stats_enabled
+
+print(usage_stats_enabled())
+"""
+
+
+def test_ray_reports_nothing(folder: Path) -> None:
+    pytest.importorskip("ray")
+    with observed([sys.executable, "-c", _ON_RAY], folder, RAY_USAGE_STATS_ENABLED="1") as seen:
+        assert finished(seen)[1].endswith("False\n")
+        assert seen.sent() == []  # its import asks for this machine's own name
+        assert seen.kept() == []
+
+
+_HUB_AFTER_TRANSFORMERS = """
+import transformers.utils.hub
+from reranker.telemetry import hugging_face_hub
+
+hugging_face_hub()
+from huggingface_hub.utils import build_hf_headers
+
+print(build_hf_headers()["user-agent"])
+"""
+
+
+def test_the_hub_learns_a_version_only(folder: Path) -> None:
+    with observed([sys.executable, "-c", _HUB_AFTER_TRANSFORMERS], folder) as seen:
+        said = finished(seen)[1]
+        assert "hf_hub/" in said
+        assert "torch" not in said
+        seen.assert_nothing_left()
+
+
 LEAKS = {
     "foreign": "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))",
     "names": "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('127.0.0.1', 53))",
     "sent": "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 9))",
     "six": "import socket\ns = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n"
     "try: s.connect(('2001:db8::1', 9))\nexcept OSError: pass",
+    "host": "open('/etc/resolv.conf').read()",
     "home": "import pathlib; (pathlib.Path.home() / 'id').write_text('1')",
 }
 
@@ -131,7 +196,8 @@ def test_a_leak_would_be_seen(tmp_path: Path, kind: str) -> None:
     with observed([sys.executable, "-c", LEAKS[kind]], tmp_path) as seen:
         assert finished(seen)[0] == 0
     assert bool(seen.kept()) is (kind == "home")
-    assert len(seen.foreign()) == (kind != "home")
+    assert bool(seen.sought()) is (kind == "host")
+    assert bool(seen.sent()) is (kind not in ("home", "host"))
     with pytest.raises(AssertionError):
         seen.assert_nothing_left()
 
