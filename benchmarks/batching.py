@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from rerank import Case, folder_of
 from setting import setting
 
-from reranker import BatchingScorer, CrossEncoder
-from retriever.bm25.index import BM25Index
-from retriever.corpus import read_documents, read_queries
+from twopass.reranker import BatchingScorer, CrossEncoder
+from twopass.retriever.corpus import read_documents, read_queries
+from twopass.retriever.index.index import BM25Index
 
 DATA = Path(os.environ.get("TWOPASS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 DEADLINES = (0.05, 0.1, 0.2, 0.5, 1.0)

@@ -24,15 +24,15 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.assembly.models import reads_pairs
-from pipeline.evaluation import evaluate_runs, open_collection
-from pipeline.evaluation.runs import Entries, entries
-from pipeline.fusion import Fusion, fusion, reranker
-from pipeline.search import fuse
-from pipeline.stages import Candidates, status_of
-from reranker import BiEncoderScorer, CrossEncoder, Scores
-from retriever.bm25.index import BM25Index
-from retriever.hits import Hits
+from twopass.pipeline.apps.assembly.models import reads_pairs
+from twopass.pipeline.evaluation import evaluate_runs, open_collection
+from twopass.pipeline.evaluation.runs import Entries, entries
+from twopass.pipeline.fusion import Fusion, fusion, reranker
+from twopass.pipeline.search import fuse
+from twopass.pipeline.stages import Candidates, status_of
+from twopass.reranker import BiEncoderScorer, CrossEncoder, Scores
+from twopass.retriever.hits import Hits
+from twopass.retriever.index.index import BM25Index
 
 KEPT = (10, 20, 30, 50, 100)
 
@@ -139,7 +139,7 @@ def main() -> None:
 
 
 def entries_scores(hits: Hits) -> NDArray[np.float32]:
-    from pipeline.evaluation.runs import strictly_decreasing
+    from twopass.pipeline.evaluation.runs import strictly_decreasing
 
     return strictly_decreasing(hits.scores)
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation import evaluate, open_collection
-from pipeline.fusion import Fusion, fusion
-from reranker import CachingScorer, Cascade, CrossEncoder, PairScorer
-from retriever import BM25Index
+from twopass.pipeline.evaluation import evaluate, open_collection
+from twopass.pipeline.fusion import Fusion, fusion
+from twopass.reranker import CachingScorer, Cascade, CrossEncoder, PairScorer
+from twopass.retriever import BM25Index
 
 NORMALIZERS = ["min-max", "z-score", "sum", ["theoretical-min-max", "min-max"]]
 

@@ -145,7 +145,7 @@ def zipf(n_docs: int, *, n_queries: int = 1000, seed: int = 0) -> Corpus:
 
 def real(name: str, *, max_queries: int = 1000) -> Corpus:
     """Read a collection in BEIR's layout and analyse it as English."""
-    from retriever.analysis import get_analyzer
+    from twopass.retriever.analysis import get_analyzer
 
     texts, queries = texts_of(name)
     analyze = get_analyzer("english").terms
@@ -162,7 +162,7 @@ def real(name: str, *, max_queries: int = 1000) -> Corpus:
 
 def texts_of(name: str) -> tuple[list[str], list[str]]:
     """Return a collection's documents and its test (of squad: development) queries as text."""
-    from retriever.corpus import read_documents, read_qrels, read_queries
+    from twopass.retriever.corpus import read_documents, read_qrels, read_queries
 
     folder = data_folder() / name
     split = "dev" if name == "squad" else "test"

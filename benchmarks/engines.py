@@ -40,8 +40,8 @@ class TwoPass:
     lengths: ClassVar[str] = "exact"
 
     def build(self, texts: Sequence[str], folder: Path, analyzer: str, threads: int) -> float:
-        from retriever.bm25.index import BM25Index
-        from retriever.documents import Document
+        from twopass.retriever.corpus.documents import Document
+        from twopass.retriever.index.index import BM25Index
 
         BM25Index.build([Document("warm", "up")], analyzer=analyzer).search(["up"], 1)
         start = now()
@@ -50,8 +50,8 @@ class TwoPass:
         return now() - start
 
     def open(self, folder: Path, queries: Queries) -> None:
-        from retriever.bm25.index import BM25Index
-        from retriever.scoring import formula
+        from twopass.retriever.index.index import BM25Index
+        from twopass.retriever.scoring import formula
 
         self._index = BM25Index.open(folder, scoring=formula("lucene", lengths=self.lengths))
         self._queries = [Counter(words) for words in queries.words()]

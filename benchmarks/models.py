@@ -27,12 +27,12 @@ from typing import Any
 
 from setting import setting
 
-import reranker
-from pipeline.assembly import build_fusion, build_scorer
-from pipeline.evaluation import Collection, collect, open_collection
-from pipeline.settings import Settings, load_settings
-from reranker import CrossEncoder
-from retriever import BM25Index
+from twopass import reranker
+from twopass.pipeline.apps.assembly import build_fusion, build_scorer
+from twopass.pipeline.apps.settings import Settings, load_settings
+from twopass.pipeline.evaluation import Collection, collect, open_collection
+from twopass.reranker import CrossEncoder
+from twopass.retriever import BM25Index
 
 SETS = ("scifact:test", "nfcorpus:test", "nq-qed:dev", "squad:dev")
 MEASURES = ("nDCG@10", "MRR@10", "MAP", "Recall@100")

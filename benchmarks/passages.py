@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation import collect
-from pipeline.fusion import fusion, reranker
-from reranker import CrossEncoder, PassageScorer, Reading
-from retriever.bm25.index import BM25Index
-from retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
+from twopass.pipeline.evaluation import collect
+from twopass.pipeline.fusion import fusion, reranker
+from twopass.reranker import CrossEncoder, PassageScorer, Reading
+from twopass.retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
+from twopass.retriever.index.index import BM25Index
 
 WAYS = {
     "first 128": Reading(128, 16, 1, "first"),

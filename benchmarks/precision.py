@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from reranker import CrossEncoder
-from reranker.engines.quality import Judged, ndcg
-from retriever.bm25.index import BM25Index
-from retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
+from twopass.reranker import CrossEncoder
+from twopass.reranker.engines.precision import Judged, ndcg
+from twopass.retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
+from twopass.retriever.index.index import BM25Index
 
 DATA = Path(os.environ.get("TWOPASS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -21,10 +21,10 @@ import httpx
 import numpy as np
 from serving import served
 
-from retriever.analysis import get_analyzer
-from retriever.corpus import BeirFolder, read_documents, read_queries
-from retriever.elastic import connect, load_documents
-from retriever.elastic.mapping import server_analyzer
+from twopass.retriever.analysis import get_analyzer
+from twopass.retriever.corpus import BeirFolder, read_documents, read_queries
+from twopass.retriever.elastic import connect, load_documents
+from twopass.retriever.elastic.remote_index import server_analyzer
 
 _WARM = 20
 

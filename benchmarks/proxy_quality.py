@@ -28,19 +28,19 @@ import httpx
 import numpy as np
 from serving import served
 
-from pipeline.assembly import build_fusion, build_scorer
-from pipeline.evaluation import Run, evaluate_runs
-from pipeline.evaluation.runs import Entries, strictly_decreasing
-from pipeline.search import SearchPipeline
-from pipeline.settings import load_settings
-from reranker.base import PairScorer
-from retriever.analysis import get_analyzer
-from retriever.base import Retriever
-from retriever.bm25.index import BM25Index
-from retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
-from retriever.elastic import ElasticsearchRetriever, connect, load_documents
-from retriever.elastic.mapping import server_analyzer
-from retriever.scoring import Lucene
+from twopass.pipeline.apps.assembly import build_fusion, build_scorer
+from twopass.pipeline.apps.settings import load_settings
+from twopass.pipeline.evaluation import Run, evaluate_runs
+from twopass.pipeline.evaluation.runs import Entries, strictly_decreasing
+from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.contract.scorer import PairScorer
+from twopass.retriever.analysis import get_analyzer
+from twopass.retriever.base import Retriever
+from twopass.retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
+from twopass.retriever.elastic import ElasticsearchRetriever, connect, load_documents
+from twopass.retriever.elastic.remote_index import server_analyzer
+from twopass.retriever.index.index import BM25Index
+from twopass.retriever.scoring import Lucene
 
 _AT_ONCE = 4  # queries; what a run that is stopped loses of its scores
 

@@ -178,8 +178,8 @@ def describe(threads: int, arguments: argparse.Namespace) -> str:
 
 
 def candidates(name: str, arguments: argparse.Namespace) -> Pairs:
-    from retriever.bm25.index import BM25Index
-    from retriever.corpus import BeirFolder, read_documents, read_queries
+    from twopass.retriever.corpus import BeirFolder, read_documents, read_queries
+    from twopass.retriever.index.index import BM25Index
 
     folder = BeirFolder(DATA / name)
     most = arguments.queries or max(case.queries for case in arguments.cases)
@@ -190,8 +190,8 @@ def candidates(name: str, arguments: argparse.Namespace) -> Pairs:
 
 def folder_of(case: Case, temporary: Path) -> Path:
     """Return the shipped model's folder, or that of one with seeded random weights."""
-    from reranker.quiet import quiet_transformers
-    from reranker.sources import locate
+    from twopass.reranker.console import quiet_transformers
+    from twopass.reranker.files.model_folder import locate
 
     if case.shipped:
         return Path(locate(SHIPPED))
@@ -267,8 +267,8 @@ def run(system: str, model: Path, pairs: Pairs, job: dict[str, Any]) -> dict[str
 
 
 def token_lengths(folder: Path, pairs: Pairs) -> np.ndarray:
-    from reranker.encoding import PairEncoder
-    from reranker.tokenizer import ModelTokenizer
+    from twopass.reranker.text.encoding import PairEncoder
+    from twopass.reranker.text.tokenizer import ModelTokenizer
 
     encoded = PairEncoder(ModelTokenizer.load(folder).backend, 512).encode(pairs)
     return encoded.rows.lengths[encoded.row_of]
@@ -278,9 +278,9 @@ def padding(
     system: str, lengths: np.ndarray, pairs: Pairs, hidden: int, job: dict[str, Any]
 ) -> float:
     """Share of the tokens that a system computes that are none of the pairs'."""
-    from reranker.engines.parts import cut
-    from reranker.engines.torch import CPU_BUDGET, GPU_BUDGET
-    from reranker.planning import plan
+    from twopass.reranker.engines.engine import plan
+    from twopass.reranker.engines.torch.engine import CPU_BUDGET, GPU_BUDGET
+    from twopass.reranker.engines.torch.parts import cut
 
     on_cpu = job["device"] == "cpu"
     if system.startswith("sentence-transformers"):  # 32 a batch, sorted by characters

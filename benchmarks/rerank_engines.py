@@ -42,7 +42,7 @@ def original(dtype: str) -> Load:
     def load(folder: str, device: str) -> Any:
         from sentence_transformers import CrossEncoder
 
-        from reranker.quiet import quiet_transformers
+        from twopass.reranker.console import quiet_transformers
 
         with quiet_transformers():
             return CrossEncoder(folder, device=device, model_kwargs={"dtype": dtype})
@@ -54,7 +54,9 @@ def exported(*, int8: bool) -> Load:
     """Load through sentence-transformers' ONNX backend, quantised as its documentation says."""
 
     def load(folder: str, device: str) -> Any:
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as reranker.telemetry does, which is not here
+        os.environ["ORT_DISABLE_TELEMETRY"] = (
+            "1"  # as twopass.reranker.telemetry does, which is not here
+        )
         from onnxruntime import SessionOptions
         from sentence_transformers import CrossEncoder, export_dynamic_quantized_onnx_model
 
@@ -89,7 +91,7 @@ def quantisation() -> str:
 
 def ours(**settings: Any) -> Load:
     def load(folder: str, device: str) -> Any:
-        from reranker.cross_encoder import CrossEncoder
+        from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
         return CrossEncoder(folder, device=device, **settings)
 

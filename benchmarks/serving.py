@@ -24,7 +24,7 @@ def served(**settings: str) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     named = {f"TWOPASS_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "serve"]
+    command = [sys.executable, "-c", "from twopass.pipeline.apps.cli import main; main()", "serve"]
     process = subprocess.Popen(
         [*command, "--port", str(port)], env=os.environ | named, stderr=subprocess.DEVNULL
     )

@@ -25,10 +25,10 @@ import httpx
 import numpy as np
 from serving import served
 
-from pipeline.assembly import build_reader
-from pipeline.demo import FOLDER
-from pipeline.settings import load_settings
-from retriever.corpus import read_documents
+from twopass.pipeline.apps.assembly import build_reader
+from twopass.pipeline.apps.demo import FOLDER
+from twopass.pipeline.apps.settings import load_settings
+from twopass.retriever.corpus import read_documents
 
 Request = tuple[str, list[str]]
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline import SearchPipeline
-from pipeline.demo import FOLDER
-from pipeline.fusion import fusion
-from reranker import CrossEncoder
-from retriever import BM25Index, read_documents
+from twopass import BM25Index, CrossEncoder, SearchPipeline, fusion, read_documents
+from twopass.pipeline.apps.demo import FOLDER
 
 
 def main() -> None:

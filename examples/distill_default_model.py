@@ -26,8 +26,8 @@ from distill.queries import abstract_queries, made_queries, webbed
 from distill.teachers import TEACHERS, embed
 from distill.texts import Collection, Passage, Query
 
-from pipeline.cli import main as twopass
-from reranker.training.examples import write_examples
+from twopass.pipeline.apps.cli import main as twopass
+from twopass.reranker.training.examples import write_examples
 
 _SEED = 12
 _RECIPE = Path(__file__).parent / "distill" / "train.toml"

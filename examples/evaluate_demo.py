@@ -6,11 +6,9 @@
 # %%
 from itertools import islice
 
-from pipeline.demo import FOLDER
-from pipeline.evaluation import by_depth, cases, collect, open_collection
-from pipeline.fusion import fusion
-from reranker import CrossEncoder
-from retriever import BM25Index
+from twopass import BM25Index, CrossEncoder, fusion
+from twopass.pipeline.apps.demo import FOLDER
+from twopass.pipeline.evaluation import by_depth, cases, collect, open_collection
 
 demo = open_collection(str(FOLDER))
 qrels = dict(islice(demo.qrels.items(), 40))  # a sample, for a first look

@@ -1,6 +1,7 @@
 """Make a tiny cross-encoder, 2 layers and 128 wide, in an hour or two of one CPU core.
 
-Its first weights are built, not drawn (``reranker/training/beginning.py``), so some ten thousand
+Its first weights are built, not drawn (``reranker/training/initial_weights.py``), so some ten
+thousand
 lists suffice: judged and made queries, each with BM25's near misses. Labels begin; then the model
 that ships teaches it, its scores mixed with BM25's as the fusion mixes them. An interrupted run
 goes on where its last checkpoint was.
@@ -23,11 +24,11 @@ import numpy as np
 import torch
 from tiny.lessons import draw_examples, read_texts
 
-from pipeline.training.teaching import teach
-from reranker import CachingScorer, CrossEncoder
-from reranker.training import Example, Recipe, Trainer, read_examples, start_from
-from reranker.training.examples import write_examples
-from reranker.training.trainer import Progress
+from twopass import CachingScorer, CrossEncoder
+from twopass.pipeline.training.negatives import teach
+from twopass.reranker.training import Example, Recipe, Trainer, read_examples, start_from
+from twopass.reranker.training.examples import write_examples
+from twopass.reranker.training.trainer import Progress
 
 _SEED = 12
 _TEACHER = "twopass/default"

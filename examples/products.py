@@ -9,11 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline import SearchPipeline
-from pipeline.fusion import fusion
-from reranker import CrossEncoder
-from retriever import BM25Index, read_documents
-from retriever.corpus import FieldNames
+from twopass import BM25Index, CrossEncoder, SearchPipeline, fusion, read_documents
+from twopass.retriever.corpus import FieldNames
 
 
 def opened(table: Path, fields: FieldNames) -> BM25Index:

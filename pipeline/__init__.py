@@ -9,23 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.assembly import build_pipeline
-    from pipeline.errors import PipelineError
-    from pipeline.evaluation import evaluate
-    from pipeline.fusion import Fusion
-    from pipeline.ranking import Ranking
-    from pipeline.search import SearchPipeline
-    from pipeline.settings import Settings, load_settings
+    from twopass.pipeline.apps.assembly import build_pipeline
+    from twopass.pipeline.apps.settings import Settings, load_settings
+    from twopass.pipeline.errors import PipelineError
+    from twopass.pipeline.evaluation import evaluate
+    from twopass.pipeline.fusion import Fusion
+    from twopass.pipeline.ranking import Ranking
+    from twopass.pipeline.search import SearchPipeline
 
 _HOME = {
-    "Fusion": "pipeline.fusion",
-    "PipelineError": "pipeline.errors",
-    "Ranking": "pipeline.ranking",
-    "SearchPipeline": "pipeline.search",
-    "Settings": "pipeline.settings",
-    "build_pipeline": "pipeline.assembly",
-    "evaluate": "pipeline.evaluation",
-    "load_settings": "pipeline.settings",
+    "Fusion": "twopass.pipeline.fusion",
+    "PipelineError": "twopass.pipeline.errors",
+    "Ranking": "twopass.pipeline.ranking",
+    "SearchPipeline": "twopass.pipeline.search",
+    "Settings": "twopass.pipeline.apps.settings",
+    "build_pipeline": "twopass.pipeline.apps.assembly",
+    "evaluate": "twopass.pipeline.evaluation",
+    "load_settings": "twopass.pipeline.apps.settings",
 }
 
 __all__ = [

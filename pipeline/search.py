@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import FusionError, SearchError
-from pipeline.fusion import Fusion
-from pipeline.fusion.columns import ranks
-from pipeline.ranking import Ranking, Timings
-from pipeline.stages import Candidates, OnError, Stages, count
-from pipeline.threshold import above, probability, told
-from reranker.base import PairScorer
-from reranker.deadlines import Deadline
-from retriever.base import Retriever
-from retriever.filters import Filter
+from twopass.pipeline.errors import FusionError, SearchError
+from twopass.pipeline.fusion import Fusion
+from twopass.pipeline.fusion.base import ranks
+from twopass.pipeline.ranking import Ranking, Timings
+from twopass.pipeline.stages import Candidates, OnError, Stages, above, count, probability, told
+from twopass.reranker.contract.deadlines import Deadline
+from twopass.reranker.contract.scorer import PairScorer
+from twopass.retriever.base import Retriever
+from twopass.retriever.filters.algebra import Filter
 
 __all__ = ["SearchPipeline", "fuse"]
 
@@ -37,7 +36,7 @@ class SearchPipeline:
     Args:
         retriever: the first stage.
         scorer: the second stage; ``None`` for the first stage alone.
-        fusion: how both become one score, for example ``pipeline.fusion.rrf``.
+        fusion: how both become one score, for example ``twopass.pipeline.fusion.rrf``.
         depth: how many of the first stage's best are scored, unless a call says otherwise.
         on_error: what a scorer that fails leads to: ``raise`` its error, or ``first-stage``: the
             first stage's ranking, with the status ``failed`` and the reason.
@@ -45,7 +44,8 @@ class SearchPipeline:
             scored in the first stage's order as far as there is time, the others stay below them
             in that order, and the status says ``partial``. None for no deadline.
         min_score: the probability of relevance that a result must have, unless a call says
-            otherwise, where the scorer is calibrated: see ``pipeline.threshold``. None for none.
+            otherwise, where the scorer is calibrated: see ``twopass.pipeline.stages``. None for
+            none.
 
     Raises:
         SearchError: when the depth is not a count, the deadline no time, ``min_score`` no
@@ -205,7 +205,7 @@ def fuse(
     follow with NaN. So does what it was to score and did not: a sum that lacks a part is no lower
     sum, it is another thing. A search that was cut short is the search of that lesser depth. Where
     nothing was scored, the first stage's scores stand. A threshold takes hits out at the end; see
-    ``pipeline.threshold``.
+    ``twopass.pipeline.stages``.
 
     Raises:
         FusionError: when the fusion fails, or does not give one number a document.

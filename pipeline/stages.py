@@ -1,9 +1,15 @@
-"""Both stages on many queries: candidates, and one scoring of all their pairs."""
+"""Both stages on many queries: candidates, one scoring of all their pairs, and ``min_score``.
+
+A threshold means one thing only. It applies where the calibrated scorer answered: then a document
+stays if its probability is high enough, and goes if it is not or if it has none, for want of time
+or for lying beyond the depth. Where another scorer answered, as in a chain that fell back, or none
+did, nothing is known of any probability: all results stay, and the status says so.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from time import perf_counter
 from typing import Literal, TypeAlias
@@ -11,22 +17,28 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ScoringError, SearchError
-from pipeline.ranking import RerankOutcome, RerankStatus
-from reranker.base import (
-    DetailedScorer,
-    InputError,
-    OutputError,
-    PairScorer,
-    Scores,
-    as_detailed,
-)
-from reranker.deadlines import NO_DEADLINE, Deadline
-from retriever.base import Retriever
-from retriever.filters import Filter
-from retriever.hits import Hits
+from twopass.pipeline.errors import ScoringError, SearchError
+from twopass.pipeline.ranking import RerankOutcome, RerankStatus
+from twopass.reranker.contract.deadlines import NO_DEADLINE, Deadline
+from twopass.reranker.contract.errors import InputError, OutputError
+from twopass.reranker.contract.scorer import DetailedScorer, PairScorer, as_detailed
+from twopass.reranker.contract.scores import Scores
+from twopass.retriever.base import Retriever
+from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.hits import Hits
 
-__all__ = ["Candidates", "OnError", "Stages", "count", "score_groups", "status_of"]
+__all__ = [
+    "Candidates",
+    "OnError",
+    "Stages",
+    "above",
+    "count",
+    "probability",
+    "score_groups",
+    "status_of",
+    "told",
+]
+
 
 OnError: TypeAlias = Literal["raise", "first-stage"]
 
@@ -221,3 +233,39 @@ def count(name: str, value: int) -> int:
 
 def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def probability(min_score: float | None) -> float | None:
+    """Check a threshold that a user gave.
+
+    Raises:
+        SearchError: when it is no probability.
+
+    """
+    if min_score is None:
+        return None
+    wrong = isinstance(min_score, bool) or not isinstance(min_score, int | float)
+    if wrong or not 0 <= min_score <= 1:
+        raise SearchError(
+            f"expected min_score to be a probability from 0 to 1, found {min_score!r}"
+        )
+    return float(min_score)
+
+
+def above(candidates: Candidates, min_score: float | None) -> NDArray[np.bool_]:
+    """Return (n,) bool: which hits stay."""
+    found = candidates.scores.probabilities
+    if min_score is None or found is None:
+        return np.ones(len(candidates.hits), dtype=np.bool_)
+    stay = np.zeros(len(candidates.hits), dtype=np.bool_)
+    stay[: len(found)] = np.nan_to_num(found, nan=-1.0) >= min_score
+    return stay
+
+
+def told(candidates: Candidates, min_score: float | None) -> RerankStatus:
+    """Return the status, which says it where a threshold could not be applied."""
+    status = candidates.status
+    if min_score is None or candidates.scores.probabilities is not None or not status.candidates:
+        return status
+    why = f"min_score {min_score:g} not applied: no calibrated scorer answered"
+    return replace(status, reason="; ".join(filter(None, (status.reason, why))))

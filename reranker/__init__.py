@@ -9,33 +9,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reranker.base import DetailedScorer, PairScorer, RerankerError, Scores
-    from reranker.batching import BatchingScorer
-    from reranker.bi_encoder import BiEncoderScorer
-    from reranker.cache import CachingScorer
-    from reranker.calibration import CalibratedScorer, Calibration
-    from reranker.cascade import Cascade
-    from reranker.cross_encoder import CrossEncoder
-    from reranker.fallback import FallbackScorer
-    from reranker.passages import PassageScorer, Reading
-    from reranker.remote.scorer import RemoteScorer
+    from twopass.reranker.contract.errors import RerankerError
+    from twopass.reranker.contract.scorer import DetailedScorer, PairScorer
+    from twopass.reranker.contract.scores import Scores
+    from twopass.reranker.scorers.batching import BatchingScorer
+    from twopass.reranker.scorers.cache import CachingScorer
+    from twopass.reranker.scorers.calibration import CalibratedScorer, Calibration
+    from twopass.reranker.scorers.cascade import Cascade
+    from twopass.reranker.scorers.cross_encoder import CrossEncoder
+    from twopass.reranker.scorers.encoders import BiEncoderScorer
+    from twopass.reranker.scorers.fallback import FallbackScorer
+    from twopass.reranker.scorers.passages import PassageScorer, Reading
+    from twopass.reranker.scorers.remote.scorer import RemoteScorer
 
 _HOME = {
-    "BatchingScorer": "reranker.batching",
-    "BiEncoderScorer": "reranker.bi_encoder",
-    "CachingScorer": "reranker.cache",
-    "CalibratedScorer": "reranker.calibration",
-    "Calibration": "reranker.calibration",
-    "Cascade": "reranker.cascade",
-    "CrossEncoder": "reranker.cross_encoder",
-    "DetailedScorer": "reranker.base",
-    "FallbackScorer": "reranker.fallback",
-    "PairScorer": "reranker.base",
-    "PassageScorer": "reranker.passages",
-    "Reading": "reranker.passages",
-    "RemoteScorer": "reranker.remote.scorer",
-    "RerankerError": "reranker.base",
-    "Scores": "reranker.base",
+    "BatchingScorer": "twopass.reranker.scorers.batching",
+    "BiEncoderScorer": "twopass.reranker.scorers.encoders",
+    "CachingScorer": "twopass.reranker.scorers.cache",
+    "CalibratedScorer": "twopass.reranker.scorers.calibration",
+    "Calibration": "twopass.reranker.scorers.calibration",
+    "Cascade": "twopass.reranker.scorers.cascade",
+    "CrossEncoder": "twopass.reranker.scorers.cross_encoder",
+    "DetailedScorer": "twopass.reranker.contract.scorer",
+    "FallbackScorer": "twopass.reranker.scorers.fallback",
+    "PairScorer": "twopass.reranker.contract.scorer",
+    "PassageScorer": "twopass.reranker.scorers.passages",
+    "Reading": "twopass.reranker.scorers.passages",
+    "RemoteScorer": "twopass.reranker.scorers.remote.scorer",
+    "RerankerError": "twopass.reranker.contract.errors",
+    "Scores": "twopass.reranker.contract.scores",
 }
 
 __all__ = [

@@ -9,43 +9,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from retriever.analysis import available_analyzers, get_analyzer, register_analyzer
-    from retriever.base import Retriever, RetrieverError
-    from retriever.bm25.fields import FieldWeights
-    from retriever.bm25.index import BM25Index
-    from retriever.bm25.requests import SearchRequest
-    from retriever.corpus import read_documents, read_qrels, read_queries
-    from retriever.documents import Document
-    from retriever.elastic import ElasticsearchRetriever, IndexFields
-    from retriever.filter_json import parse_filter
-    from retriever.filters import Filter
-    from retriever.hits import Hits
-    from retriever.rank_bm25 import RankBM25Retriever
-    from retriever.scoring import BM25L, BM25Plus, Lucene, Okapi
+    from twopass.retriever.analysis import available_analyzers, get_analyzer, register_analyzer
+    from twopass.retriever.base import Retriever
+    from twopass.retriever.corpus import read_documents, read_qrels, read_queries
+    from twopass.retriever.corpus.documents import Document
+    from twopass.retriever.elastic import ElasticsearchRetriever, IndexFields
+    from twopass.retriever.errors import RetrieverError
+    from twopass.retriever.filters.algebra import Filter
+    from twopass.retriever.filters.json_syntax import parse_filter
+    from twopass.retriever.hits import Hits
+    from twopass.retriever.index.fields import FieldWeights
+    from twopass.retriever.index.index import BM25Index
+    from twopass.retriever.index.requests import SearchRequest
+    from twopass.retriever.rank_bm25 import RankBM25Retriever
+    from twopass.retriever.scoring import BM25L, BM25Plus, Lucene, Okapi
 
 _HOME = {
-    "BM25Index": "retriever.bm25.index",
-    "BM25L": "retriever.scoring",
-    "BM25Plus": "retriever.scoring",
-    "Document": "retriever.documents",
-    "ElasticsearchRetriever": "retriever.elastic",
-    "FieldWeights": "retriever.bm25.fields",
-    "Filter": "retriever.filters",
-    "Hits": "retriever.hits",
-    "IndexFields": "retriever.elastic",
-    "Lucene": "retriever.scoring",
-    "Okapi": "retriever.scoring",
-    "RankBM25Retriever": "retriever.rank_bm25",
-    "Retriever": "retriever.base",
-    "RetrieverError": "retriever.base",
-    "SearchRequest": "retriever.bm25.requests",
-    "available_analyzers": "retriever.analysis",
-    "get_analyzer": "retriever.analysis",
-    "parse_filter": "retriever.filter_json",
-    "read_documents": "retriever.corpus",
-    "read_qrels": "retriever.corpus",
-    "read_queries": "retriever.corpus",
-    "register_analyzer": "retriever.analysis",
+    "BM25Index": "twopass.retriever.index.index",
+    "BM25L": "twopass.retriever.scoring",
+    "BM25Plus": "twopass.retriever.scoring",
+    "Document": "twopass.retriever.corpus.documents",
+    "ElasticsearchRetriever": "twopass.retriever.elastic",
+    "FieldWeights": "twopass.retriever.index.fields",
+    "Filter": "twopass.retriever.filters.algebra",
+    "Hits": "twopass.retriever.hits",
+    "IndexFields": "twopass.retriever.elastic",
+    "Lucene": "twopass.retriever.scoring",
+    "Okapi": "twopass.retriever.scoring",
+    "RankBM25Retriever": "twopass.retriever.rank_bm25",
+    "Retriever": "twopass.retriever.base",
+    "RetrieverError": "twopass.retriever.errors",
+    "SearchRequest": "twopass.retriever.index.requests",
+    "available_analyzers": "twopass.retriever.analysis",
+    "get_analyzer": "twopass.retriever.analysis",
+    "parse_filter": "twopass.retriever.filters.json_syntax",
+    "read_documents": "twopass.retriever.corpus",
+    "read_qrels": "twopass.retriever.corpus",
+    "read_queries": "twopass.retriever.corpus",
+    "register_analyzer": "twopass.retriever.analysis",
 }
 
 __all__ = [

@@ -11,14 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.analysis import get_analyzer
-from retriever.base import DuplicateIdError, QueryError, ScoringError
-from retriever.bm25.masks import check_fields
-from retriever.documents import Document, checked
-from retriever.filters import Filter
-from retriever.hits import Hits
-from retriever.matching import field_values, matches
-from retriever.scoring import formula
+from twopass.retriever.analysis import get_analyzer
+from twopass.retriever.corpus.documents import Document, checked
+from twopass.retriever.errors import DuplicateIdError, QueryError, ScoringError
+from twopass.retriever.filters.algebra import Filter, field_values, matches
+from twopass.retriever.hits import Hits
+from twopass.retriever.index.metadata import check_fields
+from twopass.retriever.scoring import formula
 
 __all__ = ["RankBM25Retriever"]
 
@@ -70,7 +69,7 @@ class RankBM25Retriever:
             self._library = getattr(rank_bm25, _CLASSES[variant])(corpus, **parameters)
 
     def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
-        """Return the best ``k`` documents of each query; see :class:`retriever.Retriever`."""
+        """Return the best ``k`` documents of each query, as every ``Retriever`` does."""
         if k < 1:
             raise QueryError(f"k: expected at least 1, found {k}")
         if filter is not None and self._documents:

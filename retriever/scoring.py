@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retriever.base import ScoringError
+from twopass.retriever.errors import ScoringError
 
 __all__ = [
     "BM25L",

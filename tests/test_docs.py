@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.app import build_parser
-from pipeline.fusion import fusions, normalizers
+from twopass.pipeline.apps.cli import build_parser
+from twopass.pipeline.fusion import fusions, normalizers
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -10,9 +10,9 @@ from distill.teachers import TEACHERS, mixed_scores
 from distill.texts import Passage, Query
 from numpy.typing import NDArray
 
-from reranker.training import Example
-from retriever.bm25.index import BM25Index
-from retriever.documents import Document
+from twopass.reranker.training import Example
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.index.index import BM25Index
 
 __all__ = ["draw_examples"]
 

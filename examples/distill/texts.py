@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retriever.corpus import BeirFolder, read_documents, read_qrels
-from retriever.documents import Document
+from twopass.retriever.corpus import BeirFolder, read_documents, read_qrels
+from twopass.retriever.corpus.documents import Document
 
 __all__ = ["SENTENCE_END", "Collection", "Passage", "Query"]
 

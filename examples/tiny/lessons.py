@@ -11,8 +11,8 @@ import numpy as np
 from distill.queries import abstract_queries, made_queries, webbed
 from distill.texts import Collection, Passage, Query
 
-from reranker.training import Example
-from retriever import BM25Index, Document
+from twopass import BM25Index, Document
+from twopass.reranker.training import Example
 
 __all__ = ["draw_examples", "read_texts"]
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from pipeline.evaluation.cases import Case, cases
-from pipeline.evaluation.collections import Collection, open_collection
-from pipeline.evaluation.depth import DepthCurve, by_depth
-from pipeline.evaluation.evaluate import evaluate, evaluate_runs
-from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure, parse_measures
-from pipeline.evaluation.missed import missed_texts
-from pipeline.evaluation.pool import Pool, collect
-from pipeline.evaluation.replay import Replayed, fuse_runs
-from pipeline.evaluation.results import Difference, Evaluation, System
-from pipeline.evaluation.runs import Entries, Run, entries, read_run, write_run
-from pipeline.evaluation.significance import holm, randomization_test, t_test
-from pipeline.evaluation.tuning import (
+from twopass.pipeline.evaluation.cases import Case, cases
+from twopass.pipeline.evaluation.collections import Collection, open_collection
+from twopass.pipeline.evaluation.evaluate import DepthCurve, by_depth, evaluate, evaluate_runs
+from twopass.pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure, parse_measures
+from twopass.pipeline.evaluation.pool import Pool, collect, missed_texts
+from twopass.pipeline.evaluation.results import (
+    Difference,
+    Evaluation,
+    System,
+    holm,
+    randomization_test,
+    t_test,
+)
+from twopass.pipeline.evaluation.runs import (
+    Entries,
+    Replayed,
+    Run,
+    entries,
+    fuse_runs,
+    read_run,
+    write_run,
+)
+from twopass.pipeline.evaluation.tuning import (
     Choice,
     FusionTuning,
     ScoringTuning,

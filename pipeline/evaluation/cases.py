@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.errors import EvaluationError
-from pipeline.evaluation.measures import Qrels
-from pipeline.evaluation.results import Evaluation
-from pipeline.evaluation.runs import Run
+from twopass.pipeline.errors import EvaluationError
+from twopass.pipeline.evaluation.measures import Qrels
+from twopass.pipeline.evaluation.results import Evaluation
+from twopass.pipeline.evaluation.runs import Run
 
 __all__ = ["Case", "Move", "cases"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import EvaluationError
-from pipeline.evaluation.measures import Qrels
-from pipeline.evaluation.runs import Entries, Run
-from reranker.telemetry import hugging_face_hub
-from retriever.documents import Document
+from twopass.pipeline.errors import EvaluationError
+from twopass.pipeline.evaluation.measures import Qrels
+from twopass.pipeline.evaluation.runs import Entries, Run
+from twopass.reranker.telemetry import hugging_face_hub
+from twopass.retriever.corpus.documents import Document
 
 __all__ = ["Collection", "nano_folder", "of_ir_datasets", "open_collection"]
 
@@ -81,7 +81,7 @@ def open_collection(name: str, split: str = "test") -> Collection:
 
 
 def _beir(folder: Path, split: str) -> Collection:
-    from retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
+    from twopass.retriever.corpus import BeirFolder, read_documents, read_qrels, read_queries
 
     data = BeirFolder(folder)
     return Collection(
@@ -104,7 +104,7 @@ def nano_folder(folder: Path, name: str | None = None) -> Collection:
         EvaluationError: when the judgements cannot be read.
 
     """
-    from retriever.corpus import read_documents
+    from twopass.retriever.corpus import read_documents
 
     queries = read_documents(folder / "queries")
     qrels: dict[str, dict[str, int]] = {}

@@ -1,18 +1,32 @@
-"""How much better is it? First stage, second stage and fusions on judged queries."""
+"""How much better is it? First stage, second stage and fusions on judged queries, also by depth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure_run, parse_measures
-from pipeline.evaluation.pool import collect
-from pipeline.evaluation.results import Evaluation, System
-from pipeline.evaluation.runs import Run
-from pipeline.fusion import Fusion
-from reranker.base import PairScorer
-from retriever.base import Retriever
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["evaluate", "evaluate_runs"]
+from twopass.pipeline.evaluation.measures import (
+    DEFAULT_MEASURES,
+    Qrels,
+    measure_run,
+    parse_measures,
+)
+from twopass.pipeline.evaluation.pool import Pool, collect
+from twopass.pipeline.evaluation.results import Evaluation, System, randomization_test
+from twopass.pipeline.evaluation.runs import Run
+from twopass.pipeline.fusion import Fusion
+from twopass.reranker.contract.scorer import PairScorer
+from twopass.retriever.base import Retriever
+
+__all__ = [
+    "DepthCurve",
+    "by_depth",
+    "evaluate",
+    "evaluate_runs",
+]
 
 
 def evaluate(
@@ -74,3 +88,82 @@ def evaluate_runs(
     """
     systems = {name: System(run, measure_run(run, qrels, measures)) for name, run in runs.items()}
     return Evaluation(tuple(measures), tuple(qrels), systems)
+
+
+_DEPTHS = (5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000)
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepthCurve:
+    """A measure at several depths.
+
+    Attributes:
+        measure: its name.
+        depths: (d,) candidates scored, a query, rising; the first is 0: the first stage alone.
+        values: (d, q) float64, by depth and query.
+        seconds: (d,) float64: mean time of both stages a query; that of the second in proportion
+            to its pairs.
+
+    """
+
+    measure: str
+    depths: tuple[int, ...]
+    values: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """(d,) float64: the mean over the queries, by depth."""
+        return np.asarray(self.values.mean(axis=1))
+
+    @property
+    def best(self) -> int:
+        """The depth with the highest mean; the least of several."""
+        return self.depths[int(np.argmax(self.means))]
+
+    @property
+    def recommended(self) -> int:
+        """The least depth that is not significantly worse than the best one.
+
+        By the paired randomisation test at 0.05, uncorrected: what differs by more is worth its
+        time.
+        """
+        best = self.values[self.depths.index(self.best)]
+        p_values = randomization_test(best - self.values)
+        close = p_values >= _LEVEL
+        return self.depths[int(np.argmax(close))]
+
+
+def by_depth(
+    pool: Pool, fusion: Fusion, *, measure: str = "nDCG@10", depths: Sequence[int] | None = None
+) -> DepthCurve:
+    """Measure a fusion as if fewer candidates had been scored.
+
+    Args:
+        pool: both stages' scores.
+        fusion: how they become one.
+        measure: its name.
+        depths: up to the pool's; a usual row by default.
+
+    Raises:
+        EvaluationError: when the measure is unknown.
+
+    """
+    parse_measures([measure])
+    chosen = sorted({d for d in depths or (*_DEPTHS, pool.depth) if 0 < d <= pool.depth})
+    runs = [pool.first(), *(pool.fused(fusion, depth=depth) for depth in chosen)]
+    pairs = np.array([0.0, *(_pairs(pool, depth) for depth in chosen)])
+    a_pair = pool.timings.rerank / max(1.0, _pairs(pool, pool.depth))
+    return DepthCurve(
+        measure=measure,
+        depths=(0, *chosen),
+        values=np.stack([pool.measured(run, [measure])[0] for run in runs]),
+        seconds=pool.timings.retrieval + a_pair * pairs,
+    )
+
+
+def _pairs(pool: Pool, depth: int) -> float:
+    """Return how many pairs a query has at a depth, on average."""
+    scored = [len(found.scores) for found in pool.candidates.values()]
+    return float(np.minimum(scored, depth).mean())

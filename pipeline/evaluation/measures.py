@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import EvaluationError
-from pipeline.evaluation.runs import Run
+from twopass.pipeline.errors import EvaluationError
+from twopass.pipeline.evaluation.runs import Run
 
 if TYPE_CHECKING:
     from ir_measures import Measure

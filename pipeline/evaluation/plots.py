@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import EvaluationError
-from pipeline.evaluation.depth import DepthCurve
-from pipeline.evaluation.results import Evaluation
-from reranker.drawing import COLOURS, INK, series_style
+from twopass.pipeline.errors import EvaluationError
+from twopass.pipeline.evaluation.evaluate import DepthCurve
+from twopass.pipeline.evaluation.results import Evaluation
+from twopass.reranker.plot_style import COLOURS, INK, series_style
 
 __all__ = ["figure", "plot_depth", "plot_gains"]
 

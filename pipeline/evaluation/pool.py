@@ -1,27 +1,99 @@
-"""What both stages say of judged queries: found and scored once, ranked as often as one likes."""
+"""The candidates of judged queries.
+
+Retrieved and scored once, then ranked by any fusion and depth.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import EvaluationError
-from pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure_run
-from pipeline.evaluation.missed import Completed
-from pipeline.evaluation.results import Evaluation, System
-from pipeline.evaluation.runs import Entries, Run, entries, strictly_decreasing
-from pipeline.fusion import Fusion, reranker
-from pipeline.ranking import Timings
-from pipeline.search import fuse
-from pipeline.stages import Candidates, Stages, count, status_of
-from reranker.base import PairScorer
-from retriever.base import Retriever
-from retriever.hits import Hits
+from twopass.pipeline.errors import EvaluationError
+from twopass.pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure_run
+from twopass.pipeline.evaluation.results import Evaluation, System
+from twopass.pipeline.evaluation.runs import Entries, Run, entries, strictly_decreasing
+from twopass.pipeline.fusion import Fusion, reranker
+from twopass.pipeline.ranking import Timings
+from twopass.pipeline.search import fuse
+from twopass.pipeline.stages import Candidates, Stages, count, status_of
+from twopass.reranker.contract.scorer import PairScorer
+from twopass.retriever.base import Retriever
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.hits import Hits
 
-__all__ = ["Pool", "collect"]
+__all__ = [
+    "Completed",
+    "Pool",
+    "collect",
+    "missed_texts",
+]
+
+
+class Completed:
+    """A first stage whose hits are followed by the relevant documents that it missed.
+
+    They get the score of its last hit, 0 where it has none. sentence-transformers' evaluator adds
+    them by default (``always_rerank_positives``), which tells more of a reranker and less of a
+    search. It is for one pass over the judged queries, in their order.
+
+    Args:
+        retriever: the first stage.
+        qrels: the judgements, in the order in which their queries will be searched.
+        depth: how many of the first stage's own hits there are at most.
+        texts: of the relevant documents, by id.
+
+    Attributes:
+        own: how many hits of each query so far are the first stage's own.
+
+    """
+
+    def __init__(
+        self, retriever: Retriever, qrels: Qrels, depth: int, texts: Mapping[str, str]
+    ) -> None:
+        self._retriever = retriever
+        self._depth = depth
+        self._waiting = iter(qrels.items())
+        self._texts = texts
+        self.own: dict[str, int] = {}
+
+    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
+        """Return the first stage's hits of each query and what they miss, ``k`` at most."""
+        found = self._retriever.search(queries, min(k, self._depth), filter=filter)
+        return [self._completed(*next(self._waiting), hits) for hits in found]
+
+    def _completed(self, query: str, judged: Mapping[str, int], hits: Hits) -> Hits:
+        self.own[query] = len(hits)
+        known = set(hits.ids)
+        missed = [id for id, grade in judged.items() if grade > 0 and id not in known]
+        if not missed:
+            return hits
+        least = float(hits.scores[-1]) if len(hits) else 0.0
+        return Hits.of(
+            [*hits.ids, *missed],
+            np.concatenate([hits.scores, np.full(len(missed), least, dtype=np.float32)]),
+            [*hits.texts, *(self._texts[id] for id in missed)],
+        )
+
+
+def missed_texts(documents: Iterable[Document], qrels: Qrels) -> dict[str, str]:
+    """Find the texts of all relevant documents in a corpus, read as a stream.
+
+    Raises:
+        EvaluationError: when one is not there.
+
+    """
+    wanted = {id for judged in qrels.values() for id, grade in judged.items() if grade > 0}
+    texts = {document.id: document.contents for document in documents if document.id in wanted}
+    if missing := sorted(wanted - texts.keys()):
+        raise EvaluationError(
+            f"expected every relevant document in the corpus, found none for {len(missing)} of "
+            f"{len(wanted)}, for example {missing[0]!r}"
+        )
+    return texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

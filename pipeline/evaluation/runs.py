@@ -1,4 +1,4 @@
-"""Runs: what a system found for many queries, in memory and as TREC's files.
+"""Runs: what a system found for many queries, in memory, as TREC's files, and used as a stage.
 
 A run's scores are strictly decreasing. trec_eval and its kin ignore the ranks in a file, sort by
 score, and put equal scores in the order of document ids, descending: so a tie is written as the
@@ -8,7 +8,7 @@ smallest step of a float32, and what a file says is what was shown.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, TextIO, TypeAlias
@@ -16,15 +16,21 @@ from typing import NamedTuple, TextIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import EvaluationError
-from pipeline.ranking import Ranking
-from retriever.corpus.sources import Source
-from retriever.corpus.text import read_lines
+from twopass.pipeline.errors import EvaluationError
+from twopass.pipeline.fusion import Fusion
+from twopass.pipeline.ranking import Ranking
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.corpus.lines import read_lines
+from twopass.retriever.corpus.sources import Source
+from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.hits import Hits
 
 __all__ = [
     "Entries",
+    "Replayed",
     "Run",
     "entries",
+    "fuse_runs",
     "read_entries",
     "read_run",
     "strictly_decreasing",
@@ -154,3 +160,81 @@ def _opened(target: str | os.PathLike[str] | TextIO) -> AbstractContextManager[T
     if isinstance(target, str | os.PathLike):
         return Path(target).open("w", encoding="utf-8", newline="\n")
     return nullcontext(target)
+
+
+class Replayed:
+    """A run as a first stage, for one pass over its queries in the judgements' order.
+
+    Args:
+        run: what was found; queries without entries find nothing.
+        queries: (q,) ids in the order in which they will be searched.
+        documents: the corpus, read once as a stream; texts of the run's documents are kept.
+
+    Raises:
+        EvaluationError: when a document of the run is not in the corpus.
+
+    """
+
+    def __init__(self, run: Run, queries: Iterable[str], documents: Iterable[Document]) -> None:
+        self._run = run
+        self._waiting = iter(queries)
+        wanted = {id for ids, _ in run.values() for id in ids}
+        self._texts = {each.id: each.contents for each in documents if each.id in wanted}
+        if missing := sorted(wanted - self._texts.keys()):
+            raise EvaluationError(
+                f"expected the run's documents in the corpus, found {len(missing)} of "
+                f"{len(wanted)} not there, for example {missing[0]!r}"
+            )
+
+    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
+        """Return the first ``k`` entries of each query.
+
+        Raises:
+            EvaluationError: when there is a filter, for a run knows nothing of metadata.
+
+        """
+        if filter is not None:
+            raise EvaluationError("expected no filter: a saved run cannot be filtered")
+        return [self._hits(next(self._waiting), k) for _ in queries]
+
+    def _hits(self, query: str, k: int) -> Hits:
+        if query not in self._run:
+            return Hits.empty()
+        ids, scores = self._run[query]
+        return Hits.of(ids[:k].tolist(), scores[:k], [self._texts[id] for id in ids[:k]])
+
+
+def fuse_runs(runs: Sequence[Run], fusion: Fusion) -> Run:
+    """Fuse several systems' runs: what one lacks is NaN in its column.
+
+    Args:
+        runs: (s,) first stage first; their union is ranked, ties and what the fusion does not
+            place in the order of the first run, then of the next ones.
+        fusion: how.
+
+    Raises:
+        FusionError: when the scores cannot be fused.
+
+    """
+    queries = dict.fromkeys(query for run in runs for query in run)
+    return {query: _fused([run.get(query) for run in runs], fusion) for query in queries}
+
+
+def _fused(found: Sequence[Entries | None], fusion: Fusion) -> Entries:
+    places: Mapping[str, int] = {
+        id: place
+        for place, id in enumerate(
+            dict.fromkeys(id for entries in found if entries for id in entries.ids)
+        )
+    }
+    columns = np.full((len(found), len(places)), np.nan, dtype=np.float32)
+    for column, entries in zip(columns, found, strict=True):
+        if entries is not None:
+            column[[places[id] for id in entries.ids]] = entries.scores
+    fused = fusion(columns)
+    best = np.argsort(-fused, kind="stable")
+    return Entries(_objects(places)[best], strictly_decreasing(fused[best]))
+
+
+def _objects(ids: Iterable[str]) -> NDArray[np.object_]:
+    return np.array(list(ids), dtype=object)

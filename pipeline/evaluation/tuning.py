@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import EvaluationError
-from pipeline.evaluation.pool import Pool
-from pipeline.evaluation.significance import holm, randomization_test
-from pipeline.fusion import Fusion, fusion, reranker
+from twopass.pipeline.errors import EvaluationError
+from twopass.pipeline.evaluation.pool import Pool
+from twopass.pipeline.evaluation.results import holm, randomization_test
+from twopass.pipeline.fusion import Fusion, fusion, reranker
 
 __all__ = [
     "Choice",

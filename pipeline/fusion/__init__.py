@@ -1,38 +1,18 @@
-"""From score columns to one score: named functions, and the same by name.
-
-A fusion takes columns (s, n), documents in the first stage's order, NaN where a scorer did not
-score, and returns (n,) float32. Columns may be any number: the first stage first, the final scorer
-last, further opinions (``Scores.columns``) between them in their order. Two weights are those of
-the first and the last. The cases in which libraries differ are decided here once, and tested:
-
-Ties
-    A fusion only scores; the pipeline sorts, stably, so that equal scores keep the first stage's
-    order. Rank methods give equal scores successive ranks in that same order.
-Constant or one-element column
-    Each normaliser says what it gives: min-max and max 1 (a lone hit is its list's best), sum
-    1/n, z-score 0, three-sigma 0.5, l2 1/sqrt(n); never 0/0.
-A document that a column lacks (NaN)
-    Normalisers leave it out. Weighted sums (``weighted``, ``tm2c2``, ``log_odds``) put it below
-    all that have every part, in the first stage's order, unless ``missing="zero"``. The methods
-    made for lists that overlap in part (RRF, Comb*, DBSF, ISR, RBC) add nothing for it; Borda and
-    Condorcet have rules of their own; ``rescore`` does as Elasticsearch does.
-A document that the last column lacks
-    The pipeline does not ask the fusion about it, but places it below all that the final scorer
-    scored: after a deadline, some sums would have a part more than others.
-NaN in the result
-    "No score": the document stays below all others, in the first stage's order.
-Infinity, or a score that a normaliser's formula does not hold for
-    A ``FusionError``, never a silent order.
-Precision
-    Sums are formed in float64 and rounded once to float32, which keeps their order.
-"""
+"""Fusion methods by name, for settings and the command line."""
 
 from __future__ import annotations
 
-from pipeline.fusion.by_rank import borda, condorcet, isr, log_isr, logn_isr, rbc, rrf
-from pipeline.fusion.by_score import log_odds, reranker, rescore, tm2c2, weighted
-from pipeline.fusion.columns import Fusion
-from pipeline.fusion.combination import (
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.pipeline.errors import FusionError
+from twopass.pipeline.fusion import by_rank, by_score
+from twopass.pipeline.fusion.base import Fusion, choose, summaries
+from twopass.pipeline.fusion.by_rank import borda, condorcet, isr, log_isr, logn_isr, rbc, rrf
+from twopass.pipeline.fusion.by_score import (
     comb_anz,
     comb_gmnz,
     comb_max,
@@ -41,10 +21,13 @@ from pipeline.fusion.combination import (
     comb_mnz,
     comb_sum,
     dbsf,
+    log_odds,
+    reranker,
+    rescore,
+    tm2c2,
+    weighted,
 )
-from pipeline.fusion.formulas import Normalizer
-from pipeline.fusion.normalization import Normalization, normalizer, normalizers
-from pipeline.fusion.registry import fusion, fusions
+from twopass.pipeline.fusion.normalization import Normalization, Normalizer, normalizer, normalizers
 
 __all__ = [
     "Fusion",
@@ -75,3 +58,52 @@ __all__ = [
     "tm2c2",
     "weighted",
 ]
+
+
+_METHODS: dict[str, Callable[..., NDArray[np.float32]]] = {
+    "reranker": by_score.reranker,
+    "weighted": by_score.weighted,
+    "rrf": by_rank.rrf,
+    "tm2c2": by_score.tm2c2,
+    "dbsf": by_score.dbsf,
+    "log-odds": by_score.log_odds,
+    "rescore": by_score.rescore,
+    "comb-sum": by_score.comb_sum,
+    "comb-max": by_score.comb_max,
+    "comb-min": by_score.comb_min,
+    "comb-med": by_score.comb_med,
+    "comb-anz": by_score.comb_anz,
+    "comb-mnz": by_score.comb_mnz,
+    "comb-gmnz": by_score.comb_gmnz,
+    "isr": by_rank.isr,
+    "log-isr": by_rank.log_isr,
+    "logn-isr": by_rank.logn_isr,
+    "rbc": by_rank.rbc,
+    "borda": by_rank.borda,
+    "condorcet": by_rank.condorcet,
+}
+
+
+def fusion(name: str, **parameters: Any) -> Fusion:
+    """Return the fusion method of that name, with its parameters.
+
+    A trial on no documents finds a parameter that cannot be used now, not at the first query::
+
+        fusion("weighted", weights=[0.3, 0.7], normalizer="min-max")
+
+    Raises:
+        FusionError: when the name or a parameter is unknown, missing or out of bounds.
+
+    """
+    chosen = choose("fusion method", _METHODS, name, parameters)
+    try:
+        columns = len(parameters.get("weights") or (0, 1))
+        chosen(np.empty((columns, 0), dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise FusionError(f"fusion method {name!r} cannot use {parameters}: {error}") from error
+    return chosen
+
+
+def fusions() -> dict[str, str]:
+    """Return the names of all fusion methods, each with a line on what it is."""
+    return summaries(_METHODS)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import FusionError
-from pipeline.fusion.columns import Columns, as_columns, as_fused, as_weights, positive, ranks
+from twopass.pipeline.errors import FusionError
+from twopass.pipeline.fusion.base import Columns, as_columns, as_fused, as_weights, positive, ranks
 
 __all__ = ["borda", "condorcet", "isr", "log_isr", "logn_isr", "rbc", "rrf"]
 

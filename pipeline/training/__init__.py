@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.training.collection import Collection
-from pipeline.training.job import TrainingJob
-from pipeline.training.leaks import Leaks, find_leaks
-from pipeline.training.negatives import Mined, mine
-from pipeline.training.teaching import Taught, teach
+from twopass.pipeline.training.collection import Collection, Leaks, find_leaks
+from twopass.pipeline.training.negatives import Mined, Taught, mine, teach
 
-__all__ = ["Collection", "Leaks", "Mined", "Taught", "TrainingJob", "find_leaks", "mine", "teach"]
+__all__ = ["Collection", "Leaks", "Mined", "Taught", "find_leaks", "mine", "teach"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.evaluation import evaluate
-from pipeline.fusion import Fusion
-from pipeline.training.collection import Collection
-from reranker.base import PairScorer
-from reranker.training.card import DataFacts, EvaluationTable
-from reranker.training.examples import Example
-from retriever.base import Retriever
-from retriever.filters import Filter
-from retriever.hits import Hits
+from twopass.pipeline.evaluation import evaluate
+from twopass.pipeline.fusion import Fusion
+from twopass.pipeline.training.collection import Collection
+from twopass.reranker.contract.scorer import PairScorer
+from twopass.reranker.training.card import DataFacts, EvaluationTable
+from twopass.reranker.training.examples import Example
+from twopass.retriever.base import Retriever
+from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.hits import Hits
 
 __all__ = ["Development", "first_stage", "watched"]
 

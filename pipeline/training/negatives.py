@@ -1,22 +1,64 @@
-"""Hard negatives from the first stage: what it puts high and nobody judged relevant."""
+"""Hard negatives from the first stage, and teachers' scores for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.settings.train import NegativeSettings
-from pipeline.training.collection import Collection
-from reranker.training.examples import Example
-from retriever.base import Retriever
-from retriever.hits import Hits
+from twopass.pipeline.training.collection import Collection
+from twopass.reranker.contract.scorer import PairScorer
+from twopass.reranker.training.examples import Example
+from twopass.retriever.base import Retriever
+from twopass.retriever.hits import Hits
 
-__all__ = ["Mined", "mine"]
+__all__ = [
+    "Mined",
+    "NegativeSettings",
+    "Taught",
+    "keep_within",
+    "mine",
+    "teach",
+]
 
-_AT_ONCE = 256
+
+class NegativeSettings(BaseModel):
+    """Which passages a query is taught to tell from its relevant one.
+
+    Attributes:
+        number: how many for each relevant passage.
+        positives: instead of a number, the share of pairs that are relevant (0.17 on the card).
+        random: how many of them are drawn from the whole corpus.
+        depth: how many of the first stage's hits the others are drawn from.
+        skip: how many of the best hits are left out: they may be relevant and unjudged.
+        margin: leave out hits whose first-stage score is above (1 - margin) of the relevant one's.
+        draw: "near" (the better the rank, the likelier), "top" or "uniform".
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: Annotated[int, Field(ge=1)] = 7
+    positives: Annotated[float, Field(gt=0, le=1)] | None = None
+    random: Annotated[int, Field(ge=0)] = 1
+    depth: Annotated[int, Field(ge=1)] = 60
+    skip: Annotated[int, Field(ge=0)] = 0
+    margin: Annotated[float, Field(ge=0, lt=1)] | None = None
+    draw: Literal["near", "top", "uniform"] = "near"
+
+    @property
+    def count(self) -> int:
+        """How many negatives a relevant passage gets."""
+        if self.positives is None:
+            return self.number
+        return max(1, round((1 - self.positives) / self.positives))
+
+
+_QUERIES_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +101,8 @@ def mine(
     ordered = list(collection.queries)
     examples: list[Example] = []
     missed = 0
-    for start in range(0, len(ordered), _AT_ONCE):
-        block = ordered[start : start + _AT_ONCE]
+    for start in range(0, len(ordered), _QUERIES_AT_ONCE):
+        block = ordered[start : start + _QUERIES_AT_ONCE]
         texts = [collection.queries[query] for query in block]
         found = retriever.search(texts, settings.skip + settings.depth)
         for at, (query, hits) in enumerate(zip(block, found, strict=True), start):
@@ -143,3 +185,96 @@ def _account(settings: NegativeSettings, seed: int) -> str:
         f"{last}{margin} that nobody judged relevant ({settings.draw}), the rest from the whole "
         f"corpus; seed {seed}."
     )
+
+
+_PAIRS_AT_ONCE = 4096  # pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Examples with scores.
+
+    Attributes:
+        examples: in the same order.
+        spreads: each teacher's: the mean standard deviation of its scores within a list.
+
+    """
+
+    examples: list[Example]
+    spreads: tuple[float, ...]
+
+
+def teach(
+    examples: Sequence[Example],
+    teachers: Iterable[PairScorer],
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Taught:
+    """Give the examples the mean of the teachers' scores, each in units of its own spread.
+
+    Args:
+        examples: lists; their present scores are replaced.
+        teachers: any scorers; their scores may be of any unit.
+        progress: told how many pairs are scored.
+
+    Raises:
+        RerankerError: when a teacher fails.
+
+    """
+    pairs = [(e.query, p) for e in examples for p in e.passages]
+    ends = np.cumsum([len(e.passages) for e in examples])
+    # a passage's pairs behind each other: an encoder reads it once
+    order = sorted(range(len(pairs)), key=lambda row: pairs[row][1])
+    total = np.zeros(len(pairs), np.float64)
+    spreads: list[float] = []
+    for teacher in teachers:
+        scores = np.empty(len(pairs), np.float32)
+        for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+            rows = order[start : start + _PAIRS_AT_ONCE]
+            scores[rows] = teacher.predict([pairs[row] for row in rows])
+            progress(len(spreads) * len(pairs) + start + len(rows))
+        spread = _spread(np.split(scores, ends[:-1]))
+        spreads.append(spread)
+        total += scores / spread
+    mean = total / max(1, len(spreads))
+    taught = [
+        replace(e, scores=tuple(np.round(column, 5).tolist()))
+        for e, column in zip(examples, np.split(mean, ends[:-1]), strict=True)
+    ]
+    return Taught(taught, tuple(spreads))
+
+
+def _spread(columns: Sequence[NDArray[np.float32]]) -> float:
+    within = [float(column.std()) for column in columns if len(column) > 1]
+    return max(float(np.mean(within)) if within else 1.0, 1e-6)
+
+
+def keep_within(examples: Sequence[Example], margin: float) -> tuple[list[Example], int]:
+    """Leave out negatives that the teacher puts above the best relevant passage, less a margin.
+
+    They are likely relevant and unjudged: Qu et al. 2021 (RocketQA), arXiv:2010.08191; by a margin
+    to the relevant passage, Moreira et al. 2024 (NV-Retriever), arXiv:2407.15831.
+
+    Returns:
+        The examples with what is left of each list, and how many passages were left out; a list
+        without scores or labels stays as it is.
+
+    """
+    kept: list[Example] = []
+    dropped = 0
+    for e in examples:
+        if not (e.scores and e.positives):
+            kept.append(e)
+            continue
+        ceiling = max(s for s, label in zip(e.scores, e.labels, strict=True) if label > 0) - margin
+        places = [
+            at
+            for at, (score, label) in enumerate(zip(e.scores, e.labels, strict=True))
+            if label > 0 or score <= ceiling
+        ]
+        dropped += len(e.passages) - len(places)
+        passages = tuple(e.passages[at] for at in places)
+        labels = tuple(e.labels[at] for at in places)
+        scores = tuple(e.scores[at] for at in places)
+        kept.append(Example(e.query, passages, labels, scores))
+    return kept, dropped

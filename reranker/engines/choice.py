@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
-from reranker.base import ModelError
-from reranker.engines.base import Engine
-from reranker.engines.devices import is_cpu
-from reranker.engines.ort.classifier import Classifier
-from reranker.engines.ort.engine import OnnxEngine
-from reranker.engines.replicas import Replicas
-from reranker.engines.weights import Weights
-from reranker.folder import ModelFolder
-from reranker.tokenizer import ModelTokenizer
+from twopass.reranker.architectures.bert import Classifier
+from twopass.reranker.contract.errors import ModelError
+from twopass.reranker.engines.engine import Engine
+from twopass.reranker.engines.hardware import is_cpu
+from twopass.reranker.engines.onnx.engine import OnnxEngine
+from twopass.reranker.engines.replicas import Replicas
+from twopass.reranker.files.model_folder import ModelFolder
+from twopass.reranker.files.weights import Weights
+from twopass.reranker.text.tokenizer import ModelTokenizer
 
 if TYPE_CHECKING:
-    from reranker.engines.torch import Precision
+    from twopass.reranker.engines.torch.engine import Precision
 
 __all__ = ["EngineName", "PrecisionName", "SettledPrecision", "choose_engine", "settled"]
 
@@ -102,8 +102,8 @@ def settled(
         return precision
     if name == "onnx":
         return "fp32"
-    from reranker.engines.precision import faster_precision
-    from reranker.engines.torch import choose_device
+    from twopass.reranker.engines.precision import faster_precision
+    from twopass.reranker.engines.torch.engine import choose_device
 
     widths = (folder.config.get(key) for key in _WIDTHS)
     width = next((width for width in widths if isinstance(width, int) and width > 0), 768)
@@ -146,9 +146,9 @@ def _torch(
     trust_remote_code: bool,
 ) -> Engine:
     """Return an engine of torch."""
-    from reranker.engines.loading import load_classifier
-    from reranker.engines.packed import PackedEngine
-    from reranker.engines.torch import TorchEngine, choose_device
+    from twopass.reranker.engines.torch.engine import TorchEngine, choose_device
+    from twopass.reranker.engines.torch.packed import PackedEngine
+    from twopass.reranker.files.weights import load_classifier
 
     where = choose_device(device)
     model = load_classifier(folder, trust_remote_code=trust_remote_code)

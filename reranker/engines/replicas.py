@@ -10,9 +10,9 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.engines.base import Engine
-from reranker.forking import reset_in_child
-from reranker.tokens import TokenRows
+from twopass.reranker.engines.engine import Engine
+from twopass.reranker.text.tokens import TokenRows
+from twopass.reranker.threads import reset_in_child
 
 __all__ = ["Replicas"]
 

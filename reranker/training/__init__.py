@@ -1,7 +1,7 @@
 """Training cross-encoders: examples, losses, a trainer, and what is written about the result.
 
 Nothing here knows how candidates are found: negatives from a user's own index are the pipeline's
-(``pipeline.training``). Names are loaded when they are first used.
+(``twopass.pipeline.training``). Names are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reranker.training.card import Card, EvaluationTable
-    from reranker.training.errors import (
+    from twopass.reranker.contract.errors import (
         DivergedError,
         ExamplesError,
         PublishError,
@@ -20,8 +19,10 @@ if TYPE_CHECKING:
         TrainingError,
         TrainingMemoryError,
     )
-    from reranker.training.examples import Example, read_examples
-    from reranker.training.losses import (
+    from twopass.reranker.training.card import Card, EvaluationTable
+    from twopass.reranker.training.examples import Example, read_examples
+    from twopass.reranker.training.hub import push
+    from twopass.reranker.training.losses import (
         LOSSES,
         BinaryCrossEntropy,
         Distillation,
@@ -30,38 +31,37 @@ if TYPE_CHECKING:
         MarginMSE,
         RankNet,
     )
-    from reranker.training.publishing import push
-    from reranker.training.recipe import RECIPES, Recipe
-    from reranker.training.student import start_from, take_layers
-    from reranker.training.trainer import Trainer, TrainingResult
+    from twopass.reranker.training.recipe import RECIPES, Recipe
+    from twopass.reranker.training.student import start_from, take_layers
+    from twopass.reranker.training.trainer import Trainer, TrainingResult
 
 _HOME = {
-    "BinaryCrossEntropy": "losses",
-    "Card": "card",
-    "Distillation": "losses",
-    "DivergedError": "errors",
-    "EvaluationTable": "card",
-    "Example": "examples",
-    "ExamplesError": "errors",
-    "LOSSES": "losses",
-    "LambdaLoss": "losses",
-    "ListSoftmax": "losses",
-    "MarginMSE": "losses",
-    "PublishError": "errors",
-    "RECIPES": "recipe",
-    "RankNet": "losses",
-    "Recipe": "recipe",
-    "RecipeError": "errors",
-    "ResumeError": "errors",
-    "Trainer": "trainer",
-    "TrainingError": "errors",
-    "TrainingMemoryError": "errors",
-    "TrainingResult": "trainer",
-    "new_student": "beginning",
-    "push": "publishing",
-    "read_examples": "examples",
-    "start_from": "student",
-    "take_layers": "student",
+    "BinaryCrossEntropy": "twopass.reranker.training.losses",
+    "Card": "twopass.reranker.training.card",
+    "Distillation": "twopass.reranker.training.losses",
+    "DivergedError": "twopass.reranker.contract.errors",
+    "EvaluationTable": "twopass.reranker.training.card",
+    "Example": "twopass.reranker.training.examples",
+    "ExamplesError": "twopass.reranker.contract.errors",
+    "LOSSES": "twopass.reranker.training.losses",
+    "LambdaLoss": "twopass.reranker.training.losses",
+    "ListSoftmax": "twopass.reranker.training.losses",
+    "MarginMSE": "twopass.reranker.training.losses",
+    "PublishError": "twopass.reranker.contract.errors",
+    "RECIPES": "twopass.reranker.training.recipe",
+    "RankNet": "twopass.reranker.training.losses",
+    "Recipe": "twopass.reranker.training.recipe",
+    "RecipeError": "twopass.reranker.contract.errors",
+    "ResumeError": "twopass.reranker.contract.errors",
+    "Trainer": "twopass.reranker.training.trainer",
+    "TrainingError": "twopass.reranker.contract.errors",
+    "TrainingMemoryError": "twopass.reranker.contract.errors",
+    "TrainingResult": "twopass.reranker.training.trainer",
+    "new_student": "twopass.reranker.training.initial_weights",
+    "push": "twopass.reranker.training.hub",
+    "read_examples": "twopass.reranker.training.examples",
+    "start_from": "twopass.reranker.training.student",
+    "take_layers": "twopass.reranker.training.student",
 }
 
 __all__ = [
@@ -97,7 +97,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"reranker.training.{_HOME[name]}"), name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

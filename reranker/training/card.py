@@ -10,15 +10,33 @@ from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import Any
 
-from reranker.telemetry import hugging_face_hub
-from reranker.training.emissions import Emissions
-from reranker.training.examples import Example
-from reranker.training.losses import LOSSES
-from reranker.training.recipe import Recipe
-from reranker.training.tables import cut, table
-from reranker.training.trainer import TrainingResult
+from twopass.reranker.telemetry import hugging_face_hub
+from twopass.reranker.training.emissions import Emissions
+from twopass.reranker.training.examples import Example
+from twopass.reranker.training.losses import LOSSES
+from twopass.reranker.training.recipe import Recipe
+from twopass.reranker.training.trainer import TrainingResult
 
-__all__ = ["Card", "DataFacts", "EvaluationTable"]
+__all__ = [
+    "Card",
+    "DataFacts",
+    "EvaluationTable",
+    "cut",
+    "table",
+]
+
+
+def cut(text: str, characters: int = 120) -> str:
+    """Return a text as one line of at most so many characters, fit for a cell."""
+    line = " ".join(text.split()).replace("|", "\\|")
+    return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
 
 _VERSIONS = ("twopass", "torch", "transformers", "tokenizers", "safetensors", "numpy", "codecarbon")
 _CITATIONS = {
@@ -226,7 +244,7 @@ class Card:
             query, passages = self.example.query, [cut(p, 70) for p in self.example.passages[:2]]
         listed = "".join(f"    {passage!r},\n" for passage in passages)
         return (
-            "```python\nfrom reranker import CrossEncoder\n\n"
+            "```python\nfrom twopass.reranker import CrossEncoder\n\n"
             f"model = CrossEncoder({self.name!r})\npassages = [\n{listed}]\n"
             f"model.rank({query!r}, passages)\n```\n\n"
             "The folder also loads in `sentence_transformers.CrossEncoder` and "

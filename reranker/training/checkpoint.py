@@ -1,19 +1,53 @@
-"""What a training leaves on the disk, so that it can go on as though it had never stopped."""
+"""Checkpoints: what a training writes between steps, so that an interrupted one can resume."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reranker.training.errors import ResumeError
-from reranker.training.examples import Example
-from reranker.training.recipe import Recipe
+from twopass.reranker.contract.errors import ResumeError
+from twopass.reranker.training.examples import Example
+from twopass.reranker.training.recipe import Recipe
 
-__all__ = ["Checkpoints", "State", "fingerprint"]
+__all__ = [
+    "Checkpoints",
+    "State",
+    "fingerprint",
+    "interruptible",
+]
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether Ctrl-C was pressed or the process told to end.
+
+    The first time it is only noted, so that a step can be finished and a checkpoint written; the
+    second time it interrupts at once. Elsewhere than in the main thread nothing is caught.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    caught: list[int] = []
+
+    def note(number: int, _: Any) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(caught)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 _UNDECIDED = ("token_budget", "checkpointing", "log_every", "save_every", "output")
 

@@ -1,17 +1,45 @@
-"""Energy and emissions of a training, as codecarbon estimates them, without the network."""
+"""What a training ran on, and its energy and emissions as codecarbon estimates them."""
 
 from __future__ import annotations
 
+import os
+import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from reranker.training.errors import RecipeError
+from twopass.reranker.contract.errors import RecipeError
 
-__all__ = ["Emissions", "Measured", "check_country", "measured"]
+__all__ = [
+    "Emissions",
+    "Measured",
+    "check_country",
+    "machine",
+    "measured",
+]
+
+
+def machine() -> str:
+    """Return the processor's name, its cores and the GPU's name."""
+    import torch
+
+    words = f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} in use"
+    if torch.cuda.is_available():
+        words += f", {torch.cuda.get_device_name()}"
+    return words
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 # Named, because what is not is taken from CODECARBON_* and .codecarbon.config, which may send.

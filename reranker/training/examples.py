@@ -14,7 +14,7 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-from reranker.training.errors import ExamplesError
+from twopass.reranker.contract.errors import ExamplesError
 
 __all__ = ["Example", "as_pairs", "from_records", "read_examples", "write_examples"]
 

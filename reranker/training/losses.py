@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from reranker.training.errors import RecipeError
-from reranker.training.examples import Example
+from twopass.reranker.contract.errors import RecipeError
+from twopass.reranker.training.examples import Example
 
 if TYPE_CHECKING:
     from torch import Tensor

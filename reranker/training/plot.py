@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from reranker.drawing import INK, series_style
-from reranker.training.errors import RecipeError
+from twopass.reranker.contract.errors import RecipeError
+from twopass.reranker.plot_style import INK, series_style
 
 __all__ = ["plot_log"]
 

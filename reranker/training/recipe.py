@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from reranker.training.errors import RecipeError
-from reranker.training.losses import Loss, make_loss
+from twopass.reranker.contract.errors import RecipeError
+from twopass.reranker.training.losses import Loss, make_loss
 
 __all__ = ["RECIPES", "Recipe", "named_recipe"]
 

@@ -7,18 +7,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from reranker.base import ModelError
-from reranker.encoding import PairEncoder
-from reranker.engines.loading import positions
-from reranker.engines.torch import choose_device
-from reranker.folder import ModelFolder
-from reranker.quiet import quiet_transformers
-from reranker.sources import locate
-from reranker.tokenizer import ModelTokenizer
-from reranker.training.beginning import new_student
-from reranker.training.errors import RecipeError
-from reranker.training.recipe import Recipe
-from reranker.training.subject import Subject
+from twopass.reranker.console import quiet_transformers
+from twopass.reranker.contract.errors import ModelError, RecipeError
+from twopass.reranker.engines.torch.engine import choose_device
+from twopass.reranker.files.model_folder import ModelFolder, locate
+from twopass.reranker.files.weights import positions
+from twopass.reranker.text.encoding import PairEncoder
+from twopass.reranker.text.tokenizer import ModelTokenizer
+from twopass.reranker.training.initial_weights import new_student
+from twopass.reranker.training.recipe import Recipe
+from twopass.reranker.training.subject import Subject
 
 __all__ = ["layer_numbers", "start_from", "take_layers"]
 

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.batches import BatchRunner
-from reranker.encoding import PairEncoder
-from reranker.engines.torch import Precision, TorchEngine, inputs_of
-from reranker.inputs import check_pairs
-from reranker.planning import plan
-from reranker.tokenizer import ModelTokenizer
-from reranker.tokens import TokenRows
-from reranker.training.first_token import first_token_alone
-from reranker.training.recipe import Recipe
+from twopass.reranker.architectures.bert import first_token_alone
+from twopass.reranker.contract.inputs import check_pairs
+from twopass.reranker.engines.engine import BatchRunner, plan
+from twopass.reranker.engines.torch.engine import Precision, TorchEngine, inputs_of
+from twopass.reranker.text.encoding import PairEncoder
+from twopass.reranker.text.tokenizer import ModelTokenizer
+from twopass.reranker.text.tokens import TokenRows
+from twopass.reranker.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch

@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.engines.torch import memory_errors
-from reranker.training.batching import step_count, step_rows, token_parts
-from reranker.training.checkpoint import Checkpoints, State, fingerprint
-from reranker.training.errors import DivergedError, ExamplesError, TrainingMemoryError
-from reranker.training.examples import Example, as_pairs
-from reranker.training.interruption import interruptible
-from reranker.training.optimizer import freeze, make_optimizer, set_rates
-from reranker.training.recipe import Recipe
-from reranker.training.subject import Subject
-from reranker.training.workers import ALONE, Workers
+from twopass.reranker.contract.errors import DivergedError, ExamplesError, TrainingMemoryError
+from twopass.reranker.engines.torch.engine import memory_errors
+from twopass.reranker.training.checkpoint import Checkpoints, State, fingerprint, interruptible
+from twopass.reranker.training.examples import Example, as_pairs
+from twopass.reranker.training.recipe import Recipe
+from twopass.reranker.training.step import (
+    freeze,
+    make_optimizer,
+    set_rates,
+    step_count,
+    step_rows,
+    token_parts,
+)
+from twopass.reranker.training.subject import Subject
+from twopass.reranker.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     from torch import Tensor

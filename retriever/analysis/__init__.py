@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from retriever.analysis.analyzer import Analyzer, FunctionAnalyzer, Token
-from retriever.analysis.encoder import Encoder
-from retriever.analysis.registry import available_analyzers, get_analyzer, register_analyzer
+from twopass.retriever.analysis.analyzer import Analyzer, Encoder, FunctionAnalyzer, Token
+from twopass.retriever.analysis.registry import available_analyzers, get_analyzer, register_analyzer
 
 __all__ = [
     "Analyzer",

@@ -1,4 +1,4 @@
-"""Analysers by name."""
+"""Analysers by name: those that come with the package, and the user's own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,33 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from retriever.analysis.analyzer import Analyzer, FunctionAnalyzer, Token
-from retriever.analysis.builtin import BUILTIN
-from retriever.base import AnalysisError
+from twopass.retriever.analysis.analyzer import Analyzer, FunctionAnalyzer, Token
+from twopass.retriever.analysis.languages import LANGUAGES, CJKAnalyzer
+from twopass.retriever.analysis.token_filters import lower
+from twopass.retriever.analysis.words import WordAnalyzer
+from twopass.retriever.errors import AnalysisError
 
-__all__ = ["available_analyzers", "get_analyzer", "register_analyzer"]
+__all__ = [
+    "BUILTIN",
+    "available_analyzers",
+    "get_analyzer",
+    "register_analyzer",
+]
+
+
+def _keyword() -> Analyzer:
+    return FunctionAnalyzer("keyword", lambda text: [text] if text else [])
+
+
+BUILTIN: dict[str, Callable[[], Analyzer]] = {
+    "standard": lambda: WordAnalyzer("standard", "standard", [lower]),
+    "simple": lambda: WordAnalyzer("simple", "letter", [lower]),
+    "whitespace": lambda: WordAnalyzer("whitespace", "whitespace"),
+    "keyword": _keyword,
+    "cjk": CJKAnalyzer,
+    **LANGUAGES,
+}
+
 
 _registered: dict[str, Analyzer] = {}
 

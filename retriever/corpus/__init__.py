@@ -7,15 +7,31 @@ but for a few bytes an id that tell a duplicate.
 
 from __future__ import annotations
 
-from retriever.corpus.beir import BeirFolder
-from retriever.corpus.fields import FieldNames
-from retriever.corpus.queries import read_qrels, read_queries
-from retriever.corpus.reading import read_documents
-from retriever.corpus.rejects import OnError, SkipReport
-from retriever.corpus.sources import Format
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twopass.retriever.corpus.documents import Document
+    from twopass.retriever.corpus.queries import read_qrels, read_queries
+    from twopass.retriever.corpus.reader import read_documents
+    from twopass.retriever.corpus.records import FieldNames, OnError, SkipReport
+    from twopass.retriever.corpus.sources import BeirFolder, Format
+
+_HOME = {
+    "BeirFolder": "twopass.retriever.corpus.sources",
+    "Document": "twopass.retriever.corpus.documents",
+    "FieldNames": "twopass.retriever.corpus.records",
+    "Format": "twopass.retriever.corpus.sources",
+    "OnError": "twopass.retriever.corpus.records",
+    "SkipReport": "twopass.retriever.corpus.records",
+    "read_documents": "twopass.retriever.corpus.reader",
+    "read_qrels": "twopass.retriever.corpus.queries",
+    "read_queries": "twopass.retriever.corpus.queries",
+}
 
 __all__ = [
     "BeirFolder",
+    "Document",
     "FieldNames",
     "Format",
     "OnError",
@@ -24,3 +40,13 @@ __all__ = [
     "read_qrels",
     "read_queries",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

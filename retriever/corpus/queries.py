@@ -8,11 +8,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
-from retriever.base import CorpusError, DuplicateIdError
-from retriever.corpus.fields import FieldNames, to_document
-from retriever.corpus.jsonl import parse_object
-from retriever.corpus.sources import STDIN, PathLike, Source
-from retriever.corpus.text import check_encoding, read_lines
+from twopass.retriever.corpus.lines import check_encoding, parse_object, read_lines
+from twopass.retriever.corpus.records import FieldNames, to_document
+from twopass.retriever.corpus.sources import STDIN, PathLike, Source
+from twopass.retriever.errors import CorpusError, DuplicateIdError
 
 __all__ = ["read_qrels", "read_queries"]
 

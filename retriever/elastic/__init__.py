@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from retriever.elastic.answers import Found
-from retriever.elastic.connection import Connection, connect
-from retriever.elastic.fields import IndexFields
-from retriever.elastic.loading import LoadReport, load_documents
-from retriever.elastic.publishing import Published, publish_documents
-from retriever.elastic.reading import read_documents
-from retriever.elastic.retriever import ElasticsearchRetriever
-from retriever.elastic.template import QueryTemplate
+from twopass.retriever.elastic.connection import Connection, connect
+from twopass.retriever.elastic.publication import Published, publish_documents
+from twopass.retriever.elastic.queries import IndexFields, QueryTemplate
+from twopass.retriever.elastic.retriever import ElasticsearchRetriever
+from twopass.retriever.elastic.scan import read_documents
+from twopass.retriever.elastic.search import Found
+from twopass.retriever.elastic.upload import LoadReport, load_documents
 
 __all__ = [
     "Connection",

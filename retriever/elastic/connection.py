@@ -1,4 +1,4 @@
-"""A server of either kind behind one small seam: JSON requests.
+"""A server of either kind behind one small interface: JSON requests, repeated while it is too busy.
 
 The two official clients have grown apart in their named methods; a request of theirs is still the
 same, with their pools and authentication.
@@ -6,15 +6,73 @@ same, with their pools and authentication.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
-from retriever.base import BackendError, UnreachableError
-from retriever.elastic.errors import translated
-from retriever.elastic.retrying import retrying
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    before_sleep_log,
+    retry_if_exception,
+    retry_if_result,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
-__all__ = ["Connection", "Engine", "connect", "part", "timed_out"]
+from twopass.retriever.elastic.errors import translated
+from twopass.retriever.errors import BackendError, UnreachableError
+
+__all__ = [
+    "Connection",
+    "Engine",
+    "connect",
+    "part",
+    "retrying",
+    "timed_out",
+]
+
+
+_LONGEST = 20.0
+
+_logger = logging.getLogger(__name__)
+
+
+def retrying(
+    retries: int,
+    *,
+    first: float = 0.2,
+    unless: Callable[[UnreachableError], bool] = lambda _: False,
+    unfinished: Callable[[Any], bool] = lambda _: False,
+) -> Retrying:
+    """Return what calls a function again when it raises ``UnreachableError``.
+
+    The waits double, up to 20 seconds, and up to half of the first is added by chance to each, so
+    that many callers do not come back at once. After the last try its outcome stands: what it
+    returned or raised.
+
+    Args:
+        retries: how often after the first call.
+        first: the wait before the first of them, in seconds.
+        unless: errors that are not worth another call.
+        unfinished: results that are.
+
+    """
+    return Retrying(
+        retry=retry_if_exception(lambda e: isinstance(e, UnreachableError) and not unless(e))
+        | retry_if_result(unfinished),
+        wait=wait_exponential(multiplier=first, max=_LONGEST) + wait_random(0, first / 2),
+        stop=stop_after_attempt(retries + 1),
+        before_sleep=before_sleep_log(_logger, logging.INFO),
+        retry_error_callback=_outcome,
+    )
+
+
+def _outcome(state: RetryCallState) -> Any:
+    return state.outcome.result() if state.outcome is not None else None
+
 
 Engine: TypeAlias = Literal["elasticsearch", "opensearch"]
 

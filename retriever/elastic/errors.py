@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from retriever.base import (
+from twopass.retriever.errors import (
     BackendError,
     IncompatibleClientError,
     RefusedError,

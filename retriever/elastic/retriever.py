@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from retriever.base import QueryError
-from retriever.documents import Document
-from retriever.elastic.answers import Found, found_in, hits_in
-from retriever.elastic.connection import Connection, Engine, connect
-from retriever.elastic.fields import IndexFields
-from retriever.elastic.filters import filter_query
-from retriever.elastic.reading import read_documents, read_pages
-from retriever.elastic.searching import search_all
-from retriever.elastic.template import QueryTemplate
-from retriever.filters import Filter
-from retriever.hits import Hits
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.elastic.connection import Connection, Engine, connect
+from twopass.retriever.elastic.queries import IndexFields, QueryTemplate, filter_query
+from twopass.retriever.elastic.scan import read_documents, read_pages
+from twopass.retriever.elastic.search import Found, found_in, hits_in, search_all
+from twopass.retriever.errors import QueryError
+from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.hits import Hits
 
 __all__ = ["ElasticsearchRetriever"]
 

@@ -11,11 +11,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retriever.native import cache as files
-from retriever.native.layout import Parameter, Words, pack
+from twopass.retriever.native import cache as files
+from twopass.retriever.native.layout import Parameter, Words, pack
 
 if TYPE_CHECKING:
-    from retriever.native.linking import Code
+    from twopass.retriever.native.linker import Code
 
 __all__ = ["Function"]
 
@@ -24,11 +24,11 @@ _compiling = threading.Lock()
 
 
 class Function:
-    """A loop of ``retriever.native.loops``; it runs without the GIL and returns nothing.
+    """A loop of ``twopass.retriever.native.loops``; it runs without the GIL and returns nothing.
 
     Args:
-        home: its module and name, as ``retriever.native.loops.heap:sort``.
-        parameters: what it takes; see ``retriever.native.layout``.
+        home: its module and name, as ``twopass.retriever.native.loops.accumulators:sort``.
+        parameters: what it takes; see ``twopass.retriever.native.layout``.
 
     """
 
@@ -54,7 +54,7 @@ class Function:
 
     def load(self) -> Code:
         """Load the machine code; where there is none yet, compile and keep it."""
-        from retriever.native.linking import link
+        from twopass.retriever.native.linker import link
 
         with _compiling:
             if self._code is None:
@@ -73,13 +73,13 @@ class Function:
 
     def _compile(self) -> bytes:
         _announce()
-        from retriever.native.compiling import compile_object
+        from twopass.retriever.native.compiler import compile_object
 
         objects, symbol = compile_object(self._home, self._parameters)
         return symbol.encode() + b"\n" + objects
 
     def _file_name(self) -> str:
-        from retriever.native.linking import machine
+        from twopass.retriever.native.linker import machine
 
         what = f"{self._home} {self._parameters} {machine()} {_sources()}"
         loop = self._home.partition(":")[2]
@@ -95,5 +95,5 @@ def _announce() -> None:
 def _sources() -> str:
     """Digest the sources of all loops, and what makes machine code of them."""
     here = Path(__file__).parent
-    paths = [here / "compiling.py", *sorted((here / "loops").glob("*.py"))]
+    paths = [here / "compiler.py", *sorted((here / "loops").glob("*.py"))]
     return sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from pipeline.settings import ServeSettings, load_settings
+from twopass.pipeline.apps.settings import ServeSettings, load_settings
 
 FOLDER = Path(__file__).resolve().parents[2] / "docker"
 OVER = "compose.cuda.yml"  # over another file

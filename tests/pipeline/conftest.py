@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from tiny_bert import save_tiny_bert
 
-from retriever.bm25.index import BM25Index
-from retriever.documents import Document
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.index.index import BM25Index
 
 
 class TermOverlap:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.ranking import Ranking, RerankStatus, Timings
+from twopass.pipeline.ranking import Ranking, RerankStatus, Timings
 
 NAN = np.nan
 

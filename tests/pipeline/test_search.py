@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.errors import FusionError, ScoringError, SearchError
-from pipeline.fusion import fusion, reranker, rrf
-from pipeline.search import SearchPipeline
-from pipeline.stages import Stages
-from reranker.base import InputError, QueryTooLongError, RerankerError
-from retriever.base import QueryError
-from retriever.bm25.index import BM25Index
-from retriever.filters import Equal, Range
+from twopass.pipeline.errors import FusionError, ScoringError, SearchError
+from twopass.pipeline.fusion import fusion, reranker, rrf
+from twopass.pipeline.search import SearchPipeline
+from twopass.pipeline.stages import Stages
+from twopass.reranker.contract.errors import InputError, QueryTooLongError, RerankerError
+from twopass.retriever.errors import QueryError
+from twopass.retriever.filters.algebra import Equal, Range
+from twopass.retriever.index.index import BM25Index
 
 WEIGHTED = fusion("weighted", weights=[0.4, 0.6])
 QUERIES = ["cat hunts mice", "owl at night", "zebra", "", "the old river", "dog on a warm roof"]
@@ -71,7 +71,7 @@ def test_many_queries_are_scored_at_once_and_equal_one_by_one(
 def test_very_many_queries_come_in_bounded_chunks(
     animals: BM25Index, overlap: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.stages._PAIRS_AT_ONCE", 50)
+    monkeypatch.setattr("twopass.pipeline.stages._PAIRS_AT_ONCE", 50)
     pipeline = SearchPipeline(animals, overlap, WEIGHTED, depth=20)
     found = pipeline.stream(["cat", "dog", "fox", "hen", "owl"], 3)
     assert overlap.calls == []
@@ -115,7 +115,7 @@ def test_ties_keep_the_first_stages_order(animals: BM25Index) -> None:
 
 
 def test_depth_fusion_and_filter_by_call(overlap: Any) -> None:
-    from retriever.documents import Document
+    from twopass.retriever.corpus.documents import Document
 
     index = BM25Index.build(
         Document(f"d{i}", f"word {'pad ' * i}", metadata={"even": i % 2 == 0}) for i in range(8)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import SearchError
-from pipeline.fusion import fusion, fusions, reranker, rrf
-from pipeline.search import SearchPipeline
-from reranker.base import Scores
-from retriever.bm25.index import BM25Index
-from retriever.documents import Document
+from twopass.pipeline.errors import SearchError
+from twopass.pipeline.fusion import fusion, fusions, reranker, rrf
+from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.contract.scores import Scores
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.index.index import BM25Index
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "rbc": {"phi": 0.8},
@@ -93,7 +93,7 @@ def test_queries_share_the_time_rank_by_rank(animals: BM25Index, overlap: Any) -
 def test_very_many_queries_share_it_too(
     animals: BM25Index, overlap: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.stages._PAIRS_AT_ONCE", 10)
+    monkeypatch.setattr("twopass.pipeline.stages._PAIRS_AT_ONCE", 10)
     scorer = Reaching(overlap, 8)
     pipeline = SearchPipeline(animals, scorer, reranker, depth=12)
     found = pipeline.search_many(["cat", "dog", "fox", "hen"], deadline=5)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.fusion import fusion, reranker
-from pipeline.search import SearchPipeline
-from reranker.cross_encoder import CrossEncoder
-from retriever.bm25.index import BM25Index
+from twopass.pipeline.fusion import fusion, reranker
+from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.scorers.cross_encoder import CrossEncoder
+from twopass.retriever.index.index import BM25Index
 
 QUERIES = ["cat hunts mice", "zebra", "an owl that watches the farm at night", "river"]
 

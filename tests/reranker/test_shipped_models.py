@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reranker.cross_encoder import CrossEncoder
-from reranker.sources import locate
+from twopass.reranker.files.model_folder import locate
+from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
 QUERY = "what are the symptoms of iron deficiency"
 DOCUMENTS = [

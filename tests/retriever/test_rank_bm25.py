@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 import rank_bm25
 
-from retriever.base import (
-    AnalysisError,
-    DuplicateIdError,
-    QueryError,
-    Retriever,
-    ScoringError,
-)
-from retriever.bm25.index import BM25Index
-from retriever.documents import Document
-from retriever.filters import Equal, Not
-from retriever.rank_bm25 import RankBM25Retriever
-from retriever.scoring import formula
+from twopass.retriever.base import Retriever
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.errors import AnalysisError, DuplicateIdError, QueryError, ScoringError
+from twopass.retriever.filters.algebra import Equal, Not
+from twopass.retriever.index.index import BM25Index
+from twopass.retriever.rank_bm25 import RankBM25Retriever
+from twopass.retriever.scoring import formula
 
 TEXTS = [
     "the cat sat on the mat",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retriever.base import ScoringError
-from retriever.scoring import (
+from twopass.retriever.errors import ScoringError
+from twopass.retriever.scoring import (
     BM25L,
     FORMULAS,
     BM25Plus,

@@ -117,7 +117,7 @@ def post(port: int, path: str, body: object) -> Any:
 
 
 _MEASURING = """
-from reranker.training.emissions import measured
+from twopass.reranker.training.emissions import measured
 
 with measured("DEU") as held:
     sum(range(10**6))
@@ -144,7 +144,7 @@ def test_emissions_are_measured_offline(folder: Path) -> None:
 
 
 _ON_RAY = """
-from pipeline.bulk.on_ray import run_on_ray
+from twopass.pipeline.apps.bulk.on_ray import run_on_ray
 
 run_on_ray()
 from ray._common.usage.usage_lib import usage_stats_enabled
@@ -163,7 +163,7 @@ def test_ray_reports_nothing(folder: Path) -> None:
 
 _HUB_AFTER_TRANSFORMERS = """
 import transformers.utils.hub
-from reranker.telemetry import hugging_face_hub
+from twopass.reranker.telemetry import hugging_face_hub
 
 hugging_face_hub()
 from huggingface_hub.utils import build_hf_headers

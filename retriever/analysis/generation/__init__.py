@@ -1,4 +1,6 @@
-"""Makes ``tables.npz``, which the tokenizers run on: ``python -m retriever.analysis.generation``.
+"""Makes ``tables.npz``, which the tokenizers run on.
+
+``python -m twopass.retriever.analysis.generation``.
 
 The word breaks are those of Unicode Standard Annex #29, arranged as Lucene's StandardTokenizer
 does: runs without a letter, digit or emoji are dropped, Han and Hiragana come one by one, runs of
@@ -10,6 +12,6 @@ mappings and general categories from the running Python.
 
 from __future__ import annotations
 
-from retriever.analysis.generation.arrays import arrays
+from twopass.retriever.analysis.generation.grammar import arrays
 
 __all__ = ["arrays"]

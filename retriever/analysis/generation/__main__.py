@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from retriever.analysis import tables
-from retriever.analysis.generation.arrays import arrays
+from twopass.retriever.analysis import tokenizer
+from twopass.retriever.analysis.generation.grammar import arrays
 
 __all__: list[str] = []
 
 if __name__ == "__main__":
     made: dict[str, Any] = arrays()
-    np.savez_compressed(Path(tables.__file__).with_name("tables.npz"), **made)
+    np.savez_compressed(Path(tokenizer.__file__).with_name("tables.npz"), **made)

@@ -1,4 +1,4 @@
-"""An automaton over classes of characters, as ``retriever.analysis.tables`` has them."""
+"""An automaton over classes of characters, as ``twopass.retriever.analysis.tokenizer`` has them."""
 
 from __future__ import annotations
 

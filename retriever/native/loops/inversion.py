@@ -1,4 +1,4 @@
-"""Building and merging postings; :mod:`retriever.bm25.inversion` calls these loops.
+"""Building and merging postings; :mod:`twopass.retriever.index.inversion` calls these loops.
 
 What grows while it is filled (a table of pairs, the frontiers) is filled until it is full; the
 caller makes it larger and calls again with the same ``progress``.

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from retriever.native.loops.accumulators import (
+from twopass.retriever.native.loops.accumulators import (
     add,
     add_column,
     add_to_candidates,
@@ -45,7 +45,7 @@ from retriever.native.loops.accumulators import (
     keep_above,
     keep_allowed,
 )
-from retriever.native.loops.records import Impacts, Plan
+from twopass.retriever.native.loops.records import Impacts, Plan
 
 __all__ = ["search"]
 
@@ -65,7 +65,7 @@ def search(
 ) -> None:
     """Search for many queries, one after another; the heap of each goes on from what it holds.
 
-    For the arguments see :func:`retriever.bm25.kernels.search` and ``records``.
+    For the arguments see :func:`twopass.retriever.index.term_search.search` and ``records``.
     """
     k = len(top.docs) // max(1, len(top.sizes))
     impacts = Impacts(padded[1:], padded)

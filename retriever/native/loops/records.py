@@ -21,7 +21,7 @@ __all__ = [
 
 
 class Lists(NamedTuple):
-    """A segment's postings; see ``retriever.bm25.postings.Postings``."""
+    """A segment's postings; see ``twopass.retriever.index.postings.Postings``."""
 
     starts: Any
     docs: Any
@@ -41,7 +41,7 @@ class Impacts(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """The terms of q queries, one after another; see ``retriever.bm25.batch.Batch``."""
+    """The terms of q queries, one after another; see ``retriever.index.term_search.Batch``."""
 
     terms: Any
     weights: Any
@@ -49,7 +49,7 @@ class Queries(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a search writes to: see ``retriever.bm25.kernels.Scratch``.
+    """What a search writes to: see ``twopass.retriever.index.term_search.Scratch``.
 
     ``scores`` (n,) has a document's sum so far, 0 where nothing was added; ``candidates`` (n + 1,)
     begins with the documents of which a sum is kept. ``scores`` and ``seen`` are all zeros before
@@ -92,7 +92,7 @@ class Top(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """A tokenizer's automaton; see ``retriever.analysis.tables.Tables``."""
+    """A tokenizer's automaton; see ``twopass.retriever.analysis.tokenizer.Tables``."""
 
     classes: Any
     steps: Any

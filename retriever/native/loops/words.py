@@ -1,4 +1,6 @@
-"""The words of many texts, numbered by a table of distinct words.
+"""Loops over texts.
+
+Strings gathered one after another, and words numbered by a table of distinct words.
 
 A word of up to seven ASCII characters is its own key: its bytes and its length in eight bytes. Any
 other has a hash, marked in the highest bit, and is compared letter by letter. Texts are split some
@@ -13,9 +15,35 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from retriever.native.loops import automaton
+from twopass.retriever.native.loops import automaton
 
-__all__ = ["number", "rehash", "settle"]
+__all__ = [
+    "gather",
+    "number",
+    "rehash",
+    "settle",
+]
+
+
+@njit
+def gather(data: Any, starts: Any, stops: Any, out: Any, ends: Any) -> None:
+    """Copy parts of some bytes to where they follow one another.
+
+    Args:
+        data: (b,) uint8.
+        starts: (n,) int64: where each part begins.
+        stops: (n,) int64: where it ends.
+        out: as many uint8 as the parts have together.
+        ends: (n,) int64: receives where each one ends there.
+
+    """
+    at = np.uint64(0)
+    for i in range(len(starts)):
+        for place in range(np.uint64(starts[i]), np.uint64(stops[i])):
+            out[at] = data[place]
+            at += np.uint64(1)
+        ends[i] = at
+
 
 _next_token = njit(automaton.next_token)
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.errors import TrainingDataError
-from pipeline.settings.train import NegativeSettings
-from pipeline.training import Collection, find_leaks, mine, teach
-from pipeline.training.teaching import keep_within
-from reranker.training import Example
-from retriever.bm25.index import BM25Index
+from twopass.pipeline.apps.settings.train import NegativeSettings
+from twopass.pipeline.errors import TrainingDataError
+from twopass.pipeline.training import Collection, find_leaks, mine, teach
+from twopass.pipeline.training.negatives import keep_within
+from twopass.reranker.training import Example
+from twopass.retriever.index.index import BM25Index
 
 
 @pytest.fixture

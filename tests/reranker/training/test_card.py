@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 from huggingface_hub import ModelCard
 
-from reranker.training import Card, EvaluationTable, Example, Recipe, RecipeError, TrainingResult
-from reranker.training.card import DataFacts
-from reranker.training.emissions import Emissions, measured
-from reranker.training.plot import plot_log
+from twopass.reranker.training import (
+    Card,
+    EvaluationTable,
+    Example,
+    Recipe,
+    RecipeError,
+    TrainingResult,
+)
+from twopass.reranker.training.card import DataFacts
+from twopass.reranker.training.emissions import Emissions, measured
+from twopass.reranker.training.plot import plot_log
 
 EXAMPLES = [Example("what | is it", ("a thing", "no thing at all"), (1, 0), (2.5, -1))] * 4
 LOG = [

@@ -11,8 +11,8 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
-from reranker.training import Example, Recipe, Trainer, start_from
-from reranker.training.batching import step_rows
+from twopass.reranker.training import Example, Recipe, Trainer, start_from
+from twopass.reranker.training.step import step_rows
 
 WORDS = ("berlin", "capital", "city", "museum", "history", "modern")
 WORDS += ("art", "small", "town", "mountains", "large", "road")

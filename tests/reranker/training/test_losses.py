@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.training import Example, RecipeError
-from reranker.training.losses import (
+from twopass.reranker.training import Example, RecipeError
+from twopass.reranker.training.losses import (
     LOSSES,
     BinaryCrossEntropy,
     Distillation,

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from reranker.training import RECIPES, Recipe, RecipeError
-from reranker.training.recipe import named_recipe
+from twopass.reranker.training import RECIPES, Recipe, RecipeError
+from twopass.reranker.training.recipe import named_recipe
 
 
 def test_the_card_s_recipe():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from transformers import AutoModel, AutoTokenizer
 
-from reranker.base import ModelError
-from reranker.cross_encoder import CrossEncoder
-from reranker.training import Recipe, RecipeError, start_from
-from reranker.training.student import layer_numbers
+from twopass.reranker.contract.errors import ModelError
+from twopass.reranker.scorers.cross_encoder import CrossEncoder
+from twopass.reranker.training import Recipe, RecipeError, start_from
+from twopass.reranker.training.student import layer_numbers
 
 PAIRS = [("What is the capital?", "Berlin is the capital."), ("road", "A small town.")]
 

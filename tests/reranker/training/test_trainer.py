@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from reranker.cross_encoder import CrossEncoder
-from reranker.training import (
+from twopass.reranker.scorers.cross_encoder import CrossEncoder
+from twopass.reranker.training import (
     DivergedError,
     Example,
     ExamplesError,
@@ -126,7 +126,7 @@ def test_the_best_weights_are_kept(begin, tmp_path):
 
 
 def test_frozen_parts_stay_and_rates_fall_from_layer_to_layer(begin, tmp_path):
-    from reranker.training.optimizer import make_optimizer
+    from twopass.reranker.training.step import make_optimizer
 
     recipe = RECIPE.changed(freeze=("embeddings", "1"), layer_decay=0.5, head_rate=0.1)
     subject = begin(recipe)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from reranker.training.workers import ALONE, Workers, joined
+from twopass.reranker.training.workers import ALONE, Workers, joined
 
 from .training_together import PLAIN, train
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from reranker.training import Example, Recipe, Trainer, start_from
-from reranker.training.workers import Workers, joined
+from twopass.reranker.training import Example, Recipe, Trainer, start_from
+from twopass.reranker.training.workers import Workers, joined
 
 EXAMPLES = [
     Example(

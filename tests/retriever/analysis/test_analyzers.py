@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from retriever.analysis import (
+from twopass.retriever.analysis import (
     Analyzer,
     FunctionAnalyzer,
     Token,
@@ -18,9 +18,9 @@ from retriever.analysis import (
     get_analyzer,
     register_analyzer,
 )
-from retriever.base import AnalysisError
-from retriever.bm25.index import BM25Index
-from retriever.documents import Document
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.errors import AnalysisError
+from twopass.retriever.index.index import BM25Index
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_tokens_of_the_users_own() -> None:
 
 def test_a_query_needs_neither_numba_nor_a_stemmer_before_its_time() -> None:
     code = (
-        "import sys; from retriever.analysis import get_analyzer; "
+        "import sys; from twopass.retriever.analysis import get_analyzer; "
         "get_analyzer('standard').terms('some words'); "
         "print([name for name in ('numba', 'Stemmer') if name in sys.modules])"
     )

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retriever.analysis import Encoder, available_analyzers, get_analyzer
-from retriever.analysis.encoder import TermEncoder
+from twopass.retriever.analysis import Encoder, available_analyzers, get_analyzer
+from twopass.retriever.analysis.analyzer import TermEncoder
 
 # Characters of every class that the rules tell apart, and then anything at all.
 JOINTS = "aZé1٣_'\".,:;·’א״ב日ひカ한각ไ€😀🏽🇩🇪\u200d\ufe0f\u0301\u00ad\u20e3#*\ud800\U00010400 \n"

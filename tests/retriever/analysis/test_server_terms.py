@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from retriever.analysis import get_analyzer
+from twopass.retriever.analysis import get_analyzer
 
 pytestmark = pytest.mark.server
 

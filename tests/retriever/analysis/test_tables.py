@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import retriever.analysis.tables as shipped
-from retriever.analysis.generation import arrays
+import twopass.retriever.analysis.tokenizer as shipped
+from twopass.retriever.analysis.generation import arrays
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from retriever import Document
-from retriever.base import CorpusError
-from retriever.corpus import FieldNames, SkipReport, read_documents
+from twopass.retriever import Document
+from twopass.retriever.corpus import FieldNames, SkipReport, read_documents
+from twopass.retriever.errors import CorpusError
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from retriever.base import CorpusError, DuplicateIdError
-from retriever.corpus import BeirFolder, read_qrels, read_queries
+from twopass.retriever.corpus import BeirFolder, read_qrels, read_queries
+from twopass.retriever.errors import CorpusError, DuplicateIdError
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 

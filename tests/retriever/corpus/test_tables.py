@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retriever import Document
-from retriever.base import CorpusError
-from retriever.corpus import FieldNames, SkipReport, read_documents
+from twopass.retriever import Document
+from twopass.retriever.corpus import FieldNames, SkipReport, read_documents
+from twopass.retriever.errors import CorpusError
 
 
 def table(tmp_path: Path, content: str, name: str = "c.csv") -> Path:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from retriever.elastic import Connection, ElasticsearchRetriever, connect
+from twopass.retriever.elastic import Connection, ElasticsearchRetriever, connect
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from retriever.base import IncompatibleClientError
-from retriever.elastic import ElasticsearchRetriever, connect
+from twopass.retriever.elastic import ElasticsearchRetriever, connect
+from twopass.retriever.errors import IncompatibleClientError
 
 pytestmark = pytest.mark.server
 
@@ -19,10 +19,10 @@ _BEGIN = """
 import json, sys
 sys.path[:0] = sys.argv[1:2]  # before the client that is installed
 import elasticsearch
-from retriever.base import IncompatibleClientError
-from retriever.documents import Document
-from retriever.elastic import ElasticsearchRetriever, connect, publish_documents, read_documents
-from retriever.filters import Range
+from twopass.retriever.errors import IncompatibleClientError
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.elastic import ElasticsearchRetriever, connect, publish_documents,
+read_documents from twopass.retriever.filters.algebra import Range
 """
 _SEARCH = """
 try:

@@ -8,9 +8,14 @@ import pytest
 from conftest import started
 from servers import Cluster
 
-from retriever.base import BackendError
-from retriever.documents import Document
-from retriever.elastic import ElasticsearchRetriever, connect, load_documents, read_documents
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.elastic import (
+    ElasticsearchRetriever,
+    connect,
+    load_documents,
+    read_documents,
+)
+from twopass.retriever.errors import BackendError
 
 from .watching import Loader, Watcher
 

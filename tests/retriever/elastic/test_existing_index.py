@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from retriever.base import QueryError, RefusedError, RemoteIndexMissingError
-from retriever.elastic import IndexFields
-from retriever.filters import Equal, Range
+from twopass.retriever.elastic import IndexFields
+from twopass.retriever.errors import QueryError, RefusedError, RemoteIndexMissingError
+from twopass.retriever.filters.algebra import Equal, Range
 
 from .conftest import Remote
 

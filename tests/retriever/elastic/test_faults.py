@@ -8,9 +8,8 @@ from random import Random
 import pytest
 from faults import Fault, FaultyProxy, serving
 
-from retriever.base import UnreachableError
-from retriever.documents import Document
-from retriever.elastic import (
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.elastic import (
     Connection,
     ElasticsearchRetriever,
     connect,
@@ -18,6 +17,7 @@ from retriever.elastic import (
     publish_documents,
     read_documents,
 )
+from twopass.retriever.errors import UnreachableError
 
 from .conftest import Remote
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from retriever.base import QueryError
-from retriever.documents import Document
-from retriever.elastic import IndexFields
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.elastic import IndexFields
+from twopass.retriever.errors import QueryError
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,17 @@ import trustme
 from conftest import started
 from servers import ELASTICSEARCH, Server
 
-from pipeline.assembly import build_connection
-from pipeline.settings import load_settings
-from retriever.base import UnauthorizedError, UnreachableError
-from retriever.documents import Document
-from retriever.elastic import (
+from twopass.pipeline.apps.assembly import build_connection
+from twopass.pipeline.apps.settings import load_settings
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.elastic import (
     Connection,
     ElasticsearchRetriever,
     connect,
     load_documents,
     read_documents,
 )
+from twopass.retriever.errors import UnauthorizedError, UnreachableError
 
 from .watching import Loader, Watcher
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retriever.base import QueryError
-from retriever.elastic import QueryTemplate
+from twopass.retriever.elastic import QueryTemplate
+from twopass.retriever.errors import QueryError
 
 NESTED = {"bool": {"should": [{"match": {"a": "{query}"}}, {"prefix": {"b": "x-{query}-{query}"}}]}}
 

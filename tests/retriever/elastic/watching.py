@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from threading import Event, Thread
 from typing import Self
 
-from retriever.base import UnreachableError
-from retriever.documents import Document
-from retriever.elastic import Connection, ElasticsearchRetriever
-from retriever.elastic.bulk import create_documents
-from retriever.hits import Hits
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.elastic import Connection, ElasticsearchRetriever
+from twopass.retriever.elastic.upload import create_documents
+from twopass.retriever.errors import UnreachableError
+from twopass.retriever.hits import Hits
 
 
 class Watcher(Thread):

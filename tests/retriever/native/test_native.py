@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retriever.bm25.index import BM25Index
-from retriever.documents import Document
-from retriever.native import cache, function
-from retriever.native.function import Function
-from retriever.native.layout import pack
-from retriever.native.loops.records import Top
+from twopass.retriever.corpus.documents import Document
+from twopass.retriever.index.index import BM25Index
+from twopass.retriever.native import cache, function
+from twopass.retriever.native.function import Function
+from twopass.retriever.native.layout import pack
+from twopass.retriever.native.loops.records import Top
 
 TOP = Top("int64[]", "float32[]", "int64[]")
 
 USE = """\
 import sys
 import numpy as np
-from retriever.native.function import Function
-from retriever.native.loops.records import Top
+from twopass.retriever.native.function import Function
+from twopass.retriever.native.loops.records import Top
 
-finish = Function("retriever.native.loops.heap:finish", Top("int64[]", "float32[]", "int64[]"))
+loop = "twopass.retriever.native.loops.accumulators:finish"
+finish = Function(loop, Top("int64[]", "float32[]", "int64[]"))
 docs, scores = np.array([7, 8]), np.array([1, 2], np.float32)
 finish(Top(docs, scores, np.array([2])))
 assert docs.tolist() == [8, 7], docs
@@ -34,7 +35,7 @@ print("numba" in sys.modules)
 
 
 def finish() -> Function:
-    return Function("retriever.native.loops.heap:finish", TOP)
+    return Function("twopass.retriever.native.loops.accumulators:finish", TOP)
 
 
 def works(loop: Function) -> bool:
@@ -130,7 +131,7 @@ def test_a_search_loads_no_numba_once_its_loops_are_compiled(tmp_path: Path) -> 
     index = BM25Index.build([Document("1", "a tale of two cities")], tmp_path / "index")
     index.warm()
     program = (
-        "import sys; from retriever import BM25Index\n"
+        "import sys; from twopass.retriever import BM25Index\n"
         f"(hits,) = BM25Index.open({str(tmp_path / 'index')!r}).search(['city'], 1)\n"
         "print(*hits.ids, 'numba' in sys.modules, 'scipy' in sys.modules)"
     )

@@ -1,0 +1,87 @@
+"""Settings -> the fusion, and both stages put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twopass.pipeline.apps.assembly.models import (
+    build_encoder,
+    build_teacher,
+    calibration_file,
+    model_source,
+    stored_folder,
+    weights_fingerprint,
+)
+from twopass.pipeline.apps.assembly.retrievers import build_connection, build_index, build_retriever
+from twopass.pipeline.apps.assembly.scorers import (
+    build_chooser,
+    build_model,
+    build_reader,
+    build_scorer,
+)
+
+if TYPE_CHECKING:
+    from twopass.pipeline.apps.settings import Settings
+    from twopass.pipeline.fusion import Fusion
+    from twopass.pipeline.search import SearchPipeline
+    from twopass.retriever import Retriever
+
+__all__ = [
+    "assemble",
+    "build_chooser",
+    "build_connection",
+    "build_encoder",
+    "build_fusion",
+    "build_index",
+    "build_model",
+    "build_pipeline",
+    "build_reader",
+    "build_retriever",
+    "build_scorer",
+    "build_teacher",
+    "calibration_file",
+    "model_source",
+    "stored_folder",
+    "weights_fingerprint",
+]
+
+
+def build_fusion(settings: Settings) -> Fusion:
+    """Choose how the stages' scores become one."""
+    from twopass.pipeline.fusion import fusion
+
+    own = settings.fusion
+    two, three = (fusion(own.method, **own.parameters_for(opinions)) for opinions in (2, 3))
+    return lambda columns: (three if len(columns) == 3 else two)(columns)
+
+
+def build_pipeline(settings: Settings, *, rerank: bool = True) -> SearchPipeline:
+    """Put both stages together; without reranking, the first alone.
+
+    Raises:
+        SettingsError: when no index is named.
+        RetrieverError: when it cannot be opened.
+        RerankerError: when the model cannot be had.
+
+    """
+    return assemble(build_retriever(settings), settings, rerank=rerank)
+
+
+def assemble(retriever: Retriever, settings: Settings, *, rerank: bool = True) -> SearchPipeline:
+    """Put a retriever that is there already and the second stage together.
+
+    Raises:
+        RerankerError: when the model cannot be had.
+
+    """
+    from twopass.pipeline.search import SearchPipeline
+
+    rerank = rerank and settings.rerank
+    return SearchPipeline(
+        retriever,
+        build_scorer(settings) if rerank else None,
+        build_fusion(settings),
+        depth=settings.depth,
+        deadline=settings.deadline,
+        min_score=settings.min_score if rerank else None,
+    )

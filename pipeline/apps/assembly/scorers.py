@@ -1,0 +1,194 @@
+"""Settings -> the second stage: a model or a service, and all between it and the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twopass.pipeline.apps.assembly.models import (
+    build_encoder,
+    calibration_file,
+    reads_pairs,
+    stored_folder,
+    weights_fingerprint,
+)
+from twopass.pipeline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from twopass.pipeline.apps.settings import RerankerSettings, Settings
+    from twopass.pipeline.apps.settings.second_stage import RemoteSettings
+    from twopass.reranker import CrossEncoder, PairScorer
+    from twopass.reranker.text.encoding import PairEncoder
+
+__all__ = ["build_chooser", "build_model", "build_reader", "build_scorer"]
+
+_CACHE_MEGABYTES = 64.0  # of memory, where only a folder is named
+
+
+def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
+    """Load the second stage: the model, a service or a chain of them, with the cascade before it.
+
+    Args:
+        settings: all of the pipeline's.
+        shared: whether many callers use it at once, whose pairs are to fill batches together.
+
+    Raises:
+        SettingsError: when settings contradict each other.
+        RerankerError: when the model cannot be had; in a chain it is loaded when it is needed.
+
+    """
+    from twopass.reranker.scorers.cascade import Cascade
+
+    cheap = build_chooser(settings, shared=shared)
+    last = build_reader(settings, shared=shared)
+    return last if cheap is None else Cascade(cheap, last, keep=settings.reranker.cascade.keep)
+
+
+def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | None:
+    """Load what chooses for the second stage; None where there is no cascade.
+
+    Raises:
+        RerankerError: when the model cannot be had.
+
+    """
+    name = settings.reranker.chooser
+    if name is None:
+        return None
+    if not reads_pairs(name):
+        return build_encoder(settings)
+    return _reading(settings, name, shared)
+
+
+def build_reader(settings: Settings, *, shared: bool = False) -> PairScorer:
+    """Load the second stage without what chooses for it; else as :func:`build_scorer`."""
+    chain = settings.reranker.chain
+    if settings.min_score is not None and "remote" in chain:
+        raise SettingsError(
+            "min_score: expected probabilities by the model's calibration, found a service among "
+            f"those who score ({', '.join(chain)}), whose scores mean something else"
+        )
+    links = {name: _link(name, settings, shared) for name in chain}
+    first, *others = links.values()
+    if not others and first is not None:
+        return first()
+    from twopass.reranker.scorers.fallback import FallbackScorer
+
+    return FallbackScorer(links)
+
+
+def build_model(settings: Settings, source: str) -> PairScorer:
+    """Load another model than the settings', which runs as they say, alone.
+
+    Calibration, cascade, service and fallbacks are the settings' own model's.
+
+    Raises:
+        RerankerError: when it cannot be had.
+
+    """
+    own = ("model", "calibration", "cascade", "remote", "fallback")
+    given = {name: value for name, value in iter(settings.reranker) if name not in own}
+    reranker = type(settings.reranker)(model=source, **given)
+    return _local(settings.model_copy(update={"reranker": reranker}), shared=False)
+
+
+def _link(name: str, settings: Settings, shared: bool) -> Callable[[], PairScorer] | None:
+    """Return what makes one scorer of the chain."""
+    match name:
+        case "none":
+            return None
+        case "remote":
+            return lambda: _remote(settings.reranker.remote)
+        case "cpu" | "cpu-int8":
+            chosen = {"device": "cpu", "precision": "int8" if name == "cpu-int8" else "fp32"}
+            on_cpu = settings.reranker.model_copy(update=chosen)
+            return lambda: _local(settings.model_copy(update={"reranker": on_cpu}), shared)
+        case _:
+            return lambda: _local(settings, shared)
+
+
+def _remote(remote: RemoteSettings) -> PairScorer:
+    from twopass.reranker.scorers.remote.scorer import RemoteScorer
+
+    if remote.url is None:
+        raise SettingsError("reranker.remote.url: expected the address of a service, found none")
+    return RemoteScorer(
+        remote.url,
+        dialect=remote.dialect,
+        model=remote.model,
+        api_key=None if remote.api_key is None else remote.api_key.get_secret_value(),
+        max_texts=remote.max_texts,
+        timeout=remote.timeout,
+    )
+
+
+def _local(settings: Settings, shared: bool) -> PairScorer:
+    """Load the model, with all that is between it and the caller."""
+    reranker = settings.reranker
+    return _calibrated(_reading(settings, reranker.model, shared), reranker)
+
+
+def _reading(settings: Settings, name: str, shared: bool) -> PairScorer:
+    """Load a cross-encoder, to run, be shared and cached, and read documents as settings say."""
+    from twopass.reranker.scorers.cross_encoder import CrossEncoder
+
+    reranker = settings.reranker
+    model = CrossEncoder(
+        name,
+        device=reranker.device,
+        max_length=reranker.max_length,
+        precision=reranker.precision,
+        engine=reranker.engine,
+        cuda_graphs=reranker.cuda_graphs,
+        token_budget=reranker.token_budget,
+        stored_tokens=stored_folder(settings.retriever, "tokens"),
+    )
+    scorer = _cached(_batched(model) if shared else model, reranker)
+    return _by_passages(scorer, model.encoder, reranker)
+
+
+def _batched(model: CrossEncoder) -> PairScorer:
+    from twopass.reranker.scorers.batching import BatchingScorer
+
+    return BatchingScorer(model)
+
+
+def _cached(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:
+    cache = reranker.cache
+    if cache.megabytes is None and cache.folder is None:
+        return scorer
+    from twopass.reranker.scorers.cache import CachingScorer
+
+    return CachingScorer(
+        scorer,
+        megabytes=cache.megabytes or _CACHE_MEGABYTES,
+        folder=cache.folder,
+        folder_megabytes=cache.folder_megabytes,
+    )
+
+
+def _by_passages(
+    scorer: PairScorer, encoder: PairEncoder, reranker: RerankerSettings
+) -> PairScorer:
+    from twopass.reranker.scorers.passages import PassageScorer
+
+    reading = reranker.passages.reading
+    return scorer if reading is None else PassageScorer(scorer, encoder, reading)
+
+
+def _calibrated(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:
+    if reranker.calibration is None:
+        return scorer
+    from twopass.reranker.scorers.calibration import CalibratedScorer, Calibration
+
+    calibration = Calibration.load(calibration_file(reranker))
+    if calibration.scorer not in ("", reranker.model):
+        raise SettingsError(
+            f"reranker.calibration: expected one of {reranker.model!r}, found that of "
+            f"{calibration.scorer!r}: run 'twopass calibrate' with this model"
+        )
+    if calibration.fingerprint and calibration.fingerprint != weights_fingerprint(reranker):
+        raise SettingsError(
+            f"reranker.calibration: expected one of the weights that {reranker.model!r} has now, "
+            "found that of others: run 'twopass calibrate' again"
+        )
+    return CalibratedScorer(scorer, calibration, by=reranker.model)

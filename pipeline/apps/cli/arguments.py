@@ -1,0 +1,156 @@
+"""Arguments that several commands share: settings, and how documents are read."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from twopass.pipeline.apps.cli.output import note
+
+if TYPE_CHECKING:
+    from twopass.pipeline.apps.settings import Settings
+    from twopass.retriever.corpus import SkipReport
+    from twopass.retriever.corpus.documents import Document
+
+__all__ = [
+    "FUSION_HELP",
+    "add_command",
+    "add_ranking",
+    "add_reading",
+    "add_scoring",
+    "count",
+    "read_corpus",
+    "read_settings",
+    "tell_skipped",
+]
+
+
+def add_reading(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "--format",
+        choices=("jsonl", "csv", "tsv", "parquet", "beir"),
+        help="by default each file's ending says it; standard input is jsonl",
+    )
+    for role, known in (("id", "_id, id"), ("text", "text, contents"), ("title", "title")):
+        parser.add_argument(
+            f"--{role}-field", metavar="NAME", help=f"field of the {role} (default: {known}, ...)"
+        )
+    parser.add_argument(
+        "--on-error",
+        choices=("stop", "skip"),
+        default="stop",
+        help="what to do about a bad record (default: stop)",
+    )
+
+
+def read_corpus(arguments: Namespace, report: SkipReport) -> Iterator[Document]:
+    """Yield the documents of what ``corpus`` names; what is skipped goes into the report."""
+    from twopass.retriever.corpus import FieldNames, read_documents
+
+    return read_documents(
+        arguments.corpus,
+        format=arguments.format,
+        fields=FieldNames(arguments.id_field, arguments.text_field, arguments.title_field),
+        on_error=arguments.on_error,
+        report=report,
+    )
+
+
+def tell_skipped(report: SkipReport) -> None:
+    """Say what was left out."""
+    if report.count:
+        note(f"skipped {report.count:,} records, the first of them:")
+        for case in report.cases:
+            note(f"  {case}")
+
+
+FUSION_HELP = "how both scores become one: weighted (default), reranker, rrf, ..."
+
+# Where an argument of this name goes in the settings.
+_SETTINGS = {
+    "analyzer": "retriever.analyzer",
+    "scoring": "retriever.formula",
+    "k1": "retriever.k1",
+    "b": "retriever.b",
+    "threads": "retriever.threads",
+    "index": "retriever.index",
+    "server": "retriever.url",
+    "shards": "retriever.shards",
+    "replicas": "retriever.replicas",
+    "model": "reranker.model",
+    "fusion": "fusion.method",
+    "depth": "depth",
+    "k": "k",
+    "host": "serve.host",
+    "port": "serve.port",
+    "workers": "serve.workers",
+    "deadline": "deadline",
+    "min_score": "min_score",
+    "proxy": "proxy.url",
+}
+
+
+def add_command(commands: Any, name: str, *, help: str, examples: str) -> ArgumentParser:  # noqa: A002
+    """Add a command's parser, with its examples and the arguments that all commands have."""
+    parser: ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=f"examples:\n{examples}",
+    )
+    group = parser.add_argument_group("settings and trouble")
+    group.add_argument("--config", metavar="FILE", help="settings file instead of twopass.toml")
+    group.add_argument(
+        *("--set", "-s"),
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="assignments",
+        help="any setting, as fusion.weights=[0.3,0.7]",
+    )
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def add_scoring(parser: ArgumentParser) -> None:
+    """Add the arguments of the BM25 formula."""
+    parser.add_argument("--scoring", metavar="NAME", help="lucene (default), okapi, l or plus")
+    parser.add_argument("--k1", type=float, metavar="X", help="saturation of repeated terms")
+    parser.add_argument("--b", type=float, metavar="X", help="weight of a document's length")
+
+
+def add_ranking(parser: ArgumentParser) -> None:
+    """Add the arguments of the second stage."""
+    parser.add_argument(
+        "--depth", type=count, metavar="N", help="candidates reranked a query (100)"
+    )
+    parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
+    parser.add_argument("--no-rerank", action="store_true", help="the first stage alone")
+
+
+def read_settings(arguments: Namespace) -> Settings:
+    """Read the settings: file, environment, ``--set`` and the arguments of the command."""
+    from twopass.pipeline.apps.settings import load_settings
+
+    given: dict[str, Any] = dict(arguments.assignments)
+    for name, setting in _SETTINGS.items():
+        if (value := getattr(arguments, name, None)) is not None:
+            given[setting] = value
+    return load_settings(given, config=arguments.config)
+
+
+def count(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ArgumentTypeError(f"expected NAME=VALUE, found {text!r}")
+    return name.strip(), value.strip()

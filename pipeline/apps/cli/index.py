@@ -1,0 +1,176 @@
+"""``twopass index``: documents in."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from twopass.pipeline.apps.cli.arguments import (
+    add_command,
+    add_reading,
+    add_scoring,
+    count,
+    read_corpus,
+    read_settings,
+    tell_skipped,
+)
+from twopass.pipeline.apps.cli.output import note, progress
+
+if TYPE_CHECKING:
+    from twopass.pipeline.apps.settings import Settings
+    from twopass.retriever.corpus.documents import Document
+    from twopass.retriever.index.index import BM25Index
+
+__all__ = ["add_parser", "run"]
+
+Done: TypeAlias = Callable[[int], None]
+
+_EXAMPLES = """\
+  twopass index corpus.jsonl --out my-index
+  twopass index papers.csv --out my-index --id-field pmid --text-field abstract
+  twopass index scifact/ --out my-index            a BEIR folder, or any folder of files
+  twopass index corpus.jsonl --out my-index --tokens        faster reranking: tokenised once
+  zcat dump.gz | twopass index - --out my-index --on-error skip
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "index", help="build an index from documents", examples=_EXAMPLES
+    )
+    parser.set_defaults(
+        run=run,
+        advice={
+            "IndexExistsError": "--overwrite replaces it, --update adds to it",
+            "CorpusError": "--help says how fields are named, and how to go on past bad records",
+        },
+    )
+    parser.add_argument(
+        *("corpus",), nargs="+", metavar="CORPUS", help="files, folders, or - for standard input"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="the index's folder")
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+    there.add_argument(
+        "--update", action="store_true", help="add to it; equal ids replace what it has"
+    )
+    add_reading(parser)
+    parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
+    add_scoring(parser)
+    parser.add_argument(
+        "--tokens",
+        nargs="?",
+        const=True,
+        metavar="MODEL",
+        help="keep the documents' token ids for a cross-encoder (the one of the settings)",
+    )
+    parser.add_argument(
+        "--embeddings", metavar="MODEL", help="keep the documents' embeddings for a cascade"
+    )
+    parser.add_argument("--threads", type=count, metavar="N", help="for the analysis (1)")
+
+
+def run(arguments: Namespace) -> None:
+    """Build or update the index and say what it holds."""
+    from twopass.retriever.corpus import SkipReport
+
+    settings = read_settings(arguments)
+    report = SkipReport()
+    start = perf_counter()
+    with progress("indexing", "documents") as done:
+        documents = read_corpus(arguments, report)
+        write = _update if arguments.update else _build
+        info = write(arguments, settings, documents, done)
+    _store(arguments, settings)
+    tell_skipped(report)
+    _tell_index(arguments.out, info, perf_counter() - start)
+
+
+def _build(
+    arguments: Namespace, settings: Settings, documents: Iterator[Document], done: Done
+) -> dict[str, Any]:
+    from twopass.pipeline.apps.assembly import build_index
+
+    overwrite = arguments.overwrite
+    index = build_index(
+        settings, documents, Path(arguments.out), overwrite=overwrite, progress=done
+    )
+    index.warm()  # so that no search has to compile
+    return index.info()
+
+
+def _update(
+    arguments: Namespace, _: Settings, documents: Iterator[Document], done: Done
+) -> dict[str, Any]:
+    from twopass.pipeline.errors import SettingsError
+    from twopass.retriever.index.index import BM25Index
+
+    given = (arguments.analyzer, arguments.scoring, arguments.k1, arguments.b)
+    if any(value is not None for value in given):
+        raise SettingsError("--update keeps an index's analyzer and formula: leave those out")
+    with BM25Index.open(arguments.out) as index:
+        index.update(documents, progress=done)
+        return index.info()
+
+
+def _store(arguments: Namespace, settings: Settings) -> None:
+    """Keep what the second stage needs of each document, where that is asked for or was before."""
+    from twopass.pipeline.apps.assembly.document_cache import (
+        refresh_tokens,
+        store_embeddings,
+        store_tokens,
+    )
+    from twopass.retriever.index.index import BM25Index
+
+    folder = Path(arguments.out)
+    with BM25Index.open(folder) as index:
+        if arguments.update:
+            with progress("tokenising", "documents", len(index)) as done:
+                refresh_tokens(index, folder, done)
+            _refresh_embeddings(index, folder, settings)
+        if arguments.tokens:
+            with progress("tokenising", "documents", len(index)) as done:
+                store_tokens(index, folder, _with_model(settings, arguments.tokens), done)
+        if arguments.embeddings:
+            with progress("embedding", "documents", len(index)) as done:
+                store_embeddings(index, folder, _with_encoder(settings, arguments.embeddings), done)
+
+
+def _refresh_embeddings(index: BM25Index, folder: Path, settings: Settings) -> None:
+    """Embed what is new by each encoder that the index has embeddings of."""
+    from twopass.pipeline.apps.assembly.document_cache import refresh_embeddings
+
+    if not (folder / "embeddings").is_dir():
+        return
+    with progress("embedding", "documents", len(index)) as done:
+        left = refresh_embeddings(index, folder, settings, done)
+    for model in left:
+        note(
+            f"{model or 'an encoder'} is not there as it was: new documents have no embeddings of "
+            "it and are embedded when they are found; --embeddings stores them"
+        )
+
+
+def _with_model(settings: Settings, model: str | bool) -> Settings:
+    chosen = settings.reranker.model if model is True else model
+    return settings.model_copy(
+        update={"reranker": settings.reranker.model_copy(update={"model": chosen})}
+    )
+
+
+def _with_encoder(settings: Settings, model: str) -> Settings:
+    cascade = settings.reranker.cascade.model_copy(update={"model": model})
+    return settings.model_copy(
+        update={"reranker": settings.reranker.model_copy(update={"cascade": cascade})}
+    )
+
+
+def _tell_index(path: str, info: dict[str, Any], seconds: float) -> None:
+    note(
+        f"{path}: {info['documents']:,} documents, {info['terms']:,} terms, "
+        f"{info['bytes'] / 1e6:,.1f} MB, {seconds:.1f} s"
+    )

@@ -1,0 +1,142 @@
+"""Around every request: its id, a line in the JSON log, its time in the metrics, a span."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, Literal
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from twopass.pipeline.apps.sidecar import tracing
+from twopass.pipeline.apps.sidecar.metrics import Metrics
+
+__all__ = [
+    "REQUEST_ID",
+    "JsonFormatter",
+    "Observed",
+    "configure_logs",
+]
+
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON; what a call gives as ``extra={"about": {...}}`` joins it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_about(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        about = " ".join(f"{name}={value}" for name, value in _about(record).items())
+        return f"{super().format(record)} {about}".rstrip()
+
+
+def _about(record: logging.LogRecord) -> dict[str, Any]:
+    about: dict[str, Any] = dict(getattr(record, "about", {}))
+    return {"request_id": request_id, **about} if (request_id := REQUEST_ID.get()) else about
+
+
+def configure_logs(style: Literal["auto", "json", "text"]) -> None:
+    """Send the logs of ours and of the server to standard error, from INFO on."""
+    formatter: logging.Formatter = JsonFormatter()
+    if style == "text" or (style == "auto" and sys.stderr.isatty()):
+        formatter = _TextFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    for name in ("twopass", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+_LOG = logging.getLogger(__name__)
+_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+_QUIET = ("/healthz", "/readyz", "/health", "/metrics")  # asked every few seconds, by machines
+
+
+class Observed:
+    """ASGI middleware; plain, so that a client that leaves is still seen by the routes."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+        tracing.prepare()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _ID.fullmatch(given) else uuid4().hex
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                tell(_told(status, headers))
+            await send(message)
+
+        token = REQUEST_ID.set(request_id)
+        started = perf_counter()
+        self._metrics.active.inc()
+        try:
+            with _span(scope) as tell:
+                tell({"twopass.request_id": request_id})
+                await self._app(scope, receive, send_with_id)
+        finally:
+            self._metrics.active.dec()
+            self._note(scope, status, perf_counter() - started)
+            REQUEST_ID.reset(token)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")  # the pattern: few values, no ids
+        self._metrics.requests.labels(route, scope["method"], str(status)).observe(seconds)
+        if route in _QUIET and status < 400:
+            return
+        about = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "seconds": round(seconds, 6),
+            "client": (scope.get("client") or ("",))[0],
+        }
+        _LOG.info("request", extra={"about": about})
+
+
+def _span(scope: Scope) -> AbstractContextManager[tracing.Tell]:
+    return tracing.no_span() if scope["path"] in _QUIET else tracing.request(scope)
+
+
+def _told(status: int, headers: Headers) -> dict[str, str | int]:
+    """Return what a span says of an answer."""
+    told: dict[str, str | int] = {"http.response.status_code": status}
+    if "x-twopass-status" in headers:
+        told["twopass.status"] = headers["x-twopass-status"]
+    return told

@@ -1,0 +1,217 @@
+"""HTTP messages of the proxy.
+
+Headers that are passed on, request bodies, answers in Elasticsearch's shape.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from fastapi import Request, Response
+
+from twopass.pipeline.apps.settings.serve import ProxySettings
+
+__all__ = [
+    "Headers",
+    "accepts_gzip",
+    "as_object",
+    "dumped",
+    "encoded",
+    "error_body",
+    "error_response",
+    "json_response",
+    "of_answer",
+    "of_request",
+    "read_body",
+    "unpacked",
+    "with_body",
+]
+
+
+Headers = list[tuple[str, str]]
+
+# RFC 9110, 7.6.1: these speak of one connection.
+_HOP = {
+    *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
+    *("te", "trailer", "transfer-encoding", "upgrade", "expect"),
+}
+# By these Elasticsearch knows who asks.
+_WHO = {
+    *("authorization", "cookie", "es-client-authentication", "es-secondary-authorization"),
+    *("es-security-runas-user", "opendistro_security_impersonate_as"),
+    *("opensearch_security_impersonate_as", "securitytenant", "x-proxy-user", "x-proxy-roles"),
+}
+_OURS = ("x-twopass-", "x-api-key", "api-key")
+
+
+def of_request(headers: Iterable[tuple[str, str]], settings: ProxySettings) -> Headers:
+    """Return a caller's headers for Elasticsearch, as they are but for who asks.
+
+    With the sidecar's own credentials, nothing that the caller says of itself goes on.
+    """
+    listed = [(name.lower(), value) for name, value in headers]
+    left_out = _HOP | _named(listed) | {"host", "content-length"}
+    if settings.credentials == "own":
+        left_out |= _WHO
+    kept = [
+        (name, value)
+        for name, value in listed
+        if name not in left_out and not name.startswith(_OURS)
+    ]
+    return [*kept, *_own(settings)]
+
+
+def with_body(headers: Headers, kind: str) -> Headers:
+    """Return the headers for a body that was written anew, and an answer that is to be read."""
+    left_out = {"content-encoding", "accept-encoding"}
+    kept = [(name, value) for name, value in headers if name not in left_out]
+    if "content-type" not in dict(kept):
+        kept.append(("content-type", kind))
+    return [*kept, ("accept-encoding", "identity")]
+
+
+def of_answer(headers: Iterable[tuple[str, str]], *, anew: bool = False) -> Headers:
+    """Return Elasticsearch's headers for the caller.
+
+    Args:
+        headers: its own.
+        anew: whether the body was read and is written anew.
+
+    """
+    listed = [(name.lower(), value) for name, value in headers]
+    left_out = _HOP | _named(listed)
+    if anew:
+        left_out |= {"content-length", "content-encoding", "etag"}
+    return [pair for pair in listed if pair[0] not in left_out]
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Write headers as a response holds them; a name may stand more than once."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def accepts_gzip(headers: Mapping[str, str]) -> bool:
+    """Tell whether the caller takes gzip."""
+    taken = headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
+    return any(each.partition(";")[0] in ("gzip", "*") and ";q=0" not in each for each in taken)
+
+
+def _named(headers: Headers) -> set[str]:
+    """Return the names that a connection header lists as its own."""
+    listed = [value for name, value in headers if name == "connection"]
+    return {name.strip().lower() for value in listed for name in value.split(",")}
+
+
+def _own(settings: ProxySettings) -> Headers:
+    if settings.credentials != "own":
+        return []
+    if settings.api_key is not None:
+        return [("authorization", f"ApiKey {settings.api_key.get_secret_value()}")]
+    password = settings.password.get_secret_value() if settings.password else ""
+    pair = base64.b64encode(f"{settings.username}:{password}".encode()).decode()
+    return [("authorization", f"Basic {pair}")]
+
+
+_GZIP = 31  # zlib's number for its header
+
+
+async def read_body(request: Request, limit: int) -> bytes | AsyncIterable[bytes]:
+    """Return the whole body, or where it is larger, an iterable of it that is still to be read."""
+    parts: list[bytes] = []
+    size = 0
+    stream = request.stream()
+    async for part in stream:
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            return _all_of(parts, stream)
+    return b"".join(parts)
+
+
+async def _all_of(parts: list[bytes], rest: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+    async for part in rest:
+        yield part
+
+
+def unpacked(content: bytes, encoding: str, limit: int) -> bytes | None:
+    """Unpack a body; None where it is packed otherwise than by gzip, badly, or is too large."""
+    if encoding in ("", "identity"):
+        return content
+    if encoding != "gzip":
+        return None
+    unpacking = zlib.decompressobj(_GZIP)
+    try:
+        plain = unpacking.decompress(content, limit)
+    except zlib.error:
+        return None
+    return plain if unpacking.eof else None
+
+
+def as_object(content: bytes) -> dict[str, Any] | None:
+    """Read a JSON object, an empty body being an empty one; None where it is something else."""
+    if not content.strip():
+        return {}
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def dumped(value: Any) -> bytes:
+    """Write JSON on one line."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+_SMALL = 1400  # bytes: fits one packet, so that packing it gains nothing
+
+
+def error_body(kind: str, reason: str, status: int) -> dict[str, Any]:
+    """Return an error as Elasticsearch words its own."""
+    cause = {"type": kind, "reason": reason}
+    return {"error": {"root_cause": [cause], **cause}, "status": status}
+
+
+def error_response(kind: str, reason: str, status: int) -> Response:
+    """Answer with an error of this proxy's; official clients take it for Elasticsearch's."""
+    headers = [("x-elastic-product", "Elasticsearch"), ("x-twopass-status", "refused")]
+    return json_response(error_body(kind, reason, status), status, headers)
+
+
+def json_response(
+    content: Any,
+    status: int,
+    headers: Headers,
+    *,
+    packed: bool = False,
+    pretty: bool = False,
+) -> Response:
+    """Answer with JSON.
+
+    Args:
+        content: what to answer.
+        status: of HTTP.
+        headers: their names in lower case.
+        packed: whether the caller takes gzip.
+        pretty: whether the caller asked for lines.
+
+    """
+    body = json.dumps(
+        content, indent=2 if pretty else None, separators=None if pretty else (",", ":")
+    ).encode()
+    found = [*headers]
+    if "content-type" not in dict(found):
+        found.append(("content-type", "application/json"))
+    if packed and len(body) > _SMALL:
+        body = gzip.compress(body, compresslevel=1)
+        found += [("content-encoding", "gzip"), ("vary", "accept-encoding")]
+    response = Response(body, status)
+    response.raw_headers = encoded([*found, ("content-length", str(len(body)))])
+    return response

@@ -1,0 +1,154 @@
+"""The search engine behind the proxy: one pool of connections, no memory of who asked."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import AsyncIterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from twopass.pipeline.apps.settings.serve import ProxySettings
+from twopass.pipeline.apps.sidecar.proxy.messages import Headers
+from twopass.pipeline.errors import PipelineError
+
+__all__ = ["Answer", "TooLargeError", "Upstream", "UpstreamError"]
+
+_LOG = logging.getLogger(__name__)
+
+_CONNECT = 5.0  # seconds
+_IDLE = 30.0  # seconds that an idle connection is kept
+
+
+class UpstreamError(PipelineError):
+    """Elasticsearch gave no answer.
+
+    Attributes:
+        status: what to tell the caller: 502, 503 or 504.
+
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class TooLargeError(PipelineError):
+    """An answer that is larger than may be read."""
+
+
+class Answer:
+    """An answer whose body is still to come; to be closed.
+
+    Attributes:
+        status: of HTTP.
+        headers: as they came.
+
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers: Headers = list(response.headers.multi_items())
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            TooLargeError: when it has more bytes than the limit.
+            UpstreamError: when it breaks off.
+
+        """
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for part in self._response.aiter_bytes():
+                size += len(part)
+                if size > limit:
+                    raise TooLargeError(f"expected an answer of at most {limit} bytes, found more")
+                parts.append(part)
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise _translated(error) from error
+        finally:
+            await self.close()
+        return b"".join(parts)
+
+    def raw(self) -> AsyncIterable[bytes]:
+        """Yield the body as it comes, packed as it is."""
+        return self._response.aiter_raw()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._response.aclose()
+
+
+class Upstream:
+    """One search engine.
+
+    Nothing of one request is seen by another: cookies are not kept, and neither environment nor
+    ``.netrc`` is asked for proxies or passwords.
+    """
+
+    def __init__(self, settings: ProxySettings) -> None:
+        self._url = settings.url
+        self._timeout = httpx.Timeout(settings.timeout, connect=_CONNECT)
+        self._client = httpx.AsyncClient(
+            limits=httpx.Limits(
+                max_connections=settings.connections,
+                max_keepalive_connections=settings.connections,
+                keepalive_expiry=_IDLE,
+            ),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            trust_env=False,
+            verify=ssl.create_default_context(cafile=settings.ca_certs),
+        )
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        content: bytes | AsyncIterable[bytes] | None,
+    ) -> Answer:
+        """Send a request; where its body is at hand, again when a kept connection has gone.
+
+        Raises:
+            UpstreamError: when there is no answer.
+
+        """
+        url = f"{self._url}{path}" + (f"?{query}" if query else "")
+        request = httpx.Request(  # not build_request: it would add headers, and cookies
+            method,
+            url,
+            headers=headers,
+            content=content or None,
+            extensions={"timeout": self._timeout.as_dict()},
+        )
+        for again in (isinstance(content, bytes), False):
+            try:
+                return Answer(await self._client.send(request, stream=True))
+            except httpx.HTTPError as error:
+                if not (again and isinstance(error, _GONE)):
+                    raise _translated(error) from error
+        raise AssertionError("the second try returns or raises")
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._client.aclose()
+
+
+_GONE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+
+
+def _translated(error: Exception) -> UpstreamError:
+    """Say what happened without naming the server, which callers need not know."""
+    _LOG.warning("no answer from the search engine: %s: %s", type(error).__name__, error)
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return UpstreamError("the search engine behind this proxy cannot be reached", 503)
+    if isinstance(error, httpx.PoolTimeout):
+        return UpstreamError("all connections to the search engine are in use", 503)
+    if isinstance(error, httpx.TimeoutException):
+        return UpstreamError("the search engine behind this proxy did not answer in time", 504)
+    return UpstreamError("the search engine behind this proxy broke off its answer", 502)

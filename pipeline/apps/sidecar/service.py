@@ -1,0 +1,268 @@
+"""What one process of the sidecar serves with: scorer, search, and threads to run them in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from twopass.pipeline.apps.assembly import (
+    build_chooser,
+    build_fusion,
+    build_model,
+    build_reader,
+    build_retriever,
+)
+from twopass.pipeline.apps.settings import Settings
+from twopass.pipeline.apps.sidecar import tracing
+from twopass.pipeline.apps.sidecar.cancellation import LeavingScorer
+from twopass.pipeline.apps.sidecar.metrics import Metrics
+from twopass.pipeline.apps.sidecar.models import Model, Models
+from twopass.pipeline.apps.sidecar.proxy.proxy import Proxy
+from twopass.pipeline.ranking import Ranking
+from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.contract.deadlines import Deadline
+from twopass.reranker.contract.errors import OverloadedError
+from twopass.reranker.contract.scorer import PairScorer
+from twopass.reranker.contract.scores import Scores
+from twopass.reranker.scorers.batching import BatchingScorer
+from twopass.retriever.base import Retriever
+from twopass.retriever.errors import RetrieverError
+
+__all__ = ["Sidecar", "sidecar_of"]
+
+_T = TypeVar("_T")
+_LOG = logging.getLogger(__name__)
+
+# Searches wait in threads, for a server or for the scorer; far more of them than processors.
+_THREADS = 64
+_WAITING = 256  # for a thread, at most
+_LEAST = 1e-6  # seconds: a deadline that has passed as good as one
+_CHECK = 5.0  # seconds that the index has to show that it is there
+_TELL = 1.0  # seconds between two tellings of what other workers cannot see
+
+
+class Sidecar:
+    """Scorers for many callers and, where an index is named, both stages over it.
+
+    Args:
+        settings: all of the pipeline's.
+        scorer: the second stage; safe to use from several threads.
+        retriever: the first stage; ``None`` where there is none to search.
+        others: further second stages, by the names of ``serve.models``.
+        chooser: what chooses for the first second stage in searches, as ``reranker.cascade`` says.
+
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        scorer: PairScorer,
+        retriever: Retriever | None = None,
+        others: Mapping[str, PairScorer] | None = None,
+        chooser: PairScorer | None = None,
+    ) -> None:
+        self.settings = settings
+        serve, cascade = settings.serve, settings.reranker.cascade
+        told = serve.scores, serve.max_queue
+        first = Model(settings.model_name, scorer, *told, chooser, cascade.keep)
+        self.models = Models([first, *(Model(n, s, *told) for n, s in (others or {}).items())])
+        self.retriever = retriever
+        self.metrics = Metrics()
+        self._queues = {name: queue for m in self.models for name, queue in m.queues.items()}
+        self.metrics.watch(self._queues)
+        self._fusion = build_fusion(settings)
+        self.warm = False
+        self.proxy: Proxy | None = None
+        if settings.proxy.url is not None:
+            self.proxy = Proxy(settings, self.models, self.in_thread, self.metrics)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sidecar")
+        self._in_threads = 0
+        self._telling: asyncio.Task[None] | None = None
+
+    @classmethod
+    def open(cls, settings: Settings) -> Sidecar:
+        """Load the models, and open the index where one is named.
+
+        Raises:
+            RerankerError: when a model cannot be had.
+            RetrieverError: when the index cannot be opened.
+
+        """
+        retriever = build_retriever(settings) if settings.retriever.index else None
+        others = {
+            name: build_model(settings, source) for name, source in settings.serve.models.items()
+        }
+        return cls(settings, build_reader(settings), retriever, others, build_chooser(settings))
+
+    async def start(self) -> None:
+        """Score a pair by each model and search once: the first request finds all loaded.
+
+        An index that is not there yet is no reason not to start: ``/readyz`` tells of it.
+        """
+        pair = ("is anybody there?", "The first pair is slower than the others.")
+        for queue in self._queues.values():
+            await self.in_thread(queue.predict, [pair])
+        if self.retriever is not None:
+            try:
+                await self.in_thread(self.retriever.search, ["ready"], 1)
+            except RetrieverError as error:
+                _LOG.warning("the index does not answer: %s", error)
+        if self.metrics.together:
+            self._telling = asyncio.create_task(self._tell())
+        self.warm = True
+
+    async def _tell(self) -> None:
+        """Write down what this worker's queue and cache do, for the worker that is asked."""
+        while True:
+            self.metrics.refresh()
+            await asyncio.sleep(_TELL)
+
+    async def stop(self) -> None:
+        """Let go of the threads; what was accepted is finished first."""
+        self.warm = False
+        if self._telling is not None:
+            self._telling.cancel()
+        if self.proxy is not None:
+            await self.proxy.close()
+        await asyncio.to_thread(self._threads.shutdown)
+        for queue in self._queues.values():
+            await asyncio.to_thread(queue.close)
+        self.metrics.refresh()
+
+    async def checks(self) -> dict[str, str]:
+        """Say ok or what is wrong: of the model, and of index and proxied server if any."""
+        found = {"model": "ok" if self.warm else "not loaded yet, or ending"}
+        if self.retriever is not None:
+            found["index"] = await self._check_index(self.retriever)
+        if self.proxy is not None:
+            found["proxy"] = await self._check_proxy(self.proxy)
+        return found
+
+    async def _check_proxy(self, proxy: Proxy) -> str:
+        try:
+            async with asyncio.timeout(_CHECK):
+                return await proxy.check()
+        except TimeoutError:
+            return f"no answer in {_CHECK:g} s"
+
+    async def _check_index(self, retriever: Retriever) -> str:
+        try:
+            async with asyncio.timeout(_CHECK):
+                await self.in_thread(retriever.search, ["ready"], 1)
+        except TimeoutError:
+            return f"no answer in {_CHECK:g} s"
+        except RetrieverError as error:
+            return str(error)
+        return "ok"
+
+    async def score(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        model: Model,
+        *,
+        deadline: float | None = None,
+    ) -> Scores:
+        """Score pairs together with those of other callers.
+
+        Args:
+            pairs: (n,) of a query and a document each, the most promising first.
+            model: by which.
+            deadline: seconds from now; by default, and at most, ``serve.deadline``.
+
+        Returns:
+            One score a pair, in the pairs' order; NaN, and a reason, where time was up.
+
+        Raises:
+            OverloadedError: when more waits than ``serve.max_queue`` allows.
+            RerankerError: when they cannot be scored.
+
+        """
+        most = self.settings.serve.deadline
+        seconds = most if deadline is None else min(deadline, most)
+        with (
+            self.metrics.stages.labels("rerank").time(),
+            tracing.stage("rerank", candidates=len(pairs)) as tell,
+        ):
+            scores = await model.scorer.ascore(pairs, deadline=seconds)
+            tell({"scored": scores.scored})
+        self.metrics.pairs.labels(model.name).observe(len(pairs))
+        if not scores.complete:
+            self.metrics.degradations.labels("rerank", "partial").inc()
+        return scores
+
+    async def search(
+        self,
+        retriever: Retriever,
+        query: str,
+        k: int,
+        *,
+        model: Model | None,
+        deadline: float,
+        **options: Any,
+    ) -> Ranking:
+        """Search by both stages; the first stage's ranking, and a status, where the second fails.
+
+        Args:
+            retriever: the first stage.
+            query: what is searched for.
+            k: how many results.
+            model: the second stage; ``None`` for the first alone.
+            deadline: seconds from now; waiting for a thread counts.
+            options: further ones of :meth:`twopass.pipeline.search.SearchPipeline.search`.
+
+        """
+        loop = asyncio.get_running_loop()
+        asked: list[LeavingScorer] = []
+
+        def through(queue: BatchingScorer) -> LeavingScorer:
+            asked.append(LeavingScorer(queue, loop))
+            return asked[-1]
+
+        scorer = None if model is None else model.searching(through)
+        pipeline = SearchPipeline(
+            retriever, scorer, self._fusion, depth=self.settings.depth, on_error="first-stage"
+        )
+        until = Deadline.after(deadline)
+
+        def run() -> Ranking:
+            return pipeline.search(query, k, deadline=max(until.left, _LEAST), **options)
+
+        try:
+            return await self.in_thread(run)
+        finally:
+            for each in asked:
+                each.leave()
+
+    async def in_thread(self, function: Callable[..., _T], *args: object, **options: object) -> _T:
+        """Run something that waits in one of this process's threads, for the request at hand.
+
+        Raises:
+            OverloadedError: when too much waits for a thread already.
+
+        """
+        if self._in_threads >= _THREADS + _WAITING:
+            raise OverloadedError(
+                f"expected room for one more request, found {_WAITING} waiting", retry_after=1
+            )
+        loop = asyncio.get_running_loop()
+        self._in_threads += 1
+        run = copy_context().run  # its id, for the logs, and its span
+        work = loop.run_in_executor(self._threads, partial(run, function, *args, **options))
+        work.add_done_callback(self._count_out)
+        return await work
+
+    def _count_out(self, _: object) -> None:
+        self._in_threads -= 1
+
+
+def sidecar_of(request: Request) -> Sidecar:
+    """Return what the process of this request serves with; also a FastAPI dependency."""
+    sidecar: Sidecar = request.app.state.sidecar
+    return sidecar

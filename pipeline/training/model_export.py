@@ -1,0 +1,185 @@
+"""A model as ONNX files that rank as well as it does, or no files at all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.pipeline.errors import ExportError
+from twopass.pipeline.evaluation import Collection, collect
+from twopass.pipeline.fusion import reranker
+from twopass.reranker.contract.scorer import PairScorer
+from twopass.reranker.engines.onnx.export import EXPORTED, Exporter, Written
+from twopass.reranker.engines.precision import LOSS
+from twopass.reranker.scorers.cross_encoder import CrossEncoder
+from twopass.retriever.base import Retriever
+
+__all__ = ["Export", "export_model"]
+
+_MEASURE = "nDCG@10"
+_CARD = "README.md"
+_HEADING = "\n## ONNX\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One file.
+
+    Attributes:
+        path: the file's.
+        precision: "fp32" or "int8".
+        size: in bytes.
+        before: nDCG@10 of the model on the validation queries, its score alone.
+        after: of the file.
+        wins: queries on which the file is better.
+        losses: queries on which it is worse.
+        queries: how many there are.
+
+    """
+
+    path: Path
+    precision: str
+    size: int
+    before: float
+    after: float
+    wins: int
+    losses: int
+    queries: int
+
+    @property
+    def fall(self) -> float:
+        """How much is lost; negative where the file is better."""
+        return self.before - self.after
+
+    def account(self) -> str:
+        """Return the figures in a line."""
+        return (
+            f"{_MEASURE} {self.before:.4f} -> {self.after:.4f} ({-self.fall:+.4f}; {self.wins} of "
+            f"{self.queries} queries better, {self.losses} worse)"
+        )
+
+
+def export_model(
+    model: str,
+    out: Path,
+    precisions: Sequence[Literal["fp32", "int8"]],
+    collection: Collection,
+    retriever: Retriever,
+    *,
+    depth: int = 50,
+    most: float = LOSS,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> list[Export]:
+    """Write ONNX files, if they rank a validation set as well as the model.
+
+    Args:
+        model: its name or folder.
+        out: the folder to write to, made where it is missing; it may be the model's own. In
+            another one the configuration, the tokeniser and the card come along.
+        precisions: which files.
+        collection: the validation set.
+        retriever: finds its candidates.
+        depth: how many a query are ranked.
+        most: how much nDCG@10 of the model's ranking may fall in any of the files.
+        overwrite: replace files that are there.
+        progress: told how many queries were ranked with one of the scorers.
+
+    Raises:
+        ExportError: when there are files already, or one ranks worse than it may; then nothing is
+            written.
+        ModelError: when the model cannot be had, or is not of BERT's kind.
+
+    """
+    exporter = Exporter(model)
+    targets = {precision: out / EXPORTED[precision] for precision in precisions}
+    if there := [str(path) for path in targets.values() if path.exists() and not overwrite]:
+        raise ExportError(f"{', '.join(there)} is there already; pass --overwrite to replace it")
+    whole = CrossEncoder(model, device="cpu", activation_fn=lambda logits: logits)
+    written = {p: exporter.written(p, whole.encoder) for p in targets}
+
+    def values(scorer: PairScorer) -> NDArray[np.float64]:
+        pool = collect(
+            *(retriever, scorer, collection.queries, collection.qrels),
+            depth=depth,
+            progress=progress,
+        )
+        found: NDArray[np.float64] = pool.measured(pool.fused(reranker), [_MEASURE])[0]
+        return found
+
+    before = values(whole)
+    exports = [
+        _compared(targets[precision], precision, file, before, values(file))
+        for precision, file in written.items()
+    ]
+    _check(exports, most, collection.name)
+    out.mkdir(parents=True, exist_ok=True)
+    if out.resolve() != exporter.folder.resolve():
+        exporter.copy_beside(out)
+    for export, file in zip(exports, written.values(), strict=True):
+        _write(export.path, file.graph)
+    _tell_card(out / _CARD, exports, f"{collection.name}, {depth} candidates a query")
+    return exports
+
+
+def _compared(
+    path: Path,
+    precision: str,
+    file: Written,
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+) -> Export:
+    return Export(
+        path,
+        precision,
+        len(file.graph),
+        float(before.mean()),
+        float(after.mean()),
+        int((after > before).sum()),
+        int((after < before).sum()),
+        len(before),
+    )
+
+
+def _check(exports: Sequence[Export], most: float, name: str) -> None:
+    fallen = [each for each in exports if each.fall > most]
+    if not fallen:
+        return
+    figures = "; ".join(f"{each.precision}: {each.account()}" for each in fallen)
+    kept = [each.precision for each in exports if each not in fallen]
+    advice = f"export {kept[0]} alone (--precision {kept[0]})" if kept else "use the model itself"
+    raise ExportError(
+        f"expected {_MEASURE} on {name} to fall by at most {most:g}, found {figures}; nothing was "
+        f"written; {advice}, or measure on more queries: the fewer there are, the more is chance"
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+        part.write(content)
+    Path(part.name).chmod(0o644)
+    Path(part.name).replace(path)
+
+
+def _tell_card(card: Path, exports: Sequence[Export], measured: str) -> None:
+    """Add the figures to the model's card, in the place of earlier ones."""
+    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    lines = [
+        f"{_HEADING}",
+        f"| file | precision | MB | {_MEASURE} of the model, {measured} | of the file |",
+        "|---|---|---|---|---|",
+        *(
+            f"| `{each.path.parent.name}/{each.path.name}` | {each.precision} "
+            f"| {each.size / 1e6:.1f} | {each.before:.4f} | {each.after:.4f} |"
+            for each in exports
+        ),
+    ]
+    card.write_text(text.partition(_HEADING)[0] + "\n".join(lines) + "\n", encoding="utf-8")

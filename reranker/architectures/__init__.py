@@ -1,0 +1,1 @@
+"""Model families, one file each: the only place that knows their weights, sizes and heads."""

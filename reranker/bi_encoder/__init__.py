@@ -1,7 +1,0 @@
-"""Encoders as scorers: query and passage are read apart, and compared by their embeddings."""
-
-from __future__ import annotations
-
-from reranker.bi_encoder.scorer import BiEncoderScorer
-
-__all__ = ["BiEncoderScorer"]

@@ -1,0 +1,1 @@
+"""What every scorer keeps to: protocols, scores, deadlines, inputs and errors."""

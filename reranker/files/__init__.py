@@ -1,0 +1,1 @@
+"""Models on disk: where they are, what their folders say, and their weights."""

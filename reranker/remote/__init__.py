@@ -1,1 +1,0 @@
-"""Scores from a service over HTTP: see ``reranker.remote.scorer``."""

@@ -1,0 +1,4 @@
+"""Scorers, and wrappers of scorers.
+
+Batching, cache, calibration, passages, remote, fallback, cascade.
+"""

@@ -1,0 +1,1 @@
+"""Scores from a service over HTTP: see ``twopass.reranker.scorers.remote.scorer``."""

@@ -1,0 +1,1 @@
+"""Metadata filters: what they mean, and how they are written as JSON."""

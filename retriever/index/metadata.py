@@ -1,0 +1,234 @@
+"""Metadata of a segment: field and value -> documents, and filters evaluated over them.
+
+For each field and kind of value the distinct values are kept in ascending order, with the
+documents of each one after another, so that every filter on one field is a slice of one array.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.retriever.errors import QueryError
+from twopass.retriever.filters.algebra import (
+    And,
+    Equal,
+    Exists,
+    Filter,
+    In,
+    Not,
+    Or,
+    Range,
+    Value,
+    field_values,
+)
+from twopass.retriever.index.arrays import ArraySink
+from twopass.retriever.index.strings import StringTable, put_strings
+
+__all__ = [
+    "Column",
+    "ColumnWriter",
+    "Columns",
+    "check_fields",
+    "filter_mask",
+    "kind_of",
+]
+
+
+_NUMBERS: Final = {"bool": "b", "int": "q", "float": "d"}  # typecodes of array
+
+
+def kind_of(value: Value) -> str:
+    """Return which kind of column holds the value."""
+    return type(value).__name__
+
+
+class ColumnWriter:
+    """Collects the metadata of a segment's documents."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str], array[Any]] = {}
+        self._docs: dict[tuple[str, str], array[int]] = {}
+        self._strings: dict[str, dict[str, int]] = {}
+
+    def add(self, number: int, metadata: Mapping[str, Any]) -> None:
+        """Take the metadata of a document; numbers come in ascending order."""
+        for field, value in field_values(metadata):
+            kind = kind_of(value)
+            key = (field, kind)
+            if key not in self._docs:
+                self._docs[key] = array("i")
+                self._values[key] = array(_NUMBERS.get(kind, "i"))
+            self._docs[key].append(number)
+            if isinstance(value, str):
+                known = self._strings.setdefault(field, {})
+                self._values[key].append(known.setdefault(value, len(known)))
+            else:
+                self._values[key].append(value)
+
+    def finish(self, sink: ArraySink) -> None:
+        """Write the columns."""
+        keys = sorted(self._docs)
+        sink.put("columns", np.frombuffer(json.dumps(keys).encode(), np.uint8))
+        for i, (field, kind) in enumerate(keys):
+            values = np.array(self._values[field, kind])
+            docs = np.array(self._docs[field, kind], np.int32)
+            if kind == "str":
+                strings = self._strings[field]
+                ordered = sorted(strings)
+                ranks = np.empty(len(ordered), np.int32)
+                ranks[[strings[string] for string in ordered]] = np.arange(len(ordered))
+                values = ranks[values]
+                put_strings(sink, f"columns.{i}", ordered)
+            order = np.argsort(values, kind="stable")
+            distinct, starts = np.unique(values[order], return_index=True)
+            if kind != "str":
+                sink.put(f"columns.{i}.values", distinct)
+            sink.put(f"columns.{i}.starts", np.append(starts, len(docs)).astype(np.int64))
+            sink.put(f"columns.{i}.docs", docs[order])
+
+
+class Column:
+    """The values of one kind of one field, and the documents that have them."""
+
+    def __init__(
+        self, values: Sequence[Any], starts: NDArray[np.int64], docs: NDArray[np.int32]
+    ) -> None:
+        self.docs = docs
+        self._values = values
+        self._starts = starts
+
+    def equal(self, value: Value) -> NDArray[np.int32]:
+        """Return the documents that have this value."""
+        return self._slice(self._count_below(value), self._count_up_to(value))
+
+    def between(
+        self, gt: Value | None, gte: Value | None, lt: Value | None, lte: Value | None
+    ) -> NDArray[np.int32]:
+        """Return the documents that have a value between the bounds that are given."""
+        low = max(
+            0 if gt is None else self._count_up_to(gt),
+            0 if gte is None else self._count_below(gte),
+        )
+        n = len(self._values)
+        high = min(
+            n if lt is None else self._count_below(lt),
+            n if lte is None else self._count_up_to(lte),
+        )
+        return self._slice(low, max(low, high))
+
+    def _slice(self, low: int, high: int) -> NDArray[np.int32]:
+        return self.docs[self._starts[low] : self._starts[high]]
+
+    # Python compares integers with floats exactly, where numpy would round one to the other.
+
+    def _count_below(self, value: Value) -> int:
+        return bisect_left(range(len(self._values)), value, key=self._value)
+
+    def _count_up_to(self, value: Value) -> int:
+        return bisect_right(range(len(self._values)), value, key=self._value)
+
+    def _value(self, i: int) -> Any:
+        value = self._values[i]
+        return value if isinstance(value, str) else value.item()
+
+
+class Columns:
+    """The columns of one segment by field and kind."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._columns: dict[str, dict[str, Column]] = {}
+        for i, (field, kind) in enumerate(json.loads(arrays["columns"].tobytes())):
+            name = f"columns.{i}"
+            values: Any = StringTable(arrays, name) if kind == "str" else arrays[f"{name}.values"]
+            column = Column(values, arrays[f"{name}.starts"], arrays[f"{name}.docs"])
+            self._columns.setdefault(field, {})[kind] = column
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of the fields that a document has."""
+        return list(self._columns)
+
+    def of(self, field: str, like: Value | None = None) -> list[Column]:
+        """Return the columns of a field: all of them, or those comparable with a value."""
+        kinds = self._columns.get(field, {})
+        if like is None:
+            return list(kinds.values())
+        comparable = ("int", "float") if kind_of(like) in ("int", "float") else (kind_of(like),)
+        return [column for kind, column in kinds.items() if kind in comparable]
+
+
+def filter_mask(filter: Filter, columns: Columns, n: int) -> NDArray[np.bool_]:
+    """Return (n,) bool: which of a segment's n documents match."""
+    match filter:
+        case And():
+            return _all((filter_mask(part, columns, n) for part in filter.filters), n)
+        case Or():
+            return ~_all((~filter_mask(part, columns, n) for part in filter.filters), n)
+        case Not():
+            return ~filter_mask(filter.filter, columns, n)
+    mask = np.zeros(n, np.bool_)
+    for docs in _documents(filter, columns):
+        mask[docs] = True
+    return mask
+
+
+def _all(masks: Iterable[NDArray[np.bool_]], n: int) -> NDArray[np.bool_]:
+    result = np.ones(n, np.bool_)
+    for mask in masks:
+        result &= mask
+    return result
+
+
+def _documents(
+    filter: Equal | In | Range | Exists, columns: Columns
+) -> Iterator[NDArray[np.int32]]:
+    match filter:
+        case Equal():
+            for column in columns.of(filter.field, filter.value):
+                yield column.equal(filter.value)
+        case In():
+            for value in filter.values:
+                for column in columns.of(filter.field, value):
+                    yield column.equal(value)
+        case Range():
+            bounds = (filter.gt, filter.gte, filter.lt, filter.lte)
+            like = next(bound for bound in bounds if bound is not None)
+            for column in columns.of(filter.field, like):
+                yield column.between(*bounds)
+        case Exists():
+            for column in columns.of(filter.field):
+                yield column.docs
+
+
+def check_fields(filter: Filter, known: Collection[str]) -> None:
+    """Refuse a filter on a field that no document has.
+
+    Raises:
+        QueryError: naming the field, and those that are spelled nearly so.
+
+    """
+    for field in _fields(filter):
+        if field in known:
+            continue
+        near = get_close_matches(field, known) or sorted(known)[:10]
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "there are no fields"
+        raise QueryError(f"filter: no document has a field {field!r}; {hint}")
+
+
+def _fields(filter: Filter) -> Iterator[str]:
+    match filter:
+        case And() | Or():
+            for part in filter.filters:
+                yield from _fields(part)
+        case Not():
+            yield from _fields(filter.filter)
+        case _:
+            yield filter.field

@@ -1,0 +1,105 @@
+"""numba's part: a loop -> an object file that needs nothing of numba.
+
+The loop is compiled for C-contiguous arrays and numbers of exactly the declared types. Its entry
+takes the address of a row of words, which :mod:`twopass.retriever.native.layout` describes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numba import from_dtype, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+from twopass.retriever.native.layout import Parameter
+
+__all__ = ["compile_object"]
+
+_WORDS = types.CPointer(types.int64)
+_PLAIN_C = {"memcpy", "memmove", "memset"}  # what compilers call on their own
+
+
+def compile_object(home: str, parameters: Sequence[Parameter]) -> tuple[bytes, str]:
+    """Compile a loop.
+
+    Args:
+        home: its module and name, as ``package.module:function``.
+        parameters: what it takes.
+
+    Returns:
+        the object file's content, and the entry's name in it.
+
+    Raises:
+        RuntimeError: when the machine code would need more than plain C's memory functions.
+
+    """
+    module, name = home.split(":")
+    compiled = _compile(getattr(import_module(module), name), [_type(each) for each in parameters])
+    llvm_module = compiled.library._final_module
+    needed = _needed(llvm_module) - _PLAIN_C
+    if needed:
+        raise RuntimeError(f"{home}: expected a loop that stands alone, it needs {sorted(needed)}")
+    target = compiled.library.codegen._tm
+    return target.emit_object(llvm_module), compiled.fndesc.llvm_func_name
+
+
+def _type(parameter: Parameter) -> Any:
+    if isinstance(parameter, tuple):
+        return types.NamedTuple([_type(each) for each in parameter], type(parameter))
+    if parameter == "int64":
+        return types.int64
+    return types.Array(from_dtype(np.dtype(parameter.removesuffix("[]"))), 1, "C")
+
+
+def _compile(loop: Callable[..., None], kinds: Sequence[Any]) -> Any:
+    arguments = types.Tuple(kinds)
+
+    def generate(context: Any, builder: Any, _: Any, given: Any) -> Any:
+        places = count()
+        values = [_load(context, builder, given[0], places, kind) for kind in kinds]
+        return context.make_tuple(builder, arguments, values)
+
+    def unpacking(_: Any, words: Any) -> Any:
+        return arguments(words), generate
+
+    unpack: Any = intrinsic(unpacking)
+
+    def run(words: Any) -> None:
+        loop(*unpack(words))
+
+    # Without numba's runtime a loop that allocates is refused; numpy's model of errors has a
+    # division by zero give a value.
+    options: dict[str, Any] = {"_nrt": False, "error_model": "numpy"}
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    entry: Any = njit(types.void(_WORDS), **options)(run)
+    return entry.overloads[(_WORDS,)]
+
+
+def _load(context: Any, builder: Any, words: Any, places: Iterator[int], kind: Any) -> Any:
+    """Generate the reading of one argument from the words at the next places."""
+    if isinstance(kind, types.NamedTuple):
+        fields = [_load(context, builder, words, places, field) for field in kind]
+        return context.make_tuple(builder, kind, fields)
+    word = builder.load(cgutils.gep_inbounds(builder, words, next(places)))
+    if kind == types.int64:
+        return word
+    array = make_array(kind)(context, builder)
+    length = builder.load(cgutils.gep_inbounds(builder, words, next(places)))
+    size = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+    data = builder.inttoptr(word, array.data.type)
+    populate_array(array, data=data, shape=[length], strides=[size], itemsize=size, meminfo=None)
+    return array._getvalue()
+
+
+def _needed(module: Any) -> set[str]:
+    """Return the names that a module uses and does not define."""
+    declared = [*module.functions, *module.global_variables]
+    return {
+        each.name for each in declared if each.is_declaration and not each.name.startswith("llvm.")
+    }
