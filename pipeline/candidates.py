@@ -26,7 +26,7 @@ from twopass.reranker.contract.scorer import DetailedScorer
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.hits import Hits
 
-__all__ = ["Candidates", "fuse", "score_groups", "status_of"]
+__all__ = ["Candidates", "Pairs", "fuse", "fused_order", "score_groups", "status_of"]
 
 T = TypeVar("T", bound=np.generic)
 Pairs: TypeAlias = list[tuple[str, str]]
@@ -53,9 +53,10 @@ class Candidates:
 
     @property
     def columns(self) -> NDArray[np.float32]:
-        """(s, m) float32, NaN where not scored: first stage, further opinions, final scorer."""
-        first = self.hits.scores[: len(self.scores)]
-        return np.stack([first, *self.scores.columns.values(), self.scores.values])
+        """(s, n) float32, NaN where not scored: first stage, further opinions, final scorer."""
+        second = np.stack([*self.scores.columns.values(), self.scores.values])
+        beyond = np.full((len(second), len(self.hits) - len(self.scores)), np.nan, np.float32)
+        return np.vstack([self.hits.scores, np.hstack([second, beyond])])
 
 
 def score_groups(
@@ -113,33 +114,49 @@ def fuse(
 
     """
     started = perf_counter()
-    hits, scores = candidates.hits, candidates.scores
-    n = len(hits)
-    rerank, rerank_ranks = _padded(scores.values, n), np.zeros(n, dtype=np.int32)
-    fused = hits.scores
-    if scores.scored:
-        fused = _padded(_fused(fusion, candidates.columns), n)
-        rerank_ranks[:] = np.nan_to_num(ranks(rerank[None, :].astype(np.float64))[0])
-    columns = {name: _padded(column, n) for name, column in scores.columns.items()}
-    best = _order(fused, list(columns.values()))
+    hits, scores, columns = candidates.hits, candidates.scores, candidates.columns
+    fused, best = fused_order(columns, fusion)
     best = best[_passes(candidates, min_score)[best]][:k]
+    n, opinions = len(hits), dict(zip(scores.columns, columns[1:-1, best], strict=True))
+    rerank_ranks = np.nan_to_num(ranks(columns[-1:].astype(np.float64))[0]).astype(np.int32)
     evidence, truncated, probabilities = scores.evidence, scores.truncated, scores.probabilities
     return Ranking(
         ids=hits.ids[best],
         texts=hits.texts[best],
         retrieval=hits.scores[best],
-        rerank=rerank[best],
+        rerank=columns[-1, best],
         fused=fused[best],
         retrieval_ranks=(best + 1).astype(np.int32),
         rerank_ranks=rerank_ranks[best],
         status=_status(candidates, min_score),
         timings=Timings(candidates.retrieval, candidates.rerank, perf_counter() - started),
-        columns={name: column[best] for name, column in columns.items()},
+        columns=opinions,
         evidence=None if evidence is None else _padded(evidence, n, None)[best],
         truncated=None if truncated is None else _padded(truncated, n, False)[best],
         warnings=hits.warnings,
-        probabilities=None if probabilities is None else _padded(probabilities, n)[best],
+        probabilities=None if probabilities is None else _padded(probabilities, n, np.nan)[best],
     )
+
+
+def fused_order(
+    columns: NDArray[np.float32], fusion: Fusion
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return (n,) fused scores and the (n,) order that they make, as indices.
+
+    Args:
+        columns: (s, n), NaN where not scored, documents in the first stage's order. Those that
+            the last column lacks get NaN; where it lacks all, the first stage's scores stand.
+        fusion: how the columns become one.
+
+    Raises:
+        FusionError: when the fusion fails, or does not give one number a document.
+
+    """
+    fused = columns[0] if np.isnan(columns[-1]).all() else _fused(fusion, columns)
+    unplaced = np.isnan(fused)
+    # Below what is fused, the rest goes by the further opinions, the last first; stably.
+    keys = [np.where(unplaced, -opinion, 0) for opinion in columns[1:-1]]
+    return fused, np.lexsort([*keys, -fused])  # the last key counts most; NaN goes last in each
 
 
 def _fused(fusion: Fusion, columns: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -157,14 +174,7 @@ def _fused(fusion: Fusion, columns: NDArray[np.float32]) -> NDArray[np.float32]:
     return fused
 
 
-def _order(fused: NDArray[np.float32], opinions: list[NDArray[np.float32]]) -> NDArray[np.int64]:
-    """Sort (n,) hits: by what is fused, below it by the opinions, the last first; stably."""
-    unplaced = np.isnan(fused)
-    keys = [np.where(unplaced, -opinion, 0) for opinion in opinions]
-    return np.lexsort([*keys, -fused])  # the last key counts most; NaN goes last in each
-
-
-def _padded(column: NDArray[T], n: int, filling: Any = np.nan) -> NDArray[T]:
+def _padded(column: NDArray[T], n: int, filling: Any) -> NDArray[T]:
     """Lengthen a column to (n,)."""
     return np.concatenate([column, np.full(n - len(column), filling, dtype=column.dtype)])
 
