@@ -238,7 +238,7 @@ def _merged(sources: list[Source]) -> dict[str, Any]:
             return tuple(InitSettingsSource(settings_cls, source.values) for source in sources)
 
     merged = Merged().model_extra or {}
-    # A query template is an object, but one value: it replaces another, key by key it would be none.
+    # A query template is one value, though an object: it replaces another and is not merged.
     if (first := next((source for source in sources if source.has(_TEMPLATE)), None)) is not None:
         merged["retriever"]["template"] = first.values["retriever"]["template"]
     return merged
