@@ -29,7 +29,7 @@ __all__ = [
     "Completed",
     "Pool",
     "collect",
-    "missed_texts",
+    "missed_documents",
 ]
 
 
@@ -79,7 +79,7 @@ class Completed:
         )
 
 
-def missed_texts(documents: Iterable[Document], qrels: Qrels) -> dict[str, str]:
+def missed_documents(documents: Iterable[Document], qrels: Qrels) -> dict[str, str]:
     """Find the texts of all relevant documents in a corpus, read as a stream.
 
     Raises:

@@ -31,7 +31,7 @@ __all__ = [
     "Progress",
     "Runner",
     "rerank_run",
-    "run_here",
+    "run_locally",
     "score_shard",
 ]
 
@@ -181,7 +181,7 @@ Runner: TypeAlias = Callable[[BulkJob, Sequence[Shard]], Iterable[Shard]]
 """Does shards, in any order, and yields each when its result is on the disk."""
 
 
-def run_here(job: BulkJob, shards: Sequence[Shard]) -> Iterator[Shard]:
+def run_locally(job: BulkJob, shards: Sequence[Shard]) -> Iterator[Shard]:
     """Do shards in this process, in order."""
     for shard in shards:
         score_shard(job, shard)
@@ -193,7 +193,7 @@ def rerank_run(
     out: Path,
     *,
     size: int = 10_000,
-    runner: Runner = run_here,
+    runner: Runner = run_locally,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Progress:
     """Rerank a run and write the result, whole or not at all.

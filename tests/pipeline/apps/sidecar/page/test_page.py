@@ -13,7 +13,12 @@ import pytest
 from numpy.typing import NDArray
 from tiny_bert import save_tiny_bert
 
-from twopass.pipeline.apps.assembly import build_chooser, build_model, build_reader, build_scorer
+from twopass.pipeline.apps.assembly import (
+    build_chooser,
+    build_model,
+    build_final_scorer,
+    build_scorer,
+)
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar.service import Sidecar
 from twopass.pipeline.evaluation import measure
@@ -189,7 +194,9 @@ def test_a_cascade_is_fused_as_the_server_fuses_it(
     values = {"reranker": {"model": str(model), "cascade": cascade}, "depth": 30}
     settings = Settings.model_validate(values)
     chooser = build_chooser(settings)
-    with running(Sidecar(settings, build_reader(settings), animals, chooser=chooser)) as server:
+    with running(
+        Sidecar(settings, build_final_scorer(settings), animals, chooser=chooser)
+    ) as server:
         browser.get(f"{server.url}/")
         _search(browser, QUERY)
         page = browser
