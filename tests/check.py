@@ -2,7 +2,7 @@
 
     python3 tests/check.py              everything: lint, format, types, docs, tests
     python3 tests/check.py -k fusion    further arguments go to pytest
-    python3 tests/check.py --quick      while you edit, in about two minutes: lint, format, types, and
+    python3 tests/check.py --quick      in two minutes, while you edit: lint, format, types, and
                                         the unit tests, of the checkout as it is
 
 The first two make an environment (.check/venv), build the wheel, install that wheel with the tools
