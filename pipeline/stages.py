@@ -21,7 +21,7 @@ from twopass.pipeline.errors import ScoringError, SearchError
 from twopass.pipeline.ranking import RerankOutcome, RerankStatus
 from twopass.reranker.contract.deadlines import NO_DEADLINE, Deadline
 from twopass.reranker.contract.errors import InputError, OutputError
-from twopass.reranker.contract.scorer import DetailedScorer, PairScorer, as_detailed
+from twopass.reranker.contract.scorer import PairScorer, Scorer, as_scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.base import Retriever
 from twopass.retriever.filters.algebra import Filter
@@ -98,7 +98,7 @@ class Stages:
                 f"expected on_error 'raise' or 'first-stage', found {self.on_error!r}"
             )
         if self.scorer is not None:
-            object.__setattr__(self, "scorer", as_detailed(self.scorer))
+            object.__setattr__(self, "scorer", as_scorer(self.scorer))
 
     def run(
         self,
@@ -155,7 +155,7 @@ class Stages:
             reason = "no candidates" if self.scorer else "no second stage"
             return [_none(group, "skipped", reason) for group in groups]
         try:
-            parts = score_groups(as_detailed(self.scorer), groups, deadline)
+            parts = score_groups(as_scorer(self.scorer), groups, deadline)
         except (InputError, ScoringError) as error:  # one query's fault need not be another's
             if self.on_error == "raise":
                 raise
@@ -174,7 +174,7 @@ _Scored: TypeAlias = tuple[Scores, RerankStatus]
 
 
 def score_groups(
-    scorer: DetailedScorer, groups: list[_Pairs], deadline: Deadline = NO_DEADLINE
+    scorer: Scorer, groups: list[_Pairs], deadline: Deadline = NO_DEADLINE
 ) -> list[Scores]:
     """Score the pairs of all groups in one call; one result a group, in order.
 

@@ -22,7 +22,7 @@ from twopass.pipeline.apps.assembly import (
 )
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar import tracing
-from twopass.pipeline.apps.sidecar.cancellation import LeavingScorer
+from twopass.pipeline.apps.sidecar.cancellation import CancellableScorer
 from twopass.pipeline.apps.sidecar.metrics import Metrics
 from twopass.pipeline.apps.sidecar.models import Model, Models
 from twopass.pipeline.apps.sidecar.proxy.proxy import Proxy
@@ -230,10 +230,10 @@ class Sidecar:
 
         """
         loop = asyncio.get_running_loop()
-        asked: list[LeavingScorer] = []
+        asked: list[CancellableScorer] = []
 
-        def through(queue: BatchingScorer) -> LeavingScorer:
-            asked.append(LeavingScorer(queue, loop))
+        def through(queue: BatchingScorer) -> CancellableScorer:
+            asked.append(CancellableScorer(queue, loop))
             return asked[-1]
 
         scorer = None if model is None else model.searching(through)
