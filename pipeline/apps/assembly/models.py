@@ -120,7 +120,6 @@ def weights_fingerprint(reranker: RerankerSettings) -> str:
         RerankerError: when the model cannot be had.
 
     """
-    from twopass.reranker.contract.scorer import model_fingerprint
-    from twopass.reranker.files.model_folder import locate
+    from twopass.reranker.files.model_folder import locate, model_fingerprint
 
     return model_fingerprint(locate(reranker.model), {}) if "model" in reranker.chain else ""
