@@ -1,4 +1,4 @@
-"""Fusion of ranks alone: each method takes columns (s, n) and returns (n,) float32.
+"""Fusion by ranks only: each method takes columns (s, n) and returns (n,) float32.
 
 Ranks count from 1 in each column; equal scores follow the first stage's order. A column says
 nothing of a document that it did not score, except in Borda and Condorcet, where said.
@@ -71,7 +71,7 @@ def log_isr(columns: Columns) -> NDArray[np.float32]:
 def logn_isr(columns: Columns, *, sigma: float = 0.01) -> NDArray[np.float32]:
     """Fuse by inverse square ranks, boosted by ``log(n + sigma)``.
 
-    Source: Mourao et al. 2015, see ``isr``; sigma keeps what one column has apart.
+    Source: Mourao et al. 2015, see ``isr``; sigma keeps documents of one column apart.
 
     Raises:
         FusionError: when sigma is negative.

@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 
 from twopass.pipeline.apps.sidecar.metrics import Metrics
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Passed
+from twopass.pipeline.apps.sidecar.proxy.obstacles import PassedOn
 from twopass.pipeline.apps.sidecar.proxy.rescorer import Rescored
 from twopass.pipeline.apps.sidecar.proxy.window import Window
 from twopass.pipeline.ranking import Ranking
 
 __all__ = [
     "Outcomes",
-    "finished",
+    "final_answer",
     "fused_score",
     "page_of",
     "shards_failed",
@@ -41,13 +41,13 @@ Hit = Mapping[str, Any]
 
 
 def page_of(answer: Mapping[str, Any], window: Window, rescored: Rescored) -> dict[str, Any]:
-    """Return the answer to the caller's search: its page, as it asked for it.
+    """Return the answer to the caller's search: the page that it wanted.
 
     Totals, aggregations, suggestions and whatever else Elasticsearch says stay as they are.
 
     Args:
         answer: Elasticsearch's, with the window's hits.
-        window: what was asked for.
+        window: the search for candidates.
         rescored: how reranking went; without a ranking, order and scores stay Elasticsearch's.
 
     """
@@ -90,7 +90,7 @@ def _in_order(hits: Sequence[Hit], window: Window, ranking: Ranking) -> list[Hit
 
 
 def _scored(hit: Hit, ranking: Ranking, i: int, window: Window) -> dict[str, Any]:
-    """Return the ranking's i-th hit with its new score and, if asked for, how it came about."""
+    """Return the ranking's i-th hit with its new score and, if wanted, its details."""
     placed = not np.isnan(ranking.fused[i])
     new = {**hit, "_score": fused_score(float(ranking.fused[i])) if placed else _rest(hit)}
     if window.rescore.details:
@@ -147,7 +147,7 @@ class Outcomes:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def passed(self, why: Passed) -> None:
+    def passed(self, why: PassedOn) -> None:
         """Count a search that went on as it came."""
         self._metrics.proxied.labels("passed", why.code).inc()
 
@@ -172,7 +172,7 @@ def shards_failed(answer: Mapping[str, Any]) -> bool:
     return bool(kinds & {"illegal_argument_exception", "search_exception"})
 
 
-def finished(
+def final_answer(
     answer: Mapping[str, Any],
     window: Window,
     rescored: Rescored,
@@ -185,7 +185,7 @@ def finished(
 
     Args:
         answer: Elasticsearch's, with the window's hits.
-        window: what was asked for.
+        window: the search for candidates.
         rescored: how reranking went.
         retrieval: seconds until Elasticsearch's answer was there.
         annotate: whether to add ``_twopass``.

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["MOST_PARAMS", "Params", "Passed", "obstacle", "setting"]
+__all__ = ["MOST_PARAMS", "Params", "PassedOn", "obstacle", "setting"]
 
 Params: TypeAlias = tuple[tuple[str, str], ...]
 """The query string's parameters, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PassedOn:
     """A search that goes to Elasticsearch as it came.
 
     Attributes:
@@ -31,17 +31,17 @@ def setting(body: Mapping[str, Any], params: Params, name: str) -> Any:
     return dict(params).get(name, body.get(name))
 
 
-def obstacle(body: Mapping[str, Any], params: Params) -> Passed | None:
+def obstacle(body: Mapping[str, Any], params: Params) -> PassedOn | None:
     """Return why this search is not to be reranked, if there is a reason in its form."""
     if len(params) > MOST_PARAMS:
-        return Passed("params", f"the query string has more than {MOST_PARAMS} parameters")
+        return PassedOn("params", f"the query string has more than {MOST_PARAMS} parameters")
     names = {*body, *(name for name, _ in params)}
     for name, reason in _NAMES.items():
         if name in names:
-            return Passed(name, reason)
+            return PassedOn(name, reason)
     for code, (found, reason) in _FORMS.items():
         if found(body, params):
-            return Passed(code, reason)
+            return PassedOn(code, reason)
     return None
 
 
@@ -95,5 +95,5 @@ _FORMS: Mapping[str, tuple[_Form, str]] = {
     "size": (_is_empty, "size 0 asks for no hits"),
     "sort": (_is_sorted, "hits are sorted by something else than their score"),
     "stored_fields": (_is_without_fields, "stored_fields _none_ leaves no text to read"),
-    "format": (_is_of_another_format, "the answer is asked for in another format than JSON"),
+    "format": (_is_of_another_format, "the caller wants the answer in another format than JSON"),
 }

@@ -41,10 +41,10 @@ class Rescored:
 
     Attributes:
         status: ``complete``, ``partial``, ``skipped`` or ``failed``.
-        code: why not as asked, for programs: ``deadline``, ``overloaded``, ``error``, ``fusion``,
-            ``model``, ``text``, ``hits``, or ``fallback`` where another scorer than the first
-            answered.
-        reason: the same for people. It tells nothing of other searches that were scored in the
+        code: why it is not complete, for programs: ``deadline``, ``overloaded``, ``error``,
+            ``fusion``, ``model``, ``text``, ``hits``; or ``fallback`` where it is, but another
+            scorer than the first answered.
+        reason: the same for people. It says nothing about other searches that were scored in the
             same batch, as a scorer's own message might.
         candidates: how many hits were to be scored.
         ranking: the order of the hits that have a text, ids being their places in the window;
