@@ -78,7 +78,7 @@ class Ranking:
         retrieval: (n,) float32, finite: the first stage's scores.
         rerank: (n,) float32: the second stage's scores, NaN where it did not score.
         fused: (n,) float32, non-increasing, NaN last: what the order is by. NaN are documents
-            that the second stage did not score or fusion did not place; they keep the first
+            that the second stage did not score or fusion did not rank; they keep the first
             stage's order, or that of a further opinion. Where the second stage was skipped or
             failed, these are the first stage's scores.
         retrieval_ranks: (n,) int32, from 1: ranks in the first stage's list.

@@ -128,11 +128,11 @@ def condorcet(columns: Columns) -> NDArray[np.float32]:
     duel counts for neither; equal counts keep the first stage's order. Time is O(s n^2).
     """
     values = as_columns(columns)
-    places = np.where(np.isnan(values), np.inf, ranks(values))
+    listed_ranks = np.where(np.isnan(values), np.inf, ranks(values))
     votes = np.zeros((values.shape[1], values.shape[1]), dtype=np.int16)
-    for place in places:
-        votes += place[:, None] < place[None, :]
-        votes -= place[:, None] > place[None, :]
+    for rank in listed_ranks:
+        votes += rank[:, None] < rank[None, :]
+        votes -= rank[:, None] > rank[None, :]
     return _add(values, np.sign(votes).sum(axis=1, dtype=np.float64)[None, :])
 
 

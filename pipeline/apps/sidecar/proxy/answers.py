@@ -7,7 +7,7 @@ finite and at least 0, as clients expect. With f the fused score and b Elasticse
     reranked, f < 0                       0.5 + 0.5 exp(f)     in (0.5, 1)
     without a score of the second stage   0.5 b / (1 + b)      in [0, 0.5)
 
-Both are the same on every page of a search, since they need nothing but the hit itself. (A place
+Both are the same on every page of a search, since they need nothing but the hit itself. (A hit
 below another may then be a tie, never above it.)
 """
 
@@ -77,15 +77,17 @@ def unscored_score(score: float) -> float:
 
 def _in_order(hits: Sequence[Hit], window: Window, ranking: Ranking) -> list[Hit]:
     """Return all hits, reranked ones first, then those without a text, then those behind."""
-    places = [int(place) for place in ranking.ids]
+    positions = [int(position) for position in ranking.ids]
     least = window.rescore.min_score
-    kept = range(len(places))
+    kept = range(len(positions))
     if least is not None:  # what was not read, nobody can say that of
         return [
-            _scored(hits[places[i]], ranking, i, window) for i in kept if ranking.rerank[i] >= least
+            _scored(hits[positions[i]], ranking, i, window)
+            for i in kept
+            if ranking.rerank[i] >= least
         ]
-    head = [_scored(hits[places[i]], ranking, i, window) for i in kept]
-    others = sorted(set(range(len(hits))) - set(places))
+    head = [_scored(hits[positions[i]], ranking, i, window) for i in kept]
+    others = sorted(set(range(len(hits))) - set(positions))
     return _falling([*head, *({**hits[i], "_score": _rest(hits[i])} for i in others)])
 
 
@@ -123,7 +125,7 @@ def _falling(hits: list[dict[str, Any]]) -> list[Hit]:
 
 
 def _without_extras(hit: Hit, window: Window) -> Hit:
-    """Take away the fields that were fetched for reranking alone."""
+    """Take away the fields that were fetched only for reranking."""
     if not window.added:
         return hit
     kept = {
@@ -161,7 +163,7 @@ class Outcomes:
 
 
 def shards_failed(answer: Mapping[str, Any]) -> bool:
-    """Tell whether shards refused the search: a window may be too large for one index of many.
+    """Return whether shards refused the search: a window may be too large for one index of many.
 
     Shards that are away, or too busy, would be so for the caller's own search, too.
     """

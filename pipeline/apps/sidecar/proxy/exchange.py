@@ -56,7 +56,7 @@ class Target:
 
     @property
     def is_search(self) -> bool:
-        """Tell whether it is a search whose body is read here."""
+        """Return whether it is a search whose body is read here."""
         return self.api in _SEARCHES
 
     @property
@@ -65,7 +65,7 @@ class Target:
         return "/" + "/".join(quote(part, safe="") for part in self.parts)
 
     def is_open(self, method: str, allow: Sequence[str]) -> bool:
-        """Tell whether the settings' ``proxy.allow`` lets a request through."""
+        """Return whether the settings' ``proxy.allow`` lets a request through."""
         if self.is_search:
             return method in ("GET", "POST")
         if any(part in (".", "..") for part in self.parts):

@@ -96,7 +96,7 @@ def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 
 def accepts_gzip(headers: Mapping[str, str]) -> bool:
-    """Tell whether the caller takes gzip."""
+    """Return whether the caller takes gzip."""
     taken = headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
     return any(each.partition(";")[0] in ("gzip", "*") and ";q=0" not in each for each in taken)
 

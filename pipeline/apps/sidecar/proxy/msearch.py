@@ -98,15 +98,15 @@ def _items(exchange: Exchange, content: bytes) -> list[_Item] | PassedOn:
     header = rescore_of_header(exchange.request.headers.get(HEADER))
     params = exchange.params  # read once: both they and the searches may be many
     return [
-        _item(exchange, params, place, line, body, header)
-        for place, (line, body) in enumerate(zip(read[::2], read[1::2], strict=True))
+        _item(exchange, params, position, line, body, header)
+        for position, (line, body) in enumerate(zip(read[::2], read[1::2], strict=True))
     ]
 
 
 def _item(
     exchange: Exchange,
     params: Params,
-    place: int,
+    position: int,
     line: dict[str, Any],
     body: dict[str, Any],
     header: NeuralRescore,
@@ -114,7 +114,7 @@ def _item(
     try:
         theirs, rescore = split_neural(body)
     except SearchError as error:
-        raise SearchError(f"search {place}: {error}") from error
+        raise SearchError(f"search {position}: {error}") from error
     named = line.get("index", exchange.target.index)
     index = ",".join(map(str, named)) if isinstance(named, list) else str(named or "")
     rescore = rescore.over(header).over(exchange.settings.default(index))
@@ -161,8 +161,8 @@ async def _reranked(
         why = fetched if isinstance(fetched, PassedOn) else _REFUSED
         return await _passed(exchange, content, items, why, outcomes)
     plans = [item.plan for item in items]
-    for place, own in (await _again(exchange, items, found)).items():
-        found[place], plans[place] = own, _REFUSED
+    for position, own in (await _again(exchange, items, found)).items():
+        found[position], plans[position] = own, _REFUSED
     retrieval = perf_counter() - started
     work = (
         _finished(plan, response, rescorer, retrieval, exchange.settings.annotate)
@@ -181,18 +181,18 @@ _REFUSED = PassedOn("refused", "the search for the window failed")
 async def _again(
     exchange: Exchange, items: Sequence[_Item], found: Sequence[dict[str, Any]]
 ) -> dict[int, dict[str, Any]]:
-    """Send searches as they came whose windows failed; return their answers by place."""
-    places = [
-        place
-        for place, (item, response) in enumerate(zip(items, found, strict=True))
+    """Send searches as they came whose windows failed; return their answers by position."""
+    positions = [
+        position
+        for position, (item, response) in enumerate(zip(items, found, strict=True))
         if isinstance(item.plan, Window) and ("error" in response or shards_failed(response))
     ]
-    if not places:
+    if not positions:
         return {}
-    sent = b"".join(items[place].own() for place in places)
+    sent = b"".join(items[position].own() for position in positions)
     fetched = await exchange.fetch(exchange.query, sent, _NDJSON)
     own = fetched.body.get("responses", []) if isinstance(fetched, Fetched) else []
-    return dict(zip(places, own, strict=False))
+    return dict(zip(positions, own, strict=False))
 
 
 async def _finished(

@@ -50,7 +50,7 @@ MOST_PARAMS = 100  # Elasticsearch's search has about 40; each search of many re
 _NAMES: Mapping[str, str] = {
     "collapse": "collapsed hits are the best of their groups by Elasticsearch's score",
     "scroll": "a scroll reads all hits in one fixed order",
-    "search_after": "search_after continues from a place in Elasticsearch's order",
+    "search_after": "search_after continues from a position in Elasticsearch's order",
     "retriever": "a retriever ranks by its own means",
     "rank": "rank merges several lists by its own means",
     "slice": "a slice is read whole",
@@ -64,7 +64,7 @@ def _is_empty(body: Mapping[str, Any], params: Params) -> bool:
 
 
 def _is_sorted(body: Mapping[str, Any], params: Params) -> bool:
-    """Tell whether hits are sorted by something else than, first, their score."""
+    """Return whether hits are sorted by something else than, first, their score."""
     by = setting(body, params, "sort")
     if isinstance(by, str):  # of the query string: name, or name:direction
         by = by.split(",")

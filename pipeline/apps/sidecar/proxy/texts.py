@@ -153,7 +153,7 @@ def _clauses(query: Any) -> Iterator[_Asking]:
             waiting += [_Clause(kind, content) for kind, content in each.items()][::-1]
         elif isinstance(each, _Clause) and isinstance(each.content, Mapping):
             yield from _asking(each.kind, each.content)
-            inner = [each.content.get(place) for place in _INNER.get(each.kind, ())]
+            inner = [each.content.get(name) for name in _INNER.get(each.kind, ())]
             waiting += reversed(inner)
         yield _Asking()
 
@@ -190,7 +190,7 @@ def text_of(hit: Mapping[str, Any], fields: Sequence[str], *, strict: bool) -> s
     Args:
         hit: one of Elasticsearch's.
         fields: (f,) names or patterns (``title``, ``section.*``); none for all strings.
-        strict: read those fields alone; otherwise all strings of a hit that has none of them.
+        strict: read only those fields; otherwise all strings of a hit that has none of them.
 
     """
     source = list(_strings(hit.get("_source", {})))
@@ -206,12 +206,12 @@ def text_of(hit: Mapping[str, Any], fields: Sequence[str], *, strict: bool) -> s
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Tell whether a field's name fits a pattern of Elasticsearch's, in which only * is special."""
+    """Return whether a field's name fits a pattern of Elasticsearch's; only * is special."""
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
 def _is_of(path: str, field: str) -> bool:
-    """Tell whether the string at a path is the field's: by name, or of one inside or above it.
+    """Return whether the string at a path is the field's: by name, or of one inside or above it.
 
     ``title`` is read for its multi-field ``title.english``, and ``author.name`` for ``author``.
     """

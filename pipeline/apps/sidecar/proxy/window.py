@@ -45,7 +45,7 @@ def split_neural(body: Mapping[str, Any]) -> tuple[dict[str, Any], NeuralRescore
     """
     rescore = body.get("rescore")
     rescorers = rescore if isinstance(rescore, list) else [rescore]
-    ours = [place for place, each in enumerate(rescorers) if _is_ours(each)]
+    ours = [position for position, each in enumerate(rescorers) if _is_ours(each)]
     if not ours:
         return dict(body), NeuralRescore()
     if ours != [len(rescorers) - 1]:
@@ -137,12 +137,12 @@ class Window:
     Attributes:
         body: asks for the window, from its first hit on.
         params: without those that ``body`` now says.
-        start: the place of the page's first hit, from 0.
+        start: the position of the page's first hit, from 0.
         size: how many hits the page has at most.
         depth: how many hits are reranked.
         query: the text to rerank by.
         fields: what is read of each hit; none for all its strings.
-        strict: whether those fields alone are read.
+        strict: whether only those fields are read.
         kept: patterns of the ``fields`` that the caller wants; ``None`` where nothing was
             added to them.
         added: patterns of those that were added.
@@ -163,7 +163,7 @@ class Window:
     rescore: NeuralRescore
 
     def is_extra(self, name: str, values: Any) -> bool:
-        """Tell whether an entry of a hit's ``fields`` is there for reranking alone."""
+        """Return whether an entry of a hit's ``fields`` is there only for reranking."""
         nested = isinstance(values, list) and any(isinstance(each, Mapping) for each in values)
         return _takes_in(self.added, name, nested) and not _takes_in(self.kept, name, nested)
 
@@ -182,7 +182,7 @@ def window_of(search: Search, *, stable_pages: bool = True) -> Window | PassedOn
     if start is None or size is None:
         return PassedOn("paging", "from or size is no count")
     if start >= depth:
-        return PassedOn("beyond", f"the page begins behind the {depth} reranked hits")
+        return PassedOn("beyond", f"the page starts after the {depth} reranked hits")
     text, fields = _text_and_fields(body, params)
     if not (rescore.query or text):
         return PassedOn("query", "the query has no words to rerank by")
@@ -266,7 +266,7 @@ def _name(field: Any) -> str:
 
 
 def _takes_in(patterns: Iterable[str], name: str, nested: bool) -> bool:
-    """Tell whether one of the patterns is of a field, or of one inside it, if it is nested."""
+    """Return whether one of the patterns is of a field, or of one inside it, if it is nested."""
     return any(matches(name, each) or (nested and each.startswith(f"{name}.")) for each in patterns)
 
 
