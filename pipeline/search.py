@@ -54,7 +54,7 @@ class SearchOptions(TypedDict, total=False):
 class SearchPipeline:
     """Two-stage search: candidates, their scores, one ranking.
 
-    It holds no state of its own: as many threads may use it as its parts allow::
+    It holds no state: as many threads may use it as its parts allow::
 
         pipeline = SearchPipeline(index, CrossEncoder(), fusion("weighted", weights=[0.3, 0.7]))
         ranking = pipeline.search("what helps against a migraine?", k=5, deadline=0.5)
