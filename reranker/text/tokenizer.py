@@ -15,6 +15,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from twopass.reranker.architectures import token_types
 from twopass.reranker.contract.errors import ModelError
 
 __all__ = [
@@ -23,11 +24,6 @@ __all__ = [
 ]
 
 
-# whether tokenisers of a class give segment numbers, where their files do not say
-_TYPED: Mapping[str, bool] = {
-    **dict.fromkeys(("BertTokenizer", "ElectraTokenizer"), True),
-    **dict.fromkeys(("RobertaTokenizer", "XLMRobertaTokenizer"), False),
-}
 _NAMES_OF_TOKENS = ("pad_token", "cls_token", "sep_token", "unk_token", "mask_token", "bos_token")
 # a setting of the class, and where tokenizer.json says the same: part, its type, its field
 _SETTINGS = (
@@ -78,7 +74,7 @@ def _typed(config: Mapping[str, Any]) -> bool | None:
     named = config.get("model_input_names")
     if named is not None:
         return "token_type_ids" in named
-    return _TYPED.get(str(config.get("tokenizer_class")).removesuffix("Fast"))
+    return token_types(str(config.get("tokenizer_class")).removesuffix("Fast"))
 
 
 def _content(token: Any) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.architectures.bert import first_token_alone
+from twopass.reranker.architectures import first_token_only
 from twopass.reranker.contract.inputs import check_pairs
 from twopass.reranker.engines.engine import BatchRunner, plan
 from twopass.reranker.engines.torch.engine import Precision, TorchEngine, inputs_of
@@ -81,7 +81,7 @@ class Subject:
             self.encoder.max_length,
             left=self.reading.pads_left,
         )
-        with self._autocast(precision), first_token_alone(self.model):
+        with self._autocast(precision), first_token_only(self.model):
             logits: Tensor = self.model(**inputs).logits
         return logits.float()[:, 0]
 

@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.architectures.bert import Classifier
+from twopass.reranker.architectures import architecture_of, known_types
+from twopass.reranker.architectures.family import Architecture
 from twopass.reranker.contract.errors import ModelError
 from twopass.reranker.contract.inputs import check_pairs
 from twopass.reranker.engines.engine import BatchRunner
@@ -45,14 +46,14 @@ class PaddedEngine:
 
     Args:
         graph: the file's bytes.
-        spec: the model's sizes.
+        architecture: the model's sizes.
         tokenizer: what batches must know of the tokeniser.
 
     """
 
     lanes = devices = 1
 
-    def __init__(self, graph: bytes, spec: Classifier, tokenizer: ModelTokenizer) -> None:
+    def __init__(self, graph: bytes, architecture: Architecture, tokenizer: ModelTokenizer) -> None:
         onnxruntime = onnx_runtime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
@@ -62,7 +63,11 @@ class PaddedEngine:
         )
         self._names = {given.name for given in self._session.get_inputs()}
         self._tokenizer = tokenizer
-        self.labels, self.words, self.positions = spec.labels, spec.words, spec.positions
+        self.labels, self.words, self.positions = (
+            architecture.labels,
+            architecture.vocabulary_size,
+            architecture.max_tokens,
+        )
         self.token_budget = _BATCH_TOKENS
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
@@ -81,26 +86,26 @@ _Precision: TypeAlias = Literal["fp32", "int8"]
 
 
 class Exporter:
-    """Writes ONNX files of a cross-encoder of BERT's kind.
+    """Writes ONNX files of a cross-encoder of a known family.
 
     Args:
         name_or_path: one that ships with this package, a folder, or a name on the hub.
 
     Raises:
-        ModelError: when the model cannot be had, or is of another kind.
+        ModelError: when the model cannot be had, or is of another family.
 
     """
 
     def __init__(self, name_or_path: str | PathLike[str]) -> None:
         self._folder = ModelFolder.read(locate(name_or_path))
-        spec = Classifier.of(self._folder.config)
-        if spec is None:
+        architecture = architecture_of(self._folder.config)
+        if architecture is None:
             raise ModelError(
-                "expected a model of BERT's kind (bert, electra, roberta, xlm-roberta) to export, "
+                f"expected a model of a known family ({known_types()}) to export, "
                 f"found {self._folder.config.get('model_type')!r}; optimum exports it: "
                 "optimum-cli export onnx --task text-classification"
             )
-        self._spec, self._tokenizer = spec, ModelTokenizer.load(self._folder.path)
+        self._architecture, self._tokenizer = architecture, ModelTokenizer.load(self._folder.path)
 
     @property
     def folder(self) -> Path:
@@ -119,9 +124,9 @@ class Exporter:
 
         """
         with Weights(self._folder) as weights:
-            weights.check(self._spec.shapes())
-            graph = write_standard(self._spec, weights, int8=precision == "int8")
-        return Written(graph, PaddedEngine(graph, self._spec, self._tokenizer), encoder)
+            weights.check(self._architecture.shapes())
+            graph = write_standard(self._architecture, weights, int8=precision == "int8")
+        return Written(graph, PaddedEngine(graph, self._architecture, self._tokenizer), encoder)
 
     def copy_beside(self, target: Path) -> None:
         """Copy what the files need beside them, and the card, to a folder."""

@@ -40,7 +40,7 @@ def test_other_errors_stay_what_they_are():
         ("bert", OnnxEngine, PackedEngine),
         ("roberta", OnnxEngine, PackedEngine),
         ("modernbert", TorchEngine, TorchEngine),
-        ("distilbert", TorchEngine, TorchEngine),
+        ("distilbert", OnnxEngine, PackedEngine),
     ],
 )
 def test_chooses_the_fastest_engine_that_takes_the_model(tiny, kind, engine, half):
@@ -116,7 +116,7 @@ def test_batches_are_of_few_widths_on_a_cpu_in_16_bits(longest, precision, posit
     assert width_of(batch, torch.device("cpu"), precision, positions) == expected
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra", "distilbert", "camembert"])
 @pytest.mark.parametrize("labels", [1, 3])
 def test_the_packed_engine_gives_the_logits_of_the_model(tiny, texts, kind, labels):
     pairs = [(texts[i % 2][:20], document) for i, document in enumerate(texts * 3)]

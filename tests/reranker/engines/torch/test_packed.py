@@ -66,7 +66,7 @@ def read(folder, texts: list[str]) -> TokenRows:
     return encoder.encode([(query, text) for query in texts[:3] for text in texts]).rows
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra", "distilbert"])
 @pytest.mark.parametrize("attention", [Padded, Varlen])
 def test_every_attention_gives_the_logits_of_rectangles(tiny, texts, kind, attention, flash_on_cpu):
     batch = read(tiny(kind, 3), texts)
