@@ -75,13 +75,15 @@ class Pace:
 
     The mean of recent measurements and their mean deviation, as TCP keeps them of its round trips
     (Jacobson 1988, "Congestion avoidance and control"): what is expected is the mean and one
-    deviation more, so that an unsteady machine is given less to do.
+    deviation more, so that an unsteady machine is given less to do. The first measurement is often
+    slow, for what is loaded late is loaded by it, and counts only until there is a second.
     """
 
-    _GAIN, _DEVIATION_GAIN = 1 / 4, 1 / 4
+    _GAIN = 1 / 4
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._measured = 0
         self._mean = 0.0
         self._deviation = 0.0
 
@@ -89,6 +91,16 @@ class Pace:
     def known(self) -> bool:
         """Whether anything was measured yet."""
         return self._mean > 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether more than the first, which says little, was measured."""
+        return self._measured > 1
+
+    @property
+    def mean(self) -> float:
+        """The seconds that a token takes on average; what is expected is more."""
+        return self._mean
 
     @property
     def seconds_per_token(self) -> float:
@@ -99,12 +111,13 @@ class Pace:
         """Count a measurement in."""
         found = max(seconds, 1e-9) / max(tokens, 1.0)
         with self._lock:
-            if not self._mean:
+            self._measured += 1
+            if self._measured <= 2:
                 self._mean = found
                 return
             error = found - self._mean
-            self._mean += self._GAIN * error
-            self._deviation += self._DEVIATION_GAIN * (abs(error) - self._deviation)
+            self._mean += max(self._GAIN, 1 / (self._measured - 1)) * error
+            self._deviation += self._GAIN * (abs(error) - self._deviation)
 
 
 def longest_read(scorer: object) -> int:

@@ -73,7 +73,7 @@ class UnscoredError(RerankerError):
 
 
 class OverloadedError(RerankerError):
-    """A scorer whose queue is full.
+    """A scorer whose queue is full, or that cannot be done in time.
 
     Attributes:
         retry_after: after how many seconds it is worth trying again.

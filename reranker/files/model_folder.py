@@ -21,7 +21,7 @@ __all__ = [
 
 _SHIPPED = Path(__file__).parents[1] / "models"
 _PREFIX = "twopass/"
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_NAME = re.compile(r"[\w.-]++(/[\w.-]+)?")
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _TIMEOUT = 5.0
 

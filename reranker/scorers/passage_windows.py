@@ -24,8 +24,9 @@ __all__ = [
 ]
 
 
-# where a sentence begins: behind its predecessor's full stop and white space, or on a new line
-_SENTENCE = re.compile(r"[.!?…][\"'”’)\]]*\s+(?=\S)|\n\s*(?=\S)|[。！？](?=\S)")
+# Where a sentence begins: behind its predecessor's full stop and white space, or on a new line. No
+# quantifier gives anything back, so that a long run of any character is read once.
+_SENTENCE = re.compile(r"[.!?…][\"'”’)\]]*+\s++|\n\s*+|[。！？](?=\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class Windows:
 
 def _sentence_starts(text: str, tokens: TokenizedText) -> NDArray[np.int64]:
     """Return the tokens that begin a sentence, ascending, the first token always among them."""
-    places = [match.end() for match in _SENTENCE.finditer(text)]
+    end = len(text.rstrip())  # behind it none begins
+    places = [match.end() for match in _SENTENCE.finditer(text, 0, end)]
     found = np.searchsorted(tokens.starts, np.array(places, dtype=np.int64))
     return np.unique(np.concatenate(([0], found[found < len(tokens)])))
 
@@ -128,15 +130,17 @@ def bm25(
     places = np.flatnonzero(np.isin(document, terms))
     term_of = np.searchsorted(terms, document[places])
     edges = np.searchsorted(places, windows)
-    counts = np.array(
-        [np.bincount(term_of[first:last], minlength=len(terms)) for first, last in edges],
-        dtype=np.float64,
-    )  # (p, terms)
-    having = (counts > 0).sum(axis=0)
+    # A number for each term in each window: a table of all would be as large as both multiplied.
+    found = [np.empty(0, np.int64)]
+    found += [i * len(terms) + term_of[first:last] for i, (first, last) in enumerate(edges)]
+    pairs, counts = np.unique(np.concatenate(found), return_counts=True)
+    window, term = np.divmod(pairs, max(len(terms), 1))
+    having = np.bincount(term, minlength=len(terms))
     idf = np.log1p((len(windows) - having + 0.5) / (having + 0.5))
-    lengths = np.diff(windows, axis=1).astype(np.float64)  # (p, 1)
+    lengths = np.diff(windows, axis=1)[:, 0].astype(np.float64)  # (p,)
     norm = _K1 * (1 - _B + _B * lengths / max(lengths.mean(), 1.0))
-    scores: NDArray[np.float64] = (idf * counts / (counts + norm)).sum(axis=1)
+    parts = idf[term] * counts / (counts + norm[window])
+    scores: NDArray[np.float64] = np.bincount(window, parts, len(windows)).astype(np.float64)
     return scores
 
 

@@ -100,7 +100,7 @@ def _column(
     return column
 
 
-_LAYER = re.compile(r"\.(?:layer|layers|block|h)\.(\d+)\.")
+_LAYER = re.compile(r"\.(?:layer|layers|block|h)\.(\d++)\.")
 
 
 def depth_of(name: str, layers: int) -> int:

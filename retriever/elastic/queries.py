@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-_WEIGHTED = re.compile(r"[^^\s]+(\^\d+(\.\d+)?)?")
+_WEIGHTED = re.compile(r"[^^\s]++(\^\d++(\.\d+)?)?")
 
 
 @dataclass(frozen=True, slots=True)

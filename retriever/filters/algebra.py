@@ -179,8 +179,8 @@ def _matches(filter: Filter, values: Mapping[str, list[Value]]) -> bool:
         case Equal():
             return any(_same(value, filter.value) for value in values.get(filter.field, ()))
         case In():
-            found = values.get(filter.field, ())
-            return any(_same(value, wanted) for value in found for wanted in filter.values)
+            found = {(_kind(value), value) for value in values.get(filter.field, ())}
+            return any((_kind(wanted), wanted) in found for wanted in filter.values)
         case Range():
             return any(_between(value, filter) for value in values.get(filter.field, ()))
         case Exists():

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from twopass.retriever.analysis import Analyzer
+from twopass.retriever.errors import QueryError
 from twopass.retriever.index.requests import leaf_idfs
 from twopass.retriever.index.snapshot import Snapshot
 from twopass.retriever.index.terms import frequencies
-from twopass.retriever.query.analyzed import Leaf, Leaves, Phrase
+from twopass.retriever.query.analyzed import Leaf, Leaves, Phrase, Places
 from twopass.retriever.scoring import describe
 
 __all__ = ["Explanation", "LeafExplanation", "explain"]
 
 
+_MOST_LEAVES = 1_024
 _HEAD = ["term or phrase", "boost", "df", "idf", "tf", "impact", "contribution"]
 
 
@@ -102,7 +104,15 @@ def explain(snapshot: Snapshot, analyzer: Analyzer, leaves: Leaves, number: int)
         leaves: the query.
         number: of the document.
 
+    Raises:
+        QueryError: when the query has more than 1,024 different terms and phrases.
+
     """
+    if len(leaves.weights) > _MOST_LEAVES:
+        raise QueryError(
+            f"explain: expected a query of at most {_MOST_LEAVES} different terms and phrases, "
+            f"found {len(leaves.weights)}"
+        )
     segment, local = snapshot.locate(number)
     length = segment.postings.lengths[local : local + 1]
     tfs = _tfs(snapshot, analyzer, {*leaves.weights, *leaves.excluded}, number)
@@ -136,11 +146,11 @@ def _tfs(
     """Return how often each leaf stands in a document."""
     segment, local = snapshot.locate(number)
     phrased = any(isinstance(leaf, Phrase) for leaf in leaves)
-    tokens = analyzer.tokens(snapshot.contents(number)) if phrased else []
+    places = Places(analyzer.tokens(snapshot.contents(number)) if phrased else [])
 
     def tf(leaf: Leaf) -> int:
         if isinstance(leaf, Phrase):
-            return len(leaf.starts(tokens))
+            return len(leaf.starts(places))
         term = segment.terms.find(leaf)
         here = np.array([local], np.int32)
         return int(frequencies(segment.postings, term, here)[0]) if term >= 0 else 0

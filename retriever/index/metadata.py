@@ -44,6 +44,8 @@ __all__ = [
 
 _NUMBERS: Final = {"bool": "b", "int": "q", "float": "d"}  # typecodes of array
 
+_SCANNED = 16  # values of a column are read one after another as fast as one is looked up
+
 
 def kind_of(value: Value) -> str:
     """Return which kind of column holds the value."""
@@ -99,7 +101,7 @@ class Column:
     """The values of one kind of one field, and the documents that have them."""
 
     def __init__(
-        self, values: Sequence[Any], starts: NDArray[np.int64], docs: NDArray[np.int32]
+        self, values: StringTable | NDArray[Any], starts: NDArray[np.int64], docs: NDArray[np.int32]
     ) -> None:
         self.docs = docs
         self._values = values
@@ -108,6 +110,25 @@ class Column:
     def equal(self, value: Value) -> NDArray[np.int32]:
         """Return the documents that have this value."""
         return self._slice(self._count_below(value), self._count_up_to(value))
+
+    def equal_any(self, values: Sequence[Value]) -> Iterator[NDArray[np.int32]]:
+        """Yield the documents of each of these values that a document has."""
+        if not values or not len(self._values):
+            return
+        for number in self._numbers_of(values):
+            yield self._slice(number, number + 1)
+
+    def _numbers_of(self, values: Sequence[Value]) -> Iterator[int]:
+        if isinstance(self._values, StringTable):
+            numbers = (self._values.find(value) for value in values if isinstance(value, str))
+            yield from (number for number in numbers if number >= 0)
+        elif len(values) < len(self._values) // _SCANNED:
+            found = ((self._count_below(value), value) for value in values)
+            n = len(self._values)
+            yield from (at for at, value in found if at < n and self._value(at) == value)
+        else:  # Python's numbers have equal hashes where they are equal, of whatever kind
+            wanted = set(values)
+            yield from (i for i, own in enumerate(self._values.tolist()) if own in wanted)
 
     def between(
         self, gt: Value | None, gte: Value | None, lt: Value | None, lte: Value | None
@@ -156,6 +177,18 @@ class Columns:
         """The names of the fields that a document has."""
         return list(self._columns)
 
+    def comparable(
+        self, field: str, values: Iterable[Value]
+    ) -> Iterator[tuple[Column, list[Value]]]:
+        """Yield each column of a field that is comparable with some of the values, with those."""
+        alike: dict[str, dict[Value, None]] = {}
+        for value in values:
+            alike.setdefault(kind_of(value), {})[value] = None
+        for same in alike.values():
+            distinct = list(same)
+            for column in self.of(field, distinct[0]):
+                yield column, distinct
+
     def of(self, field: str, like: Value | None = None) -> list[Column]:
         """Return the columns of a field: all of them, or those comparable with a value."""
         kinds = self._columns.get(field, {})
@@ -163,6 +196,9 @@ class Columns:
             return list(kinds.values())
         comparable = ("int", "float") if kind_of(like) in ("int", "float") else (kind_of(like),)
         return [column for kind, column in kinds.items() if kind in comparable]
+
+
+_LONGEST = 100  # characters of a name that is compared with all others for its likes
 
 
 def filter_mask(filter: Filter, columns: Columns, n: int) -> NDArray[np.bool_]:
@@ -195,9 +231,8 @@ def _documents(
             for column in columns.of(filter.field, filter.value):
                 yield column.equal(filter.value)
         case In():
-            for value in filter.values:
-                for column in columns.of(filter.field, value):
-                    yield column.equal(value)
+            for column, values in columns.comparable(filter.field, filter.values):
+                yield from column.equal_any(values)
         case Range():
             bounds = (filter.gt, filter.gte, filter.lt, filter.lte)
             like = next(bound for bound in bounds if bound is not None)
@@ -218,9 +253,10 @@ def check_fields(filter: Filter, known: Collection[str]) -> None:
     for field in _fields(filter):
         if field in known:
             continue
-        near = get_close_matches(field, known) or sorted(known)[:10]
+        like = get_close_matches(field, known) if len(field) <= _LONGEST else []
+        near = like or sorted(known)[:10]
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "there are no fields"
-        raise QueryError(f"filter: no document has a field {field!r}; {hint}")
+        raise QueryError(f"filter: no document has a field {field!r:.80}; {hint}")
 
 
 def _fields(filter: Filter) -> Iterator[str]:

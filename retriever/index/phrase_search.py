@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from twopass.retriever.analysis import Analyzer
 from twopass.retriever.index.segment import Segment
 from twopass.retriever.index.terms import conjunction, documents, frequencies
-from twopass.retriever.query.analyzed import Leaf, Leaves, Phrase
+from twopass.retriever.query.analyzed import Leaf, Leaves, Phrase, Places
 from twopass.retriever.scoring import Scoring
 
 __all__ = [
@@ -54,8 +54,8 @@ def phrase_counter(analyzer: Analyzer, phrases: Sequence[Phrase]) -> PhraseCount
 def _by_tokens(
     analyzer: Analyzer, phrases: Sequence[Phrase], texts: Sequence[str]
 ) -> NDArray[np.int64]:
-    analysed = map(analyzer.tokens, texts)
-    rows = [[len(phrase.starts(tokens)) for phrase in phrases] for tokens in analysed]
+    analysed = (Places(analyzer.tokens(text)) for text in texts)
+    rows = [[len(phrase.starts(places)) for phrase in phrases] for places in analysed]
     return np.array(rows, np.int64).reshape(len(texts), len(phrases))
 
 

@@ -102,6 +102,8 @@ def _allowed(segment: Segment, leaves: Leaves, mask: NDArray[np.bool_] | None) -
 
 _BATCH = 64  # requests that are answered together: enough for a call's cost to vanish
 _BATCH_CELLS = 1 << 20  # of k times those: 12 MB
+_MOST_TERMS = 65_536
+_MOST_IN_PHRASES = 1_024  # of words: phrases are looked for in the documents' texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,16 @@ def leaves_of(query: str, syntax: Syntax, analyzer: Analyzer) -> Leaves:
     """Read and analyse a query.
 
     Raises:
-        QueryError: when it cannot be understood.
+        QueryError: when it cannot be understood, or has more than 65,536 different terms, or
+            phrases of more than 1,024 words in all.
 
     """
-    return analyze(parse(query, syntax), analyzer)
+    leaves = analyze(parse(query, syntax), analyzer)
+    _check(len({*leaves.weights, *leaves.excluded}), _MOST_TERMS, "different terms")
+    _check(sum(len(each.terms) for each in leaves.phrases), _MOST_IN_PHRASES, "words in phrases")
+    return leaves
+
+
+def _check(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise QueryError(f"query: expected at most {most} {what}, found {count}")

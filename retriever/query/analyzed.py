@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twopass.retriever.analysis import Analyzer
 from twopass.retriever.query.language import Clause, Occur, Query
 
@@ -17,6 +20,7 @@ __all__ = [
     "Leaf",
     "Leaves",
     "Phrase",
+    "Places",
     "analyze",
     "terms_of",
 ]
@@ -47,25 +51,78 @@ class Phrase:
     def __str__(self) -> str:
         return f'"{" ".join(self.terms)}"'
 
-    def starts(self, tokens: Sequence[Token]) -> list[int]:
+    def starts(self, tokens: Sequence[Token] | Places) -> list[int]:
         """Return the position of every occurrence's first term in a text's tokens, ascending."""
-        positions = defaultdict(set)
-        for token in tokens:
-            positions[token.term].add(token.position)
-        return sorted(
-            start
-            for start in positions[self.terms[0]]
-            if all(start + o in positions[t] for t, o in zip(self.terms, self.offsets, strict=True))
-        )
+        places = tokens if isinstance(tokens, Places) else Places(tokens)
+        found: list[int] = _ones(self._first_terms(places)).tolist()
+        return found
 
-    def matches(self, tokens: Sequence[Token]) -> list[Token]:
+    def matches(self, tokens: Sequence[Token] | Places) -> list[Token]:
         """Return the tokens that belong to any occurrence, in their order."""
-        places = {
-            (term, start + offset)
-            for start in self.starts(tokens)
-            for term, offset in zip(self.terms, self.offsets, strict=True)
-        }
-        return [token for token in tokens if (token.term, token.position) in places]
+        places = tokens if isinstance(tokens, Places) else Places(tokens)
+        firsts = self._first_terms(places)
+        if not firsts:
+            return []
+        shown: dict[str, int] = {}
+        for term, offset in zip(self.terms, self.offsets, strict=True):
+            shown[term] = shown.get(term, 0) | firsts << offset
+        numbers = {number for term, bits in shown.items() for number in places.at(term, bits)}
+        return [places.tokens[number] for number in sorted(numbers)]
+
+    def _first_terms(self, places: Places) -> int:
+        """Return the positions of every occurrence's first term, a bit each."""
+        found = -1
+        for term, offset in zip(self.terms, self.offsets, strict=True):
+            found &= places.bits(term) >> offset
+            if not found:
+                break
+        return found
+
+
+class Places:
+    """Where the terms of a text stand: to look for many phrases in it.
+
+    A term's positions are the bits of one integer, so that a phrase of many words is found in a
+    text that repeats them without comparing each word at each place.
+
+    Args:
+        tokens: the text's.
+
+    """
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.tokens = tokens
+        numbers = defaultdict[str, list[int]](list)
+        for number, token in enumerate(tokens):
+            numbers[token.term].append(number)
+        self._numbers = numbers
+        self._bits: dict[str, int] = {}
+
+    def bits(self, term: str) -> int:
+        """Return a term's positions, a bit each."""
+        if term not in self._bits:
+            positions = self._positions(term)
+            there = np.zeros(positions.max(initial=-1) + 1, np.bool_)
+            there[positions] = True
+            self._bits[term] = int.from_bytes(np.packbits(there, bitorder="little"), "little")
+        return self._bits[term]
+
+    def at(self, term: str, bits: int) -> list[int]:
+        """Return the numbers of a term's tokens at certain positions, a bit each."""
+        numbers = np.array(self._numbers.get(term, ()), np.int64)
+        found: list[int] = numbers[np.isin(self._positions(term), _ones(bits))].tolist()
+        return found
+
+    def _positions(self, term: str) -> NDArray[np.int64]:
+        found = [self.tokens[number].position for number in self._numbers.get(term, ())]
+        return np.array(found, np.int64)
+
+
+def _ones(bits: int) -> NDArray[np.int64]:
+    """Return the places of an integer's ones, ascending."""
+    size = (bits.bit_length() + 7) // 8
+    octets = np.frombuffer(bits.to_bytes(size, "little"), np.uint8)
+    return np.flatnonzero(np.unpackbits(octets, bitorder="little"))
 
 
 Leaf: TypeAlias = str | Phrase

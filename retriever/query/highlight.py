@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from twopass.retriever.query.analyzed import Phrase
+from twopass.retriever.query.analyzed import Phrase, Places
+from twopass.retriever.query.borders import Borders
 
 if TYPE_CHECKING:
     from twopass.retriever.analysis import Analyzer, Token
@@ -24,10 +27,7 @@ __all__ = [
 ]
 
 
-# Where one sentence ends and the next begins: a full stop needs white space after it, as it also
-# stands in numbers and names; the full stops of Chinese and Japanese do not.
-_SENTENCE = re.compile(r"[.!?…؟۔।]+[\"'”’»)\]]*\s+|[。！？｡]+[」』）”’]*\s*|\n\s*")
-_SPACE = re.compile(r"\s+")
+_UNIT = 1 << 40  # of a weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ def best_fragments(
 ) -> list[Fragment]:
     """Choose fragments that do not overlap, by the weight of the distinct keys that they show.
 
+    The time is that of sorting the matches, whatever the size and the number.
+
     Args:
         text: the text.
         tokens: the text's tokens, ascending by start.
@@ -71,64 +73,126 @@ def best_fragments(
         Fragments in the order of the text.
 
     """
-    starts = [token.start for token in tokens]
-    begins = [match.start for match in matches]
+    if not matches:
+        return []
+    cut = _Cutter(text, tokens, size)
+    # The first kind of fragment shows what stands before a match too; the second most of what
+    # follows, where that is worth more. Of each kind the next fragment lies behind the last.
+    kinds = [(begin, _Window(matches, weights)) for begin in (cut.begin, lambda m: m.start)]
     found = []
-    for match, start in _openings(text, starts, matches, size):
-        end = _end(text, tokens, starts, match, start + size)
-        inside = matches[bisect_left(begins, start) : bisect_right(begins, end)]
-        keys = {m.key for m in inside if m.end <= end}
-        found.append(Fragment(start, end, sum(weights.get(key, 1.0) for key in keys)))
+    for match in matches:
+        for begin, window in kinds:
+            start = begin(match)
+            end = cut.end(match, start + size)
+            found.append(Fragment(start, end, window.weight(start, end)))
     found.sort(key=lambda fragment: (-fragment.weight, fragment.start))
     return _apart(found, number)
 
 
-def _openings(
-    text: str, starts: Sequence[int], matches: Sequence[Match], size: int
-) -> Iterator[tuple[Match, int]]:
-    for match in matches:
-        yield match, _begin(text, starts, match, size)
-        yield match, match.start  # shows most of what follows, where that is worth more
+class _Cutter:
+    """Says where the fragment around a match begins and ends.
+
+    Args:
+        text: the text.
+        tokens: its tokens, ascending by start.
+        size: characters of a fragment at most.
+
+    """
+
+    def __init__(self, text: str, tokens: Sequence[Token], size: int) -> None:
+        self._text = text
+        self._tokens = tokens
+        self._starts = [token.start for token in tokens]
+        self._size = size
+        self._borders = Borders(text)
+
+    def begin(self, match: Match) -> int:
+        """Return the last sentence, or else a word, that begins near enough to show it whole."""
+        floor = max(0, min(match.start, match.end - self._size))
+        sentence = self._borders.sentence_before(floor, match.start)
+        if sentence is not None or floor == 0:
+            return sentence or 0
+        # Within a long sentence: half of the room for what stands before the match.
+        floor = max(floor, match.start - self._size // 2)
+        word = self._borders.word_after(floor, match.start)
+        return self._starts[bisect_left(self._starts, floor)] if word is None else word
+
+    def end(self, match: Match, limit: int) -> int:
+        """Return the last sentence, or else word, that ends before the limit, after the match."""
+        if limit >= len(self._text):
+            return self._last
+        half = max(match.end, (match.start + limit) // 2)
+        sentence = self._borders.sentence_end(half, limit)
+        if sentence is not None:
+            return max(match.end, sentence)
+        word = self._borders.word_end(match.end, limit + 1)
+        if word is not None:
+            return word
+        last = bisect_right(self._starts, limit) - 1
+        ends = [t.end for t in self._tokens[max(0, last - 1) : last + 1] if t.end <= limit]
+        return max([match.end, *ends])
+
+    @cached_property
+    def _last(self) -> int:
+        return len(self._text.rstrip())
 
 
-def _begin(text: str, starts: Sequence[int], match: Match, size: int) -> int:
-    """Find the last sentence, or else a word, that begins near enough to show the match whole."""
-    floor = max(0, min(match.start, match.end - size))
-    sentences = [m.end() for m in _SENTENCE.finditer(text, floor, match.start)]
-    if sentences or floor == 0:
-        return sentences[-1] if sentences else 0
-    # Within a long sentence: half of the room for what stands before the match.
-    floor = max(floor, match.start - size // 2)
-    space = _SPACE.search(text, floor, match.start)
-    return space.end() if space else starts[bisect_left(starts, floor)]
+class _Window:
+    """What is shown between two places; cheap where the next two lie not far behind.
 
+    Args:
+        matches: ascending by start.
+        weights: weight of each key; 1 where absent.
 
-def _end(
-    text: str, tokens: Sequence[Token], starts: Sequence[int], match: Match, limit: int
-) -> int:
-    """Find the last sentence, or else word, that ends before the limit and after the match."""
-    if limit >= len(text):
-        return len(text.rstrip())
-    half = max(match.end, (match.start + limit) // 2)
-    sentences = [m.end() for m in _SENTENCE.finditer(text, half, limit)]
-    if sentences:
-        return match.end + len(text[match.end : sentences[-1]].rstrip())
-    spaces = [m.start() for m in _SPACE.finditer(text, match.end, limit + 1)]
-    if spaces:
-        return spaces[-1]
-    last = bisect_right(starts, limit) - 1
-    ends = [t.end for t in tokens[max(0, last - 1) : last + 1] if t.end <= limit]
-    return max([match.end, *ends])
+    """
+
+    def __init__(self, matches: Sequence[Match], weights: Mapping[Any, float]) -> None:
+        self._weights = weights
+        self._started = [(match.start, match.key) for match in matches]
+        by_end = sorted(matches, key=lambda match: match.end)
+        self._ended = [(match.end, match.key) for match in by_end]
+        self._before = self._upto = 0  # how many begin before the window, how many end by its end
+        self._counts: defaultdict[Hashable, int] = defaultdict(int)
+        self._total = 0  # in whole numbers, so that adding and taking away leaves nothing behind
+
+    def weight(self, start: int, end: int) -> float:
+        """Return the weight of the distinct keys that lie between ``start`` and ``end``."""
+        while self._upto < len(self._ended) and self._ended[self._upto][0] <= end:
+            self._count(self._ended[self._upto][1], 1)
+            self._upto += 1
+        while self._upto and self._ended[self._upto - 1][0] > end:
+            self._upto -= 1
+            self._count(self._ended[self._upto][1], -1)
+        while self._before < len(self._started) and self._started[self._before][0] < start:
+            self._count(self._started[self._before][1], -1)
+            self._before += 1
+        while self._before and self._started[self._before - 1][0] >= start:
+            self._before -= 1
+            self._count(self._started[self._before][1], 1)
+        return self._total / _UNIT
+
+    def _count(self, key: Hashable, change: int) -> None:
+        before = self._counts[key]
+        self._counts[key] = before + change
+        if (before > 0) != (before + change > 0):
+            self._total += change * round(self._weights.get(key, 1.0) * _UNIT)
 
 
 def _apart(fragments: Sequence[Fragment], number: int) -> list[Fragment]:
+    """Return the first of some fragments that do not overlap, in the order of the text."""
     chosen: list[Fragment] = []
     for fragment in fragments:
         if len(chosen) == number:
             break
-        if all(fragment.end <= c.start or c.end <= fragment.start for c in chosen):
-            chosen.append(fragment)
-    return sorted(chosen, key=lambda fragment: fragment.start)
+        at = bisect_left(chosen, fragment.start, key=lambda each: each.start)
+        free = at == len(chosen) or fragment.end <= chosen[at].start
+        if free and (at == 0 or chosen[at - 1].end <= fragment.start):
+            chosen.insert(at, fragment)
+    return chosen
+
+
+_MOST_CHARACTERS = 1_000_000  # analysed; as Elasticsearch's max_analyzed_offset
+_MOST_IN_PHRASES = 500_000  # tokens, of all phrases: each of many phrases may be everywhere
 
 
 class HighlightOptions(TypedDict, total=False):
@@ -172,7 +236,8 @@ def highlight(
     """Cut out the fragments of a text that show best how it matches, the matches marked.
 
     A fragment begins with a sentence, or with a word where that is too far from the match. The
-    fragments with the most distinct terms are chosen, each term counted by its weight.
+    fragments with the most distinct terms are chosen, each term counted by its weight. Read are
+    the first 1,000,000 characters.
 
     Args:
         text: what is shown.
@@ -199,6 +264,7 @@ def highlight(
             "expected fragment_size and number_of_fragments of at least 1, found "
             f"{fragment_size} and {number_of_fragments}"
         )
+    text = text[:_MOST_CHARACTERS]
     tokens = _placed(text, analyzer)
     matches = _matches(tokens, terms)
     fragments = best_fragments(
@@ -222,9 +288,11 @@ def _placed(text: str, analyzer: Analyzer) -> list[Token]:
 def _matches(tokens: Sequence[Token], terms: Collection[str | Phrase]) -> list[Match]:
     words = {term for term in terms if isinstance(term, str)}
     found = [Match(token.start, token.end, token.term) for token in tokens if token.term in words]
-    for phrase in terms:
-        if isinstance(phrase, Phrase):
-            found += [Match(token.start, token.end, phrase) for token in phrase.matches(tokens)]
+    phrases = [term for term in terms if isinstance(term, Phrase)]
+    if phrases:
+        places = Places(tokens)
+        shown = ((token, each) for each in phrases for token in each.matches(places))
+        found += [Match(t.start, t.end, each) for t, each in islice(shown, _MOST_IN_PHRASES)]
     return sorted(found, key=lambda match: match.start)
 
 
@@ -249,9 +317,10 @@ def _marked(
     """Return the fragment's text with the marks that begin in it."""
     parts = []
     position = fragment.start
-    for start, end in marks:
-        if fragment.start < end and start < fragment.end:
-            start, end = max(start, fragment.start), min(end, fragment.end)
-            parts += [render(text[position:start]), pre, render(text[start:end]), post]
-            position = end
+    first = bisect_right(marks, fragment.start, key=lambda mark: mark[1])
+    last = bisect_left(marks, fragment.end, key=lambda mark: mark[0])
+    for start, end in marks[first:last]:
+        start, end = max(start, fragment.start), min(end, fragment.end)
+        parts += [render(text[position:start]), pre, render(text[start:end]), post]
+        position = end
     return "".join([*parts, render(text[position : fragment.end])])

@@ -75,12 +75,15 @@ class Query:
         return cls((Clause(text),))
 
 
-_WORD = r"(?![+\"^-])(?:[^\s\\^]|\\.)+"
-_PHRASE = r'"(?:[^"\\]|\\.)*"'
+# A word gives nothing back: what is not followed by what must follow is none, however it is cut.
+_WORD = r"(?![+\"^-])(?:[^\s\\^]|\\.)++"
+_PHRASE = r'"(?:[^"\\]|\\.)*+"'
 _CLAUSE = re.compile(
-    rf"(?P<sign>[+-]?)(?P<body>{_PHRASE}|{_WORD})(?:\^(?P<boost>[0-9]+(?:\.[0-9]+)?))?(?=\s|\Z)",
+    rf"(?P<sign>[+-]?)(?P<body>{_PHRASE}|{_WORD})(?:\^(?P<boost>[0-9]++(?:\.[0-9]++)?))?(?=\s|\Z)",
     re.DOTALL,
 )
+_SIGNED = re.compile(rf"[+-]?{_WORD}", re.DOTALL)
+_QUOTE = re.compile(r"[+-]?\"")
 _BODY = re.compile(rf"{_PHRASE}|{_WORD}", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SPACE = re.compile(r"\s*")
@@ -104,24 +107,29 @@ def parse(text: str, syntax: Syntax = "query") -> Query:
     if syntax == "plain":
         return Query.plain(text)
     clauses = []
-    position = _skip(_SPACE, text, 0)
+    position, refused = _skip(_SPACE, text, 0), 0
     while position < len(text):
-        clause, end = _clause_at(text, position, strict=syntax == "query")
-        clauses.append(clause)
-        position = _skip(_SPACE, text, end)
+        # Escaped spaces join words to one: where that is no clause, no word within it is.
+        known = position < refused and not _QUOTE.match(text, position)
+        found = None if known else _clause_at(text, position)
+        if found is None and syntax == "query":
+            raise _mistake(text, position)
+        if found is None:
+            refused = max(refused, _skip(_SIGNED, text, position) if not known else 0)
+            end = _skip(_CHUNK, text, position)
+            found = Clause(text[position:end]), end
+        clauses.append(found[0])
+        position = _skip(_SPACE, text, found[1])
     return Query(tuple(clauses))
 
 
-def _clause_at(text: str, position: int, *, strict: bool) -> tuple[Clause, int]:
+def _clause_at(text: str, position: int) -> tuple[Clause, int] | None:
     match = _CLAUSE.match(text, position)
-    if match and _usable(boost := float(match["boost"] or 1)):
-        quoted = match["body"].startswith('"')
-        body = _ESCAPED.sub(r"\1", match["body"][1:-1] if quoted else match["body"])
-        return Clause(body, Occur(match["sign"]), quoted, boost), match.end()
-    if strict:
-        raise _mistake(text, position)
-    end = _skip(_CHUNK, text, position)
-    return Clause(text[position:end]), end
+    if not match or not _usable(boost := float(match["boost"] or 1)):
+        return None
+    quoted = match["body"].startswith('"')
+    body = _ESCAPED.sub(r"\1", match["body"][1:-1] if quoted else match["body"])
+    return Clause(body, Occur(match["sign"]), quoted, boost), match.end()
 
 
 def _usable(boost: float) -> bool:

@@ -72,7 +72,7 @@ class Snippets:
         options = {"fragment_size": self.size, "number_of_fragments": 1}
         found = highlight and highlight(self.query, clean, pre=_PRE, post=_POST, **options)
         marked = found[0] if found else clean[: self.size]
-        pieces = re.split(f"{_PRE}(.*?){_POST}", marked)
+        pieces = re.split(f"{_PRE}([^{_POST}]*+){_POST}", marked)
         return [(piece, bool(place % 2)) for place, piece in enumerate(pieces) if piece]
 
 

@@ -16,7 +16,7 @@ from twopass.pipeline.apps.settings.values import Settings
 
 __all__ = ["Setting", "describe"]
 
-_ATTRIBUTE = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^ {4}(\w++): (.*+(?:\n {8}.*+)*+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

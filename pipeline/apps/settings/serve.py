@@ -127,6 +127,16 @@ class NeuralRescore(BaseModel):
     min_score: Annotated[float, Field(allow_inf_nan=False)] | None = None
     details: bool | None = None
 
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        """Refuse the first that is no name: of thousands each would be a finding of its own."""
+        if isinstance(value, list):
+            wrong = next((each for each in value if not isinstance(each, str)), None)
+            if wrong is not None:
+                raise ValueError(f"expected names of fields, found {type(wrong).__name__}")
+        return value
+
     @field_validator("deadline", mode="before")
     @classmethod
     def _in_seconds(cls, value: Any) -> Any:

@@ -74,6 +74,7 @@ def configure_logs(style: Literal["auto", "json", "text"]) -> None:
 
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _QUIET = ("/healthz", "/readyz", "/health", "/metrics")  # asked every few seconds, by machines
 
 
@@ -117,11 +118,12 @@ class Observed:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")  # the pattern: few values, no ids
-        self._metrics.requests.labels(route, scope["method"], str(status)).observe(seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # callers make them up
+        self._metrics.requests.labels(route, method, str(status)).observe(seconds)
         if route in _QUIET and status < 400:
             return
         about = {
-            "method": scope["method"],
+            "method": method,
             "path": scope["path"],
             "status": status,
             "seconds": round(seconds, 6),

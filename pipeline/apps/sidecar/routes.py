@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -73,6 +73,10 @@ def _answer(problem: Problem, words: Words) -> Response:
 def _problem(error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
         return of_validation(error.errors())
+    if isinstance(error, HTTPException) and error.status_code == 400:  # of the body's parser
+        return Problem(
+            "invalid", f"expected a JSON object, found: {error.__cause__ or error.detail}"
+        )
     problem = of_error(error)
     if problem is None or problem.kind == "failed":
         _LOG.error("a request failed: %s", error, exc_info=error)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from twopass.pipeline.apps.sidecar import tracing
 from twopass.pipeline.apps.sidecar.models import NONE, Model
@@ -16,11 +17,15 @@ from twopass.pipeline.apps.sidecar.routes import route_class
 from twopass.pipeline.apps.sidecar.service import Sidecar, sidecar_of
 from twopass.pipeline.fusion import Fusion, fusion
 from twopass.pipeline.ranking import Ranking
+from twopass.reranker.contract.deadlines import Deadline
 from twopass.retriever.base import Retriever
+from twopass.retriever.filters.algebra import Filter
 from twopass.retriever.filters.json_syntax import parse_filter
 
 __all__ = ["SearchBody", "router"]
 
+_MOST_NAMES = 100
+_GRACE = 0.5  # of the deadline: for highlights and explanations, where scoring took all of it
 _MOST = 10_000  # results or candidates: what a server gives at once
 
 _Sidecar = Annotated[Sidecar, Depends(sidecar_of)]
@@ -42,8 +47,10 @@ class SearchBody(BaseModel):
         filter: only documents that match it, as ``{"term": {"lang": "en"}}``.
         fusion: a method's name, or an object with ``method`` and its parameters.
         text: whether to answer with the documents' texts.
-        highlight: whether to answer with the fragments that match, as HTML.
-        explain: whether to answer with every term's part in the first stage's score.
+        highlight: whether to answer with the fragments that match, as HTML; hits whose turn does
+            not come within one and a half times the deadline have none.
+        explain: whether to answer with every term's part in the first stage's score, for a query
+            of at most 1,024 different terms; in the same time.
 
     """
 
@@ -59,6 +66,14 @@ class SearchBody(BaseModel):
     text: bool = True
     highlight: bool = False
     explain: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_few_names(cls, given: Any) -> Any:
+        """Refuse many names at once, before each becomes a finding of its own."""
+        if isinstance(given, Mapping) and len(given) > _MOST_NAMES:
+            raise ValueError(f"expected at most {_MOST_NAMES} names, found {len(given)}")
+        return given
 
 
 router = APIRouter(route_class=route_class(), tags=["search"])
@@ -99,6 +114,8 @@ async def _search(body: SearchBody, sidecar: Sidecar) -> Response:
         message = f"expected a query of at most {serve.max_characters} characters"
         raise ProblemError(Problem("too_large", message))
     model = _model(body.model, sidecar)
+    seconds = min(body.deadline or serve.deadline, serve.deadline)
+    until, extras = Deadline.after(seconds), Deadline.after(seconds * (1 + _GRACE))
     ranking = await sidecar.search(
         sidecar.retriever,
         body.query,
@@ -106,13 +123,18 @@ async def _search(body: SearchBody, sidecar: Sidecar) -> Response:
         model=model,
         depth=body.depth,
         fusion=_fusion(body.fusion),
-        filter=None if body.filter is None else parse_filter(body.filter),
-        deadline=min(body.deadline or serve.deadline, serve.deadline),
+        filter=await _filter(body, sidecar),
+        deadline=until.left,
     )
     _count(ranking, model, sidecar)
     tracing.search(ranking)
-    answer = await sidecar.in_thread(_answer, body, ranking, model, sidecar.retriever)
+    answer = await sidecar.in_thread(_answer, body, ranking, model, sidecar.retriever, extras)
     return JSONResponse(answer, headers={"X-Twopass-Status": ranking.status.outcome})
+
+
+async def _filter(body: SearchBody, sidecar: Sidecar) -> Filter | None:
+    """Read the filter; in a thread, since it may have tens of thousands of values."""
+    return None if body.filter is None else await sidecar.in_thread(parse_filter, body.filter)
 
 
 def _model(name: str | None, sidecar: Sidecar) -> Model | None:
@@ -145,12 +167,19 @@ def _count(ranking: Ranking, model: Model | None, sidecar: Sidecar) -> None:
 
 
 def _answer(
-    body: SearchBody, ranking: Ranking, model: Model | None, retriever: Retriever
+    body: SearchBody,
+    ranking: Ranking,
+    model: Model | None,
+    retriever: Retriever,
+    until: Deadline,
 ) -> dict[str, Any]:
+    """Return the answer, its hits without highlights and explanations once time is up."""
     hits = ranking.to_dicts()
     highlight = getattr(retriever, "highlight", None) if body.highlight else None
     explain = getattr(retriever, "explain", None) if body.explain else None
     for hit in hits:
+        if until.passed:
+            highlight = explain = None
         if highlight is not None:
             hit["highlights"] = highlight(body.query, hit["text"], html=True)
         if explain is not None:

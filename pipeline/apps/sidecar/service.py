@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from fastapi import Request
 
@@ -44,6 +45,7 @@ _LOG = logging.getLogger(__name__)
 _THREADS = 64
 _WAITING = 256  # for a thread, at most
 _LEAST = 1e-6  # seconds: a deadline that has passed as good as one
+_WARMING = 16  # pairs by which the pace is measured at the start
 _CHECK = 5.0  # seconds that the index has to show that it is there
 _TELL = 1.0  # seconds between two tellings of what other workers cannot see
 
@@ -102,13 +104,14 @@ class Sidecar:
         return cls(settings, build_reader(settings), retriever, others, build_chooser(settings))
 
     async def start(self) -> None:
-        """Score a pair by each model and search once: the first request finds all loaded.
+        """Score some pairs by each model and search once: the first request finds all loaded.
 
-        An index that is not there yet is no reason not to start: ``/readyz`` tells of it.
+        And each queue knows then how long a request takes. An index that is not there yet is no
+        reason not to start: ``/readyz`` tells of it.
         """
-        pair = ("is anybody there?", "The first pair is slower than the others.")
         for queue in self._queues.values():
-            await self.in_thread(queue.predict, [pair])
+            await self.in_thread(queue.predict, _warming(1))
+            await self._measure(queue)
         if self.retriever is not None:
             try:
                 await self.in_thread(self.retriever.search, ["ready"], 1)
@@ -117,6 +120,13 @@ class Sidecar:
         if self.metrics.together:
             self._telling = asyncio.create_task(self._tell())
         self.warm = True
+
+    async def _measure(self, queue: BatchingScorer) -> None:
+        """Let a queue find out how long scoring takes; the first pair has shown that it works."""
+        try:
+            await self.in_thread(queue.predict, _warming(_WARMING))
+        except Exception as error:  # requests will tell
+            _LOG.warning("the time that scoring takes could not be measured: %s", error)
 
     async def _tell(self) -> None:
         """Write down what this worker's queue and cache do, for the worker that is asked."""
@@ -180,7 +190,8 @@ class Sidecar:
             One score a pair, in the pairs' order; NaN, and a reason, where time was up.
 
         Raises:
-            OverloadedError: when more waits than ``serve.max_queue`` allows.
+            OverloadedError: when not all pairs can be scored in time, or more waits than
+                ``serve.max_queue`` allows.
             RerankerError: when they cannot be scored.
 
         """
@@ -190,7 +201,7 @@ class Sidecar:
             self.metrics.stages.labels("rerank").time(),
             tracing.stage("rerank", candidates=len(pairs)) as tell,
         ):
-            scores = await model.scorer.ascore(pairs, deadline=seconds)
+            scores = await model.scorer.ascore(pairs, deadline=seconds, complete=True)
             tell({"scored": scores.scored})
         self.metrics.pairs.labels(model.name).observe(len(pairs))
         if not scores.complete:
@@ -260,6 +271,12 @@ class Sidecar:
 
     def _count_out(self, _: object) -> None:
         self._in_threads -= 1
+
+
+def _warming(n: int) -> list[tuple[str, str]]:
+    """Return n pairs of a passage's usual length that no cache has a score of."""
+    text = "The first pair is slower than the others, for what is loaded late is loaded by it. "
+    return [("is anybody there?", f"{text * 4}{uuid4()}") for _ in range(n)]
 
 
 def sidecar_of(request: Request) -> Sidecar:

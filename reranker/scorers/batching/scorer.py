@@ -34,6 +34,10 @@ class BatchingScorer:
     request's waiting pairs are dropped; so are those of a request whose time is up, which gets
     what was scored until then.
 
+    Requests with a deadline are accepted by time: one that cannot be done by its deadline, with
+    all that was accepted before it, is refused at once; the earliest deadline comes first. What
+    work takes is estimated from what was done.
+
     Safe to use from threads and event loops; in a forked child it begins anew. Close it, or use it
     as a context manager, to have what was accepted finished; at the end of the program it closes
     by itself.
@@ -83,9 +87,29 @@ class BatchingScorer:
         """
         return self.score(pairs).whole()
 
-    def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
-        """Return the scores of the pairs, in order, as far as there is time; see ``predict``."""
-        request = self._submit(pairs, deadline)
+    def score(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        deadline: float | None = None,
+        complete: bool = False,
+    ) -> Scores:
+        """Return the scores of the pairs, in order, as far as there is time; see ``predict``.
+
+        Args:
+            pairs: (n,) of a query and a passage each, the most promising first.
+            deadline: seconds from now.
+            complete: whether the scores of some of the pairs are of no use: then it is an error
+                that not all are expected in time. Without it, as many are scored as there is time
+                for; where that is none, it is answered at once.
+
+        Raises:
+            OverloadedError: when it cannot be complete in time, and ``retry_after`` says when it
+                could; or when too much waits already.
+            RerankerError: as :meth:`predict`.
+
+        """
+        request = self._submit(pairs, deadline, complete)
         if request is None:
             return Scores.none(0, "")
         try:
@@ -103,13 +127,17 @@ class BatchingScorer:
         return (await self.ascore(pairs)).whole()
 
     async def ascore(
-        self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        deadline: float | None = None,
+        complete: bool = False,
     ) -> Scores:
         """Return what ``score`` does, without blocking the event loop.
 
         Cancelling drops the pairs that wait.
         """
-        request = self._submit(pairs, deadline)
+        request = self._submit(pairs, deadline, complete)
         if request is None:
             return Scores.none(0, "")
         answer = asyncio.wrap_future(request.answer)
@@ -147,14 +175,16 @@ class BatchingScorer:
         """What was done so far, and what waits."""
         return self._worker.stats
 
-    def _submit(self, pairs: Sequence[tuple[str, str]], deadline: float | None) -> Request | None:
+    def _submit(
+        self, pairs: Sequence[tuple[str, str]], deadline: float | None, complete: bool
+    ) -> Request | None:
         """Queue the pairs, checked while their places in the caller's list are known."""
         until = Deadline.after(deadline)
         checked = check_pairs(pairs)
         check_unicode(checked)
         if not checked:
             return None
-        request = Request(checked, until, self._longest)
+        request = Request(checked, until, self._longest, complete=complete)
         if until.passed:
             request.expire()
         else:

@@ -12,10 +12,13 @@ from twopass.reranker.contract.deadlines import Pace
 from twopass.reranker.contract.errors import OutputError, OverloadedError, RerankerError
 from twopass.reranker.contract.scorer import DetailedScorer
 from twopass.reranker.contract.scores import Scores
+from twopass.reranker.scorers.batching.admission import Admission
 from twopass.reranker.scorers.batching.queue import FairQueue, Part, Request
 from twopass.reranker.threads import reset_in_child
 
 __all__ = ["BatchingStats", "Limits", "Worker"]
+
+_LATEST = 300.0  # seconds until a request that found the queue full is told to come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class BatchingStats:
     Attributes:
         batches: how many batches were scored.
         pairs: how many pairs were in them.
-        refused: how many requests found the queue full.
+        refused: how many requests found the queue full, or no time left for them.
         waiting_requests: how many requests wait now.
         waiting_pairs: how many pairs of theirs wait now.
 
@@ -76,6 +79,8 @@ class Worker:
         """Begin anew with an empty queue and no thread: in a child process there is none."""
         self._changed = Condition()
         self._queue = FairQueue()
+        self._admission = Admission(self._pace)
+        self._busy_until: float | None = None
         self._thread: Thread | None = None
         self._crowded = False
 
@@ -83,7 +88,7 @@ class Worker:
         """Let a request wait for its turn.
 
         Raises:
-            OverloadedError: when too much waits already.
+            OverloadedError: when too much waits already, or it cannot be done in time.
             RerankerError: when the worker was closed.
 
         """
@@ -91,6 +96,14 @@ class Worker:
             if self.closed:
                 raise RerankerError("expected an open BatchingScorer, found one that was closed")
             self._check_room(len(request.pairs))
+            try:
+                self._admission.promise(request, self._queue, busy=self._busy)
+            except OverloadedError as error:
+                self._refused += 1
+                if request.complete:
+                    raise
+                request.settle(str(error))  # that nothing fits into the time is no error there
+                return
             self._queue.add(request)
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="twopass-batching", daemon=True)
@@ -128,12 +141,19 @@ class Worker:
         if not waiting or waiting + pairs <= self._limits.waiting:
             return
         self._refused += 1
-        retry_after = max(0.1, self._queue.tokens * self._pace.seconds_per_token)
+        seconds = self._queue.tokens * self._pace.seconds_per_token
+        gone = min(1.0, (waiting + pairs - self._limits.waiting) / waiting)
+        retry_after = min(_LATEST, max(0.1, gone * seconds))
         raise OverloadedError(
             f"expected room for {pairs} pairs, found {waiting} of at most {self._limits.waiting} "
             f"waiting; try again in {retry_after:.1f} s",
             retry_after=retry_after,
         )
+
+    @property
+    def _busy(self) -> float | None:
+        """Seconds until the batch at hand is expected to be done; None where there is none."""
+        return None if self._busy_until is None else max(0.0, self._busy_until - monotonic())
 
     def _run(self) -> None:
         while parts := self._next():
@@ -142,11 +162,15 @@ class Worker:
     def _next(self) -> list[Part]:
         """Wait for the next batch; empty at the end."""
         with self._changed:
+            self._busy_until = None
             while True:
                 self._changed.wait_for(lambda: self.closed or len(self._queue))
                 self._gather()
                 parts = self._queue.take(self._limits.tokens, self._pace)
                 self._crowded = len(parts) > 1
+                if parts:
+                    tokens = sum(part.tokens for part in parts)
+                    self._busy_until = monotonic() + tokens * self._pace.seconds_per_token
                 if parts or self.closed:
                     return parts
 
@@ -174,6 +198,7 @@ class Worker:
                 parts[0].request.fail(error)
             return
         with self._changed:
+            self._busy_until = None  # whoever hears of these scores finds nothing being done
             self._batches += 1
             self._pairs += sum(map(len, parts))
             for part, share in zip(parts, shares, strict=True):

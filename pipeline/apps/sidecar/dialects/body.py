@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from twopass.pipeline.apps.settings.serve import ServeSettings
 from twopass.pipeline.apps.sidecar.problems import Problem, ProblemError, invalid, of_validation
 from twopass.pipeline.apps.sidecar.rerank import Reranked, Task, rerank
 from twopass.pipeline.apps.sidecar.service import sidecar_of
@@ -18,6 +20,12 @@ __all__ = ["Body", "Count", "Document", "Most", "add_route", "text_of"]
 
 Count = Annotated[int, Field(ge=1)]
 Most = Annotated[int, Field(ge=0)]  # 0 is no bound, in some dialects
+_MOST_FIELDS = 100  # each is looked for in each document
+# Of documents and queries, in any dialect.
+_LISTS = (
+    *("documents", "texts", "queries", "input", "items"),
+    *("text_1", "text_2", "data_1", "data_2"),
+)
 Document = str | dict[str, Any]
 
 
@@ -71,7 +79,7 @@ def text_of(document: Document, fields: Sequence[str] | None = None) -> str:
         wanted = " or ".join(fields or ("text",))
         raise invalid(
             f"expected each document as a string or an object with {wanted}, found one with "
-            f"{', '.join(map(repr, document)) or 'nothing'}"
+            f"{', '.join(map(repr, islice(document, 10))) or 'nothing'}"
         )
     return "\n".join(found)
 
@@ -98,6 +106,7 @@ def add_route(
     async def endpoint(request: Request) -> Response:
         sidecar = sidecar_of(request)
         given = await _json(request)
+        _check_documents(given, sidecar.settings.serve)
         chosen = choose(given)
         request.state.words = chosen.words
         try:
@@ -126,6 +135,41 @@ _STATUSES = {
     "503": "The scorer cannot be had.",
     "504": "Not every document could be scored in time.",
 }
+
+
+def _check_documents(given: Any, serve: ServeSettings) -> None:
+    """Refuse what is too much, or no document, before any of it is validated one by one.
+
+    A validation collects a finding for each wrong document, and for each way in which it might
+    have been right: a megabyte of zeros becomes a gigabyte of them.
+
+    Raises:
+        ProblemError: for the first document that is neither a string nor an object, or when there
+            are more than ``serve.max_documents``, or more than 100 fields to read of each.
+
+    """
+    if not isinstance(given, Mapping):
+        return
+    fields = given.get("rank_fields")
+    if isinstance(fields, list) and len(fields) > _MOST_FIELDS:
+        raise invalid(f"rank_fields: expected at most {_MOST_FIELDS}, found {len(fields)}")
+    for name in _LISTS:
+        listed = given.get(name)
+        if not isinstance(listed, list):
+            continue
+        if len(listed) > serve.max_documents:
+            raise ProblemError(
+                Problem(
+                    "too_large",
+                    f"expected at most {serve.max_documents} documents, found {len(listed)}; "
+                    "send them in several requests",
+                )
+            )
+        for place, each in enumerate(listed):
+            if not isinstance(each, (str, Mapping)):
+                raise invalid(
+                    f"{name}.{place}: expected a string or an object, found {type(each).__name__}"
+                )
 
 
 async def _json(request: Request) -> Any:

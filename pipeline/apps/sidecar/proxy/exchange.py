@@ -15,7 +15,7 @@ from twopass.pipeline.apps.settings.serve import ProxySettings
 from twopass.pipeline.apps.sidecar import tracing
 from twopass.pipeline.apps.sidecar.proxy import messages
 from twopass.pipeline.apps.sidecar.proxy.messages import as_object, json_response, unpacked
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Params, Passed
+from twopass.pipeline.apps.sidecar.proxy.obstacles import MOST_PARAMS, Params, Passed
 from twopass.pipeline.apps.sidecar.proxy.upstream import Answer, TooLargeError, Upstream
 
 __all__ = [
@@ -123,8 +123,9 @@ class Exchange:
 
     @property
     def params(self) -> Params:
-        """The query string's parameters."""
-        return tuple(parse_qsl(self.query, keep_blank_values=True))
+        """The query string's parameters; of too many, as many as show that they are."""
+        pairs = self.query.split("&", MOST_PARAMS + 1)[: MOST_PARAMS + 1]
+        return tuple(parse_qsl("&".join(pairs), keep_blank_values=True))
 
     @property
     def headers(self) -> messages.Headers:

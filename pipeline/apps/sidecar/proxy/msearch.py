@@ -15,7 +15,7 @@ from twopass.pipeline.apps.sidecar import tracing
 from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, finished, shards_failed
 from twopass.pipeline.apps.sidecar.proxy.exchange import Exchange, Fetched
 from twopass.pipeline.apps.sidecar.proxy.messages import as_object, dumped
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Passed
+from twopass.pipeline.apps.sidecar.proxy.obstacles import Params, Passed
 from twopass.pipeline.apps.sidecar.proxy.rescorer import Rescored, Rescorer
 from twopass.pipeline.apps.sidecar.proxy.window import (
     HEADER,
@@ -74,7 +74,8 @@ async def search_many(
 
     """
     plain = exchange.plain(content)
-    items = plain if isinstance(plain, Passed) else _items(exchange, plain)
+    # Thousands of searches must not keep other requests waiting.
+    items = plain if isinstance(plain, Passed) else await asyncio.to_thread(_items, exchange, plain)
     if isinstance(items, Passed):
         outcomes.passed(items)
         return await exchange.pass_on(content, items)
@@ -93,14 +94,16 @@ def _items(exchange: Exchange, content: bytes) -> list[_Item] | Passed:
         return Passed("body", "the body is not one line and one search a search")
     read = [each for each in objects if each is not None]
     header = of_header(exchange.request.headers.get(HEADER))
+    params = exchange.params  # read once: both they and the searches may be many
     return [
-        _item(exchange, place, line, body, header)
+        _item(exchange, params, place, line, body, header)
         for place, (line, body) in enumerate(zip(read[::2], read[1::2], strict=True))
     ]
 
 
 def _item(
     exchange: Exchange,
+    params: Params,
     place: int,
     line: dict[str, Any],
     body: dict[str, Any],
@@ -114,7 +117,7 @@ def _item(
     index = ",".join(map(str, named)) if isinstance(named, list) else str(named or "")
     rescore = asked.over(header).over(exchange.settings.default(index))
     given = [(name, str(line[name])) for name in ("preference",) if name in line]
-    search = Search(index, theirs, (*exchange.params, *given), rescore)
+    search = Search(index, theirs, (*params, *given), rescore)
     plan = window_of(search, stable_pages=exchange.settings.stable_pages)
     parted = theirs.get("rescore") is not body.get("rescore")
     return _Item(line, theirs, parted, plan)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["Params", "Passed", "obstacle", "setting"]
+__all__ = ["MOST_PARAMS", "Params", "Passed", "obstacle", "setting"]
 
 Params: TypeAlias = tuple[tuple[str, str], ...]
 """The query string's parameters, in order."""
@@ -33,6 +33,8 @@ def setting(body: Mapping[str, Any], params: Params, name: str) -> Any:
 
 def obstacle(body: Mapping[str, Any], params: Params) -> Passed | None:
     """Return why this search is not to be reranked, if there is a reason in its form."""
+    if len(params) > MOST_PARAMS:
+        return Passed("params", f"the query string has more than {MOST_PARAMS} parameters")
     names = {*body, *(name for name, _ in params)}
     for name, reason in _NAMES.items():
         if name in names:
@@ -42,6 +44,8 @@ def obstacle(body: Mapping[str, Any], params: Params) -> Passed | None:
             return Passed(code, reason)
     return None
 
+
+MOST_PARAMS = 100  # Elasticsearch's search has about 40; each search of many reads them all
 
 _NAMES: Mapping[str, str] = {
     "collapse": "collapsed hits are the best of their groups by Elasticsearch's score",

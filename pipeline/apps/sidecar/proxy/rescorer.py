@@ -28,6 +28,7 @@ __all__ = ["Rescored", "Rescorer"]
 
 _LOG = logging.getLogger(__name__)
 
+_TOO_MUCH = "the reranker has too much to do"
 _GRACE = 0.5  # of the deadline: what a scorer may need to notice that time is up
 
 InThread = Callable[..., Awaitable[Any]]
@@ -100,6 +101,8 @@ class Rescorer:
         if code == "none":  # a deadline that leaves no time for a first score is no error
             late = seconds >= (window.rescore.deadline or np.inf)
             code, reason = ("deadline", "no scores in time") if late else ("error", reason)
+            if not late and ranking is not None and not ranking.status.by:  # none has begun
+                code, reason = "overloaded", _TOO_MUCH
         return Rescored(status, code, reason, len(head), ranking, seconds)
 
     async def _outcome(
@@ -114,7 +117,7 @@ class Rescorer:
         except ProblemError as error:
             return "failed", "model", str(error), None
         except OverloadedError:
-            return "failed", "overloaded", "the reranker has too much to do", None
+            return "failed", "overloaded", _TOO_MUCH, None
         except FusionError as error:
             return "failed", "fusion", str(error), None
         except Exception as error:  # whatever it is, Elasticsearch has answered

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
 __all__ = [
@@ -53,65 +54,123 @@ def asked(query: Any) -> Asked:
     Words come from match, match_phrase, match_phrase_prefix, match_bool_prefix, multi_match,
     combined_fields, query_string and simple_query_string, also inside bool (must and should),
     boosting, constant_score, dis_max, function_score, nested, pinned and script_score. Clauses
-    that ask the same in several fields are one text.
+    that ask the same in several fields are one text. What is read ends after 10,000 clauses and
+    after the clause that completes 10,000 characters, of which no more are read: this runs where
+    all requests wait, and models read no further.
     """
-    clauses = list(_clauses(query))
-    texts = dict.fromkeys(clause.text for clause in clauses if clause.text)
-    everywhere = any(clause.text and not clause.fields for clause in clauses)
-    fields = dict.fromkeys(field for clause in clauses for field in clause.fields)
+    texts: dict[str, None] = {}
+    fields: dict[str, None] = {}
+    everywhere, left = False, _MOST_CHARACTERS
+    for clause in islice(_clauses(query), _MOST_CLAUSES):
+        text = clause.words(left)
+        left -= len(clause.text) + bool(clause.text)  # a space between two
+        texts.update({text: None} if text else {})
+        fields.update(dict.fromkeys(clause.fields))
+        everywhere = everywhere or bool(text and not clause.fields)
+        if left <= 0:
+            break
     return Asked(" ".join(texts), () if everywhere else tuple(fields))
 
 
 def plain_text(syntax: str) -> str:
     """Take the words out of Lucene's query syntax: no operators, fields, boosts, nor what is not.
 
-    Of ``title:(fast cars)^2 AND -red`` remains ``fast cars``.
+    Of ``title:(fast cars)^2 AND -red`` remains ``fast cars``. The first 10,000 characters are read.
     """
+    text = _without_negated(syntax[:_MOST_CHARACTERS])
     for pattern in _NO_WORDS:
-        syntax = pattern.sub(" ", syntax)
-    return " ".join(syntax.split())
+        text = pattern.sub(" ", text)
+    return " ".join(text.split())
 
 
+_MOST_CHARACTERS = 10_000
+_MOST_CLAUSES = 10_000
+
+# Every quantifier that another character could follow is possessive, and no match may begin
+# inside a run that was refused: otherwise each character of a long run would read the rest of it.
+_NEGATED = re.compile(r"(?:(?<!\S)[-!]|\bNOT\s++)(?=\S)(?:[\w.*]++:(?=\S))?")
+_CHUNK = re.compile(r"\S++")
+_CLOSING = {'"': '"', "(": ")"}
 _NO_WORDS = [
     re.compile(pattern)
     for pattern in (
-        r"(?:(?<!\S)[-!]|\bNOT\s+)(?:[\w.*]+:)?(?:\"[^\"]*\"|\([^)]*\)|\S+)",  # what is not to be
-        r"(?<![\w\\])[\w.*]+:(?=\S)(?!//)",  # fields, but no addresses
+        r"(?<![\w.*\\])[\w.*](?:\\?[\w.*])*+:(?=\S)(?!//)",  # fields, but no addresses
         r"\b(?:AND|OR|TO)\b|&&|\|\|",
-        r"[~^][\d.]*",  # slop, fuzziness, boosts
+        r"[~^][\d.]*+",  # slop, fuzziness, boosts
         r"[+|\"(){}\[\]*?\\<>=]",
     )
 ]
 
 
-def _clauses(query: Any) -> Iterator[Asked]:
-    if isinstance(query, list):
-        for each in query:
-            yield from _clauses(each)
-    elif isinstance(query, Mapping):
-        for kind, content in query.items():
-            yield from _clause(kind, content)
+def _without_negated(syntax: str) -> str:
+    """Leave out what is not to be: a word, a phrase or a group after ``-``, ``!`` or ``NOT``."""
+    last = {sign: syntax.rfind(sign) for sign in _CLOSING.values()}  # no closing sign after these
+    parts, position = [], 0
+    while found := _NEGATED.search(syntax, position):
+        parts.append(syntax[position : found.start()])
+        position = _end_of_clause(syntax, found.end(), last)
+    return " ".join([*parts, syntax[position:]])
 
 
-def _clause(kind: str, content: Any) -> Iterator[Asked]:
-    if not isinstance(content, Mapping):
-        return
+def _end_of_clause(syntax: str, start: int, last: Mapping[str, int]) -> int:
+    closing = _CLOSING.get(syntax[start])
+    if closing is not None and start < last[closing]:
+        return syntax.index(closing, start + 1) + 1
+    chunk = _CHUNK.match(syntax, start)
+    return chunk.end() if chunk else start
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """A clause that is still to be looked at."""
+
+    kind: str
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What one clause asks, as it is written there; nothing by itself, where it has other ones."""
+
+    text: str = ""
+    fields: tuple[str, ...] = ()
+    in_syntax: bool = False
+
+    def words(self, most: int) -> str:
+        """Return the words of so many characters."""
+        text = self.text[:most]
+        return plain_text(text) if self.in_syntax else " ".join(text.split())
+
+
+def _clauses(query: Any) -> Iterator[_Asking]:
+    """Yield what each clause asks, in their order; what only holds others counts as one too."""
+    waiting = [query]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting += reversed(each)
+        elif isinstance(each, Mapping):
+            waiting += [_Clause(kind, content) for kind, content in each.items()][::-1]
+        elif isinstance(each, _Clause) and isinstance(each.content, Mapping):
+            yield from _asking(each.kind, each.content)
+            inner = [each.content.get(place) for place in _INNER.get(each.kind, ())]
+            waiting += reversed(inner)
+        yield _Asking()
+
+
+def _asking(kind: str, content: Mapping[str, Any]) -> Iterator[_Asking]:
     if kind in _FULL_TEXT:
         for field, value in content.items():
-            yield Asked(_words(value), (field,))
+            yield _Asking(_text(value), (field,))
     elif kind in _MULTIPLE:
-        words = _words(content)
-        yield Asked(plain_text(words) if kind in _SYNTAX else words, _fields(content))
-    else:
-        for place in _INNER.get(kind, ()):
-            yield from _clauses(content.get(place))
+        yield _Asking(_text(content), _fields(content), kind in _SYNTAX)
 
 
-def _words(value: Any) -> str:
+def _text(value: Any) -> str:
     """Return what is asked: a field's value, or what its object calls the query."""
     if isinstance(value, Mapping):
         value = value.get("query", "")
-    return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _fields(content: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from reprlib import repr as shown  # of whatever depth
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,6 +27,8 @@ __all__ = [
 
 
 HEADER = "x-twopass-rescore"
+
+_MOST_NAMES = 100
 
 
 def without_neural(body: Mapping[str, Any]) -> tuple[dict[str, Any], NeuralRescore]:
@@ -67,7 +70,7 @@ def of_header(value: str | None) -> NeuralRescore:
         return NeuralRescore()
     try:
         content = json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SearchError(f"{HEADER}: expected true, false or a JSON object: {error}") from error
     return _checked(content, HEADER)
 
@@ -90,7 +93,9 @@ def _checked(content: Any, where: str) -> NeuralRescore:
     if isinstance(content, bool):
         return NeuralRescore(enabled=content)
     if not isinstance(content, Mapping):
-        raise SearchError(f"{where}: expected an object, true or false, found {content!r:.80}")
+        raise SearchError(f"{where}: expected an object, true or false, found {shown(content)}")
+    if len(content) > _MOST_NAMES:  # each wrong one would be a finding
+        raise SearchError(f"{where}: expected at most {_MOST_NAMES} names, found {len(content)}")
     try:
         return NeuralRescore.model_validate({"enabled": True, **content})
     except ValidationError as error:
@@ -102,6 +107,9 @@ def _checked(content: Any, where: str) -> NeuralRescore:
 
 
 _FIRST_PAGE = 10
+# Each pattern is compared with each field of each hit.
+_MOST_FIELDS = 1_000
+_LONGEST_FIELD = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +187,8 @@ def window_of(search: Search, *, stable_pages: bool = True) -> Window | Passed:
     if not (rescore.query or text):
         return Passed("query", "the query has no words to rerank by")
     added, kept = _additions(body, params, rescore.fields or fields)
+    if _are_too_many([*added, *kept, *(rescore.fields or fields)]):
+        return Passed("fields", f"it names more than {_MOST_FIELDS} fields, or one too long")
     page = {"from": 0, "size": max(depth, start + size)}
     more = {"fields": [*_listed(body.get("fields")), *added]} if added else {}
     return Window(
@@ -233,8 +243,14 @@ def _additions(
         *map(_name, _listed(setting(body, params, "stored_fields"))),
         *(body.get("script_fields") or {}),
     ]
-    added = tuple(field for field in fields or ("*",) if field not in kept)
+    known = set(kept)
+    added = tuple(field for field in fields or ("*",) if field not in known)
     return added, tuple(kept)
+
+
+def _are_too_many(fields: Sequence[str]) -> bool:
+    distinct = set(fields)
+    return len(distinct) > _MOST_FIELDS or any(len(each) > _LONGEST_FIELD for each in distinct)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -58,11 +58,24 @@ def test_an_unknown_path_is_a_json_error(server: Running) -> None:
     assert "/nothing/here" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("path", ["/search", "/rerank", "/v2/rerank"])
+def test_a_body_nested_deeply_is_the_callers_mistake(server: Running, path: str) -> None:
+    answer = server.client.post(path, content=b"[" * 100_000)
+    assert 400 <= answer.status_code < 500
+    assert len(answer.text) < 1_000
+
+
 class TestMetrics:
     def test_requests_are_counted_by_route(self, server: Running) -> None:
         server.client.get("/healthz")
         text = server.client.get("/metrics").text
         assert 'twopass_request_seconds_count{method="GET",route="/healthz",status="200"}' in text
+
+    def test_methods_of_callers_own_make_no_series(self, server: Running) -> None:
+        assert server.client.request("X" * 5_000, "/search").status_code == 405
+        text = server.client.get("/metrics").text
+        assert "XXXX" not in text
+        assert 'method="other"' in text
 
     def test_unknown_paths_make_no_series(self, server: Running) -> None:
         server.client.get("/who/knows/nobody")

@@ -176,6 +176,36 @@ def test_past_the_queues_bound_comes_429_and_those_before_are_answered() -> None
         assert [answer.status_code for answer in answers] == [200, 200]
 
 
+def test_what_cannot_be_done_in_time_is_429_and_of_a_search_the_first_stage(
+    animals: BM25Index,
+) -> None:
+    stuck = Stuck()
+    with running(Sidecar(settings(deadline=60), stuck, animals)) as server:
+        first = threading.Thread(
+            target=server.client.post,
+            args=("/rerank",),
+            kwargs={"json": {"query": "x", "texts": ["before"]}},
+        )
+        first.start()
+        try:
+            assert stuck.begun.wait(60)
+            for _ in range(20):
+                server.sidecar.models.default.scorer._worker._pace.learn(1, 40.0)
+            body = {"query": "x", "documents": ["after", "that"]}
+            refused = httpx.post(f"{server.url}/v2/rerank", json=body, timeout=60)
+            found = ask(server, k=3)
+        finally:
+            stuck.go.set()
+            first.join()
+        assert refused.status_code == 429
+        assert 10 < int(refused.headers["retry-after"]) <= 300
+        assert found["status"]["outcome"] == "failed"
+        assert "too much to do" in found["status"]["reason"]
+        [alone] = animals.search([QUERY], 3)
+        assert [hit["id"] for hit in found["hits"]] == list(alone.ids)
+        assert stuck.seen == ["before"]
+
+
 @pytest.mark.parametrize("path", ["/rerank", "/search"])
 def test_what_waits_of_a_client_that_leaves_is_not_scored(animals: BM25Index, path: str) -> None:
     stuck = Stuck()
