@@ -1,6 +1,6 @@
-"""Model families, one module each: the only places that know a family's weights, sizes and head.
+"""Model families, one module each: the only ones that know a family's weights, sizes and head.
 
-A module here that defines ``FAMILIES`` is found by itself; nothing else lists them. This package
+A module here that defines ``FAMILIES`` is found without being listed anywhere. This package
 imports nothing else of the reranker, and torch only where a torch model is at hand.
 """
 

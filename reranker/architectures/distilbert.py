@@ -1,4 +1,4 @@
-"""DistilBERT: BERT's layers by other names, without token types, and a head of its own.
+"""DistilBERT: BERT's layers by other names, without token types, and another head.
 
 Cite: Sanh et al. 2019, "DistilBERT, a distilled version of BERT", arXiv:1910.01108.
 """

@@ -1,4 +1,4 @@
-"""Which engine runs a model: the only place where engines are chosen by name."""
+"""Which engine runs a model: the only module that chooses one by name."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from twopass.reranker.text.tokenizer import ModelTokenizer
 if TYPE_CHECKING:
     from twopass.reranker.engines.torch.engine import Precision
 
-__all__ = ["EngineName", "PrecisionName", "SettledPrecision", "choose_engine", "settled"]
+__all__ = ["ConcretePrecision", "EngineName", "PrecisionName", "choose_engine", "settled_precision"]
 
-SettledPrecision = Literal["fp32", "bf16", "fp16", "int8"]
-PrecisionName = Literal["auto", SettledPrecision]
+ConcretePrecision = Literal["fp32", "bf16", "fp16", "int8"]
+PrecisionName = Literal["auto", ConcretePrecision]
 EngineName = Literal["auto", "onnx", "packed", "torch"]
 
 _WIDTHS = ("hidden_size", "dim", "d_model")  # what configurations call it
@@ -33,7 +33,7 @@ def choose_engine(
     tokenizer: ModelTokenizer,
     *,
     devices: Sequence[str] = (),
-    precision: SettledPrecision,
+    precision: ConcretePrecision,
     name: EngineName,
     graphs: bool = False,
     trust_remote_code: bool = False,
@@ -43,10 +43,10 @@ def choose_engine(
     Args:
         folder: the model's.
         tokenizer: its tokeniser.
-        devices: where it runs, on all of them; none for the best that is there.
+        devices: where it runs, on all of them; none for the best one available.
         precision: of the products.
         name: the engine's.
-        graphs: whether a GPU is to start small batches as CUDA graphs, where the engine can.
+        graphs: whether a GPU starts small batches as CUDA graphs, where the engine can.
         trust_remote_code: run code that comes with the model.
 
     Raises:
@@ -61,9 +61,9 @@ def choose_engine(
     return engines[0] if len(engines) == 1 else Replicas(engines)
 
 
-def settled(
+def settled_precision(
     precision: PrecisionName, folder: ModelFolder, devices: Sequence[str], name: EngineName
-) -> SettledPrecision:
+) -> ConcretePrecision:
     """Return the precision; for ``"auto"`` the one that is fast for models as wide as this one.
 
     Args:
@@ -95,7 +95,7 @@ class _Request:
 
     folder: ModelFolder
     tokenizer: ModelTokenizer
-    precision: SettledPrecision
+    precision: ConcretePrecision
     name: EngineName
     graphs: bool
     trust_remote_code: bool

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from twopass.reranker.architectures import first_token_only
 from twopass.reranker.contract.inputs import check_pairs
-from twopass.reranker.engines.engine import BatchRunner, plan
-from twopass.reranker.engines.torch.engine import Precision, TorchEngine, inputs_of
+from twopass.reranker.engines.engine import BatchRunner, plan_batches
+from twopass.reranker.engines.torch.engine import Precision, TorchEngine, model_inputs
 from twopass.reranker.text.encoding import PairEncoder
 from twopass.reranker.text.tokenizer import ModelTokenizer
 from twopass.reranker.text.tokens import TokenRows
@@ -67,13 +67,13 @@ class Subject:
 
         if self.device.type != "cpu":
             return self._forward(rows, precision)
-        parts = plan(rows.lengths, _NEAR)
+        parts = plan_batches(rows.lengths, _NEAR)
         logits = torch.cat([self._forward(rows.take(part), precision) for part in parts])
         return logits[torch.from_numpy(np.argsort(np.concatenate(parts)))]
 
     def _forward(self, rows: TokenRows, precision: Precision) -> Tensor:
         """Return the logits of rows that are filled up to the longest."""
-        inputs = inputs_of(
+        inputs = model_inputs(
             rows,
             self.reading,
             self.device,

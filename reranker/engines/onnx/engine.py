@@ -1,8 +1,8 @@
 """Models of known families in ONNX Runtime on a CPU, row by row, without torch.
 
-Each row is a run of its own: it needs neither padding nor a mask, its activations stay in a core's
+Each row is a separate run: it needs neither padding nor a mask, its activations stay in a core's
 cache, and its score is the same, bit for bit, in whatever company. Each thread takes one row after
-the other; none waits for another before the batch's end, as threads do that share every product.
+the other; none waits for another before the batch's end, unlike threads that share every product.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _NO_ROOM = ("allocate memory", "bad_alloc", "bad allocation")
 
 
 class Session:
-    """Runs a graph on the calling thread alone; safe to call from several threads.
+    """Runs a graph on the calling thread only; safe to call from several threads.
 
     Args:
-        graph: the graph; its arrays are read where they lie, so nobody may change them.
+        graph: the graph; its arrays are used without a copy, so they must not change.
 
     """
 
@@ -117,7 +117,7 @@ class OnnxEngine:
         self._session = Session(build_row_graph(architecture, weights, product))
         threads = cores()
         self._helpers = Helpers(threads - 1)
-        self.labels, self.words, self.positions = (
+        self.labels, self.vocabulary_size, self.max_positions = (
             architecture.labels,
             architecture.vocabulary_size,
             architecture.max_tokens,

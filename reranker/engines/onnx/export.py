@@ -22,7 +22,7 @@ from twopass.reranker.contract.inputs import check_pairs
 from twopass.reranker.engines.engine import BatchRunner
 from twopass.reranker.engines.hardware import cores
 from twopass.reranker.engines.onnx.standard_graph import write_standard
-from twopass.reranker.files.model_folder import ModelFolder, locate
+from twopass.reranker.files.model_folder import ModelFolder, locate_model
 from twopass.reranker.files.weights import Weights
 from twopass.reranker.telemetry import onnx_runtime
 from twopass.reranker.text.encoding import PairEncoder
@@ -30,10 +30,10 @@ from twopass.reranker.text.tokenizer import ModelTokenizer
 from twopass.reranker.text.tokens import TokenRows
 
 __all__ = [
-    "EXPORTED",
+    "FILES_BY_PRECISION",
+    "ExportedFile",
     "Exporter",
     "PaddedEngine",
-    "Written",
 ]
 
 
@@ -63,7 +63,7 @@ class PaddedEngine:
         )
         self._names = {given.name for given in self._session.get_inputs()}
         self._tokenizer = tokenizer
-        self.labels, self.words, self.positions = (
+        self.labels, self.vocabulary_size, self.max_positions = (
             architecture.labels,
             architecture.vocabulary_size,
             architecture.max_tokens,
@@ -79,7 +79,7 @@ class PaddedEngine:
         return logits
 
 
-EXPORTED = {"fp32": "onnx/model.onnx", "int8": "onnx/model_int8.onnx"}
+FILES_BY_PRECISION = {"fp32": "onnx/model.onnx", "int8": "onnx/model_int8.onnx"}
 _BESIDE = ("*.json", "*.txt", "*.model", "README.md", "LICENSE*")
 _OF_WEIGHTS = "model.safetensors.index.json"
 _Precision: TypeAlias = Literal["fp32", "int8"]
@@ -97,7 +97,7 @@ class Exporter:
     """
 
     def __init__(self, name_or_path: str | PathLike[str]) -> None:
-        self._folder = ModelFolder.read(locate(name_or_path))
+        self._folder = ModelFolder.read(locate_model(name_or_path))
         architecture = architecture_of(self._folder.config)
         if architecture is None:
             raise ModelError(
@@ -112,7 +112,7 @@ class Exporter:
         """Where the model is."""
         return self._folder.path
 
-    def written(self, precision: _Precision, encoder: PairEncoder) -> Written:
+    def written(self, precision: _Precision, encoder: PairEncoder) -> ExportedFile:
         """Return a file, and what scores by it.
 
         Args:
@@ -126,7 +126,9 @@ class Exporter:
         with Weights(self._folder) as weights:
             weights.check(self._architecture.shapes())
             graph = write_standard(self._architecture, weights, int8=precision == "int8")
-        return Written(graph, PaddedEngine(graph, self._architecture, self._tokenizer), encoder)
+        return ExportedFile(
+            graph, PaddedEngine(graph, self._architecture, self._tokenizer), encoder
+        )
 
     def copy_beside(self, target: Path) -> None:
         """Copy what the files need beside them, and the card, to a folder."""
@@ -135,7 +137,7 @@ class Exporter:
                 shutil.copyfile(path, target / path.name)
 
 
-class Written:
+class ExportedFile:
     """A file that was written; a ``PairScorer`` of logits by it.
 
     Attributes:

@@ -8,7 +8,7 @@ all that the head reads: of a model of two layers that is nearly half of the wor
 
 On a CPU a batch is cut into parts whose activations stay in a core's cache, each thread takes one
 after the other, and none waits for another before the batch's end. On a GPU a small batch takes
-less time than to start its hundred kernels one by one; ``graphs`` starts them as one, see
+less time than starting its hundred kernels one by one; ``graphs`` starts them as one, see
 :mod:`twopass.reranker.engines.torch.cuda_graphs`.
 """
 
@@ -23,18 +23,33 @@ from numpy.typing import NDArray
 from twopass.reranker.architectures import model_architecture
 from twopass.reranker.architectures.family import Activation, Architecture, Embeddings, Layer
 from twopass.reranker.contract.errors import ModelError
-from twopass.reranker.engines.torch.attention import Attention, Padded, Places, Rectangle, Varlen
-from twopass.reranker.engines.torch.cuda_graphs import LARGEST, Graphs, columns_of, filled
+from twopass.reranker.engines.torch.attention import (
+    Attention,
+    Padded,
+    PaddedPositions,
+    Rectangle,
+    Varlen,
+)
+from twopass.reranker.engines.torch.cpu_parts import (
+    Part,
+    SingleThreadPool,
+    parts_token_budget,
+    split_batch,
+)
+from twopass.reranker.engines.torch.cuda_graphs import (
+    MAX_GRAPH_TOKENS,
+    Graphs,
+    pad_to_recorded_size,
+    padded_columns,
+)
 from twopass.reranker.engines.torch.engine import (
     Precision,
-    budget_of,
-    lanes_of,
+    device_lanes,
+    device_token_budget,
     memory_errors,
-    moved,
+    to_device,
     torch_dtype,
 )
-from twopass.reranker.engines.torch.parts import Part, budget_of_parts, cut
-from twopass.reranker.engines.torch.single_thread_pool import SoloThreads
 from twopass.reranker.text.tokens import TokenRows
 
 if TYPE_CHECKING:
@@ -172,7 +187,7 @@ class PackedEngine:
         precision: of weights and activations; the logits are float32 in any case.
         attention: how it is computed; by default what suits the device, on a CPU by rectangles of
             rows of about one length.
-        graphs: whether a GPU is to start small batches as CUDA graphs.
+        graphs: whether a GPU starts small batches as CUDA graphs.
 
     Raises:
         ModelError: when the precision is unknown, or the engine does not take the model.
@@ -202,16 +217,19 @@ class PackedEngine:
         self._typed = typed
         self._device = device
         self._attention: type[Padded] | None = attention or _suiting(device, dtype, architecture)
-        self._graphs = Graphs(self._placed, device) if graphs and device.type == "cuda" else None
+        self._graphs = Graphs(self._run_on, device) if graphs and device.type == "cuda" else None
         self.labels = architecture.labels
-        self.words, self.positions = architecture.vocabulary_size, architecture.max_tokens
-        self.lanes = lanes_of(device)
+        self.vocabulary_size, self.max_positions = (
+            architecture.vocabulary_size,
+            architecture.max_tokens,
+        )
+        self.lanes = device_lanes(device)
         self._width = architecture.hidden
-        self._solo = SoloThreads(torch.get_num_threads())
+        self._pool = SingleThreadPool(torch.get_num_threads())
         self.token_budget = (
-            budget_of(device)
+            device_token_budget(device)
             if self._attention
-            else budget_of_parts(self._width, self._solo.number)
+            else parts_token_budget(self._width, self._pool.number)
         )
 
     @staticmethod
@@ -248,21 +266,21 @@ class PackedEngine:
                 logits = self._forward(ids, frames, Rectangle(part))
                 output[part.rows] = _fetched(logits)[: len(part.rows)]
 
-        self._solo.run(run, cut(batch.lengths, self._width, self._solo.number))
+        self._pool.run(run, split_batch(batch.lengths, self._width, self._pool.number))
         return output
 
     def _at_once(self, batch: TokenRows) -> Tensor:
         """Return (n, labels), on the device, where it may not be there yet."""
-        if self._graphs is None or len(batch.ids) > LARGEST:
-            places = Places.of(batch, self._device, int(batch.lengths.max(initial=1)))
-            return self._placed(*self._moved(batch), *places.tensors)
-        more = filled(batch)
-        places = Places.of(more, self._device, columns_of(more))
-        return self._graphs(*self._moved(more), *places.tensors)[: len(batch)]
+        if self._graphs is None or len(batch.ids) > MAX_GRAPH_TOKENS:
+            positions = PaddedPositions.of(batch, self._device, int(batch.lengths.max(initial=1)))
+            return self._run_on(*self._moved(batch), *positions.tensors)
+        more = pad_to_recorded_size(batch)
+        positions = PaddedPositions.of(more, self._device, padded_columns(more))
+        return self._graphs(*self._moved(more), *positions.tensors)[: len(batch)]
 
-    def _placed(self, ids: Tensor, frames: Tensor, *places: Tensor) -> Tensor:
-        """Return (n, labels), by tensors alone, whose shapes decide what is done."""
-        return self._forward(ids, frames, (self._attention or Padded)(Places(*places)))
+    def _run_on(self, ids: Tensor, frames: Tensor, *positions: Tensor) -> Tensor:
+        """Return (n, labels), as a function of tensors, whose shapes decide what is done."""
+        return self._forward(ids, frames, (self._attention or Padded)(PaddedPositions(*positions)))
 
     def _forward(self, ids: Tensor, frames: Tensor, attention: Attention) -> Tensor:
         """Return (n, labels) for tokens and their frames, (t,) each."""
@@ -276,7 +294,7 @@ class PackedEngine:
     def _moved(self, batch: TokenRows) -> tuple[Tensor, Tensor]:
         """Return what is read of a batch on the device."""
         ids, frames = self._read(batch)
-        return moved(ids, self._device), moved(frames, self._device)
+        return to_device(ids, self._device), to_device(frames, self._device)
 
 
 def _fetched(logits: Tensor) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from twopass.reranker.engines.torch.engine import (
     TorchEngine,
     choose_device,
     memory_errors,
-    width_of,
+    padded_width,
 )
 from twopass.reranker.engines.torch.packed import PackedEngine
 from twopass.reranker.files.model_folder import ModelFolder
@@ -113,7 +113,7 @@ def test_batches_are_of_few_widths_on_a_cpu_in_16_bits(longest, precision, posit
         np.zeros(longest + 3, dtype=np.int8),
         np.array([0, 3, longest + 3]),
     )
-    assert width_of(batch, torch.device("cpu"), precision, positions) == expected
+    assert padded_width(batch, torch.device("cpu"), precision, positions) == expected
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra", "distilbert", "camembert"])
