@@ -16,7 +16,7 @@ from twopass.reranker.telemetry import hugging_face_hub
 
 __all__ = [
     "ModelFolder",
-    "locate",
+    "locate_model",
     "model_fingerprint",
 ]
 
@@ -28,7 +28,7 @@ _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _TIMEOUT = 5.0
 
 
-def locate(
+def locate_model(
     name_or_path: str | PathLike[str],
     *,
     revision: str | None = None,

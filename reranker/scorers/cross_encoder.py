@@ -19,7 +19,7 @@ from twopass.reranker.contract.inputs import check_pairs, is_single
 from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers import activations
-from twopass.reranker.threads import one_ahead
+from twopass.reranker.threads import prefetch
 
 if TYPE_CHECKING:
     import torch
@@ -206,7 +206,7 @@ class CrossEncoder(Scorer):
         values = np.empty((len(checked), self._labels), dtype=np.float32)
         truncated = np.zeros(len(checked), dtype=np.bool_)
         starts = range(0, len(checked), _WINDOW)
-        for start, encoded in zip(starts, one_ahead(self._encoded(checked), starts), strict=True):
+        for start, encoded in zip(starts, prefetch(self._encoded(checked), starts), strict=True):
             window = slice(start, start + _WINDOW)
             truncated[window] = encoded.truncated
             done(len(encoded.row_of) - len(encoded.rows))  # pairs that share another's row

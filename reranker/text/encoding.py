@@ -46,7 +46,7 @@ class PairEncoder:
     """Turns pairs into rows of token ids; safe to call from several threads.
 
     Args:
-        tokenizer: the model's; it is copied, so that nobody else's settings reach it.
+        tokenizer: the model's; it is copied, so that settings made elsewhere do not reach it.
         max_length: tokens a row at most, special ones included.
         max_query_length: tokens a query at most: longer ones are cut. By default none is ever cut,
             and a query that leaves no room for a document is an error.
@@ -141,7 +141,7 @@ class PairEncoder:
         return [cut[text] for text in texts]
 
     def tokenized(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Return each text's own tokens, to its end, with their places.
+        """Return each text's own tokens, to its end, with their positions.
 
         Raises:
             InputError: when a text is no valid Unicode.
@@ -169,8 +169,8 @@ class PairEncoder:
     def _tokens(self, texts: set[str], enough: int) -> dict[str, Ids]:
         """Tokenise each text, without special tokens, as far as it takes to have more than enough.
 
-        A text that was not read to its end has more than enough tokens, so that whoever cuts it
-        down to enough knows that something was left out.
+        A text that was not read to its end has more than enough tokens, so that a caller that cuts
+        it to enough knows that something was left out.
         """
         tokens = self._known(list(texts))
         waiting = [text for text in texts if text not in tokens]
@@ -198,7 +198,7 @@ class PairEncoder:
         return text if self._border is None else clip(text, characters, self._border)
 
     def _fitted(self, query: Ids, document: Ids) -> tuple[Ids, Ids]:
-        """Cut the document, and the query only as far as the caller has asked for it."""
+        """Cut the document, and the query only as far as the caller wants it."""
         query = self._cut(query, self.max_query_length or self._room)
         return query, self._cut(document, self._room - len(query))
 

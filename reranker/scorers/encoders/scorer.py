@@ -71,13 +71,13 @@ class BiEncoderScorer(Scorer):
     ) -> None:
         from twopass.reranker.engines.engine import BatchRunner
         from twopass.reranker.engines.torch.engine import choose_device
-        from twopass.reranker.files.model_folder import ModelFolder, locate
+        from twopass.reranker.files.model_folder import ModelFolder, locate_model
         from twopass.reranker.scorers.encoders.embedder import Embedder, TextEncoder
         from twopass.reranker.scorers.encoders.engine import EmbeddingEngine
-        from twopass.reranker.text.row_store import TextRows
+        from twopass.reranker.text.row_store import RowStore
         from twopass.reranker.text.tokenizer import ModelTokenizer
 
-        folder = ModelFolder.read(locate(name_or_path, local_files_only=local_files_only))
+        folder = ModelFolder.read(locate_model(name_or_path, local_files_only=local_files_only))
         self.layout: Layout = read_layout(folder.path, str(name_or_path)).changed(
             pooling=pooling,
             query_prefix=query_prefix,
@@ -93,13 +93,13 @@ class BiEncoderScorer(Scorer):
             device=choose_device(device),
             precision=precision,
         )
-        limit = tokenizer.limit(engine.positions, self.layout.max_length, max_length)
+        limit = tokenizer.limit(engine.max_positions, self.layout.max_length, max_length)
         encoder = TextEncoder(tokenizer.backend, limit)
         runner = BatchRunner(engine, token_budget)
         self._name = str(name_or_path)
         self._fingerprint = _fingerprint(folder.path, self.layout, limit)
         own = None if stored is None else Path(stored) / self.fingerprint
-        rows = None if own is None or not own.is_dir() else TextRows(own)
+        rows = None if own is None or not own.is_dir() else RowStore(own)
         self._queries = Embedder(encoder, runner, self.layout.query_prefix, remembered=1024)
         self._passages = Embedder(
             encoder, runner, self.layout.passage_prefix, remembered=remembered, stored=rows
@@ -167,15 +167,15 @@ class BiEncoderScorer(Scorer):
             folder: where embeddings of several encoders may stand, each under its fingerprint.
             texts: the passages, any number of them.
             dtype: ``float16``, or ``int8`` at half the size: scores then differ by some 1e-3.
-            done: told now and then how many passages were looked at.
+            done: called now and then with how many passages were looked at.
 
         Raises:
             TextRowsError: when the folder cannot be read or written.
 
         """
-        from twopass.reranker.text.row_store import TextRows
+        from twopass.reranker.text.row_store import RowStore
 
-        rows = TextRows.create(
+        rows = RowStore.create(
             Path(folder) / self.fingerprint, dtype, model=self.name, kind="embeddings"
         )
         self._passages.store(rows, texts, done)
