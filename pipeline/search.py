@@ -19,7 +19,7 @@ from twopass.pipeline.stages import Candidates, OnError, Stages, above, count, p
 from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.scorer import PairScorer
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 
 __all__ = ["SearchPipeline", "fuse"]
 

@@ -24,7 +24,7 @@ from twopass.reranker.contract.errors import InputError, OutputError
 from twopass.reranker.contract.scorer import DetailedScorer, PairScorer, as_detailed
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = [

@@ -16,7 +16,7 @@ from twopass.pipeline.apps.sidecar.proxy.window import of_header, without_neural
 from twopass.pipeline.apps.sidecar.search import SearchBody
 from twopass.pipeline.errors import SearchError
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.json_syntax import parse_filter
+from twopass.retriever.filters import parse_filter
 
 
 def _cost(call: Any) -> tuple[float, int]:

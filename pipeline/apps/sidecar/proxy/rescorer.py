@@ -21,7 +21,7 @@ from twopass.pipeline.fusion import Fusion, fusion
 from twopass.pipeline.ranking import Ranking
 from twopass.pipeline.search import SearchPipeline
 from twopass.reranker.contract.errors import OverloadedError
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = ["Rescored", "Rescorer"]
