@@ -1,4 +1,4 @@
-"""``twopass tune``: the settings that judged queries bear out."""
+"""``twopass tune``: choose settings on judged queries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twopass.pipeline.apps.cli.arguments import add_command, add_ranking, count, read_settings
+from twopass.pipeline.apps.cli.arguments import (
+    INDEX_HELP,
+    add_command,
+    add_ranking,
+    count,
+    read_settings,
+)
 from twopass.pipeline.apps.cli.output import echo, note, progress, wrapped
 from twopass.pipeline.apps.cli.variants import indexed, with_retriever
 
@@ -26,8 +32,8 @@ _EXAMPLES = """\
   twopass tune --data my-data --split dev --depth 200 --plot plots
   twopass tune --data my-data --split dev --measure MRR@10 --folds 10 --model ./my-model
 
-It needs some dozens of judged queries: a folder in BEIR's layout. What it writes is adopted
-only where it is better than both stages alone on queries that it was not chosen on.
+It needs some dozens of judged queries, in a folder in BEIR's layout. Settings are adopted only if
+they are better than each stage by itself on held-out queries.
 """
 
 
@@ -41,31 +47,38 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument(
-        "--data", required=True, metavar="NAME", help="as for evaluate; a development split"
+        "--data", required=True, metavar="NAME", help="a collection, as for 'twopass evaluate'"
     )
-    parser.add_argument("--split", default="dev", metavar="NAME", help="which qrels (dev)")
+    parser.add_argument("--split", default="dev", metavar="NAME", help="which qrels to use (dev)")
     parser.add_argument(
-        "--queries", type=count, metavar="N", help="a random sample of them (seed 12)"
+        "--queries",
+        type=count,
+        metavar="N",
+        help="tune on a random sample of the queries (seed 12)",
     )
-    parser.add_argument("--index", metavar="DIR", help="an index of the corpus that is there")
+    parser.add_argument("--index", metavar="DIR", help=INDEX_HELP)
     add_ranking(parser)
-    parser.add_argument("--measure", default="nDCG@10", metavar="NAME", help="by which (nDCG@10)")
-    parser.add_argument("--folds", type=count, default=5, metavar="N", help="cross-validation (5)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of its cut (0)")
-    parser.add_argument("--keep-bm25", action="store_true", help="leave k1 and b as they are")
-    parser.add_argument("--plot", metavar="DIR", help="draw quality by depth by time there")
-    parser.add_argument("--out", metavar="FILE", help="write the settings there, as TOML")
-    parser.add_argument("--overwrite", action="store_true", help="replace that file")
+    parser.add_argument(
+        "--measure", default="nDCG@10", metavar="NAME", help="the measure to optimise (nDCG@10)"
+    )
+    parser.add_argument(
+        "--folds", type=count, default=5, metavar="N", help="folds of the cross-validation (5)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the folds (0)")
+    parser.add_argument("--keep-bm25", action="store_true", help="do not tune k1 and b")
+    parser.add_argument("--plot", metavar="DIR", help="save a plot of quality by depth and time")
+    parser.add_argument("--out", metavar="FILE", help="write the settings to this TOML file")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def run(arguments: Namespace) -> None:
-    """Tune, report, write."""
+    """Tune, print a report, write the settings."""
     from twopass.pipeline.errors import EvaluationError
     from twopass.pipeline.evaluation import open_collection, parse_measures
 
     parse_measures([arguments.measure])
     if arguments.no_rerank:
-        raise EvaluationError("tuning is about both stages: leave out --no-rerank")
+        raise EvaluationError("tuning needs both stages: remove --no-rerank")
     out = Path(arguments.out) if arguments.out else None
     if out is not None and out.exists() and not arguments.overwrite:
         raise EvaluationError(f"{out} exists; name another file, or pass --overwrite")
