@@ -155,7 +155,7 @@ def _check(exports: Sequence[Export], most: float, name: str) -> None:
     advice = f"export only {kept[0]} (--precision {kept[0]})" if kept else "use the model itself"
     raise ExportError(
         f"expected {_MEASURE} on {name} to fall by at most {most:g}, found {figures}; nothing was "
-        f"written; {advice}, or measure on more queries: with few queries, differences are mostly chance"
+        f"written; {advice}, or measure on more queries: differences on few are mostly chance"
     )
 
 

@@ -252,12 +252,12 @@ def _spread(columns: Sequence[NDArray[np.float32]]) -> float:
 def keep_within(examples: Sequence[Example], margin: float) -> tuple[list[Example], int]:
     """Drop negatives that the teacher scores above the best relevant passage minus a margin.
 
-    They are probably relevant but unjudged: Qu et al. 2021 (RocketQA), arXiv:2010.08191; by a margin
-    to the relevant passage, Moreira et al. 2024 (NV-Retriever), arXiv:2407.15831.
+    They are probably relevant but unjudged: Qu et al. 2021 (RocketQA), arXiv:2010.08191; with a
+    margin to the relevant passage, Moreira et al. 2024 (NV-Retriever), arXiv:2407.15831.
 
     Returns:
-        The examples with the remaining passages, and the number of dropped ones; a list without scores
-        or labels stays unchanged.
+        The examples with the remaining passages, and the number of dropped ones; a list without
+        scores or labels stays unchanged.
 
     """
     kept: list[Example] = []

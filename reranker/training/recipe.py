@@ -34,7 +34,7 @@ class Recipe:
         precision: "bf16" computes products in bf16 while weights stay in fp32.
         max_length: maximum tokens per pair; None uses the model's files.
         max_query_length: maximum tokens per query; longer ones are truncated.
-        token_budget: maximum padded tokens on the device at once: a step's gradients are accumulated
+        token_budget: maximum padded tokens on the device at once: a step's gradients are summed
             over parts, so that it changes memory use but not the result.
         checkpointing: recompute activations instead of keeping them, to save memory.
         eval_every: steps between evaluations, and at the end; None for the end only.
@@ -166,7 +166,7 @@ RECIPES: Mapping[str, Recipe] = {
 """Recipes by name.
 
 ``gooaq-bce`` is the one on the card of ``cross-encoder-testing/reranker-bert-tiny-gooaq-bce``;
-``distill`` is the one that ``twopass/default`` began with; ``examples/distill/train.toml`` has what
+``distill`` is the one that ``twopass/default`` began with; ``recipes/distill/train.toml`` has what
 it changes.
 """
 

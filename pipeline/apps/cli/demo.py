@@ -35,7 +35,7 @@ _QUESTIONS = (
 
 _ABOUT = """\
 {documents:,} short health texts from MedQuAD (Ben Abacha & Demner-Fushman 2019, CC BY 4.0).
-They show how the search works; they are not medical advice.
+They show how the search works and are no medical advice.
 """
 
 _NEXT = """\

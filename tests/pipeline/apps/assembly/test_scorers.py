@@ -10,8 +10,8 @@ import pytest
 
 from twopass.pipeline.apps.assembly import (
     build_chooser,
-    build_pipeline,
     build_final_scorer,
+    build_pipeline,
     build_scorer,
 )
 from twopass.pipeline.apps.settings import Settings, load_settings

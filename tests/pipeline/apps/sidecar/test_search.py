@@ -14,8 +14,8 @@ import pytest
 
 from twopass.pipeline.apps.assembly import (
     build_chooser,
-    build_fusion,
     build_final_scorer,
+    build_fusion,
     build_scorer,
 )
 from twopass.pipeline.apps.settings import Settings

@@ -15,8 +15,8 @@ from tiny_bert import save_tiny_bert
 
 from twopass.pipeline.apps.assembly import (
     build_chooser,
-    build_model,
     build_final_scorer,
+    build_model,
     build_scorer,
 )
 from twopass.pipeline.apps.settings import Settings
