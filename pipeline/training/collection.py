@@ -128,8 +128,9 @@ class Leaks:
         if not (self or self.seen):
             return "No query and no relevant passage of the development queries is in training."
         return (
-            f"Training shares {len(self.queries)} queries with the development data, and of its "
-            f"relevant passages {len(self.passages)} as relevant ones and {len(self.seen)} in all."
+            f"Training and development data share {len(self.queries)} queries, "
+            f"{len(self.passages)} passages relevant in both, and {len(self.seen)} passages relevant "
+            "in development only or in both."
         )
 
     def without(self, examples: Iterable[Example]) -> list[Example]:

@@ -220,7 +220,7 @@ def _print(found: list[tuple[str, Evaluation]], arguments: Namespace) -> None:
         echo(json.dumps(value, ensure_ascii=False))
         return
     for name, evaluation in found:
-        told = report(evaluation, sampled=arguments.queries is not None)
-        echo(f"{name}\n{told}\n" if several else told)
+        text = report(evaluation, sampled=arguments.queries is not None)
+        echo(f"{name}\n{text}\n" if several else text)
     if several:
         echo(report_means(found))

@@ -203,7 +203,7 @@ def _progress() -> Callable[[Progress], None]:
     """Return a function that prints a line every few seconds, which suits logs and terminals."""
     last = [0.0]
 
-    def tell(p: Progress) -> None:
+    def report(p: Progress) -> None:
         if not p.metrics and monotonic() - last[0] < 5 and p.step < p.steps:
             return
         last[0] = monotonic()
@@ -216,7 +216,7 @@ def _progress() -> Callable[[Progress], None]:
             f"{p.seconds_left / 60:.1f} min left{measured}"
         )
 
-    return tell
+    return report
 
 
 def _report(outcome: Outcome) -> None:

@@ -149,7 +149,7 @@ def _about_scoring(scoring: ScoringTuning, measure: str) -> str:
     given, held_out = scoring.given.mean(), scoring.choice.held_out.mean()
     verdict = "adopted" if scoring.adopted else "not adopted: k1 and b stay as they are"
     return (
-        f"BM25 alone, {measure}: {given:.4f} as it is, {held_out:.4f} with k1 and b chosen on "
+        f"BM25 only, {measure}: {given:.4f} now, {held_out:.4f} with k1 and b chosen on "
         f"other queries (p = {scoring.p_value:.4f})\n"
         f"  best of all: {scoring.choice.best}; {verdict}"
     )
@@ -160,13 +160,15 @@ def _about_fusion(tuned: FusionTuning) -> str:
     if tuned.adopted:
         verdict = "adopted"
     else:
-        safer = "the cross-encoder alone" if tuned.reranks else "BM25 alone"
-        verdict = f"not adopted, for it does not beat both stages; the safer choice is {safer}"
+        safer = "the cross-encoder only" if tuned.reranks else "BM25 only"
+        verdict = (
+            f"not adopted, because it is not better than both stages; the safer choice is {safer}"
+        )
     return "\n".join(
         [
-            f"{tuned.measure} on {len(tuned.first):,} queries, each held out of its own choice",
-            f"  BM25 alone           {tuned.first.mean():.4f}",
-            f"  cross-encoder alone  {tuned.second.mean():.4f}",
+            f"{tuned.measure} on {len(tuned.first):,} queries, by cross-validation",
+            f"  BM25 only            {tuned.first.mean():.4f}",
+            f"  cross-encoder only   {tuned.second.mean():.4f}",
             f"  tuned fusion         {held_out:.4f}   p = {tuned.p_first:.4f} against BM25, "
             f"{tuned.p_second:.4f} against the cross-encoder",
             f"  best of {len(tuned.grid)} fusions on all queries: {tuned.choice.best}, "
@@ -176,7 +178,7 @@ def _about_fusion(tuned: FusionTuning) -> str:
 
 
 def _about_depth(curve: DepthCurve, tuned: FusionTuning) -> str:
-    lines = [f"depth  {curve.measure:>9}  ms a query"]
+    lines = [f"depth  {curve.measure:>9}  ms per query"]
     for depth, mean, seconds in zip(curve.depths, curve.means, curve.seconds, strict=True):
         mark = "  recommended" if tuned.reranks and depth == curve.recommended else ""
         lines.append(f"{depth:>5}  {mean:>9.4f}  {1000 * seconds:>10.1f}{mark}")
