@@ -129,8 +129,8 @@ class Leaks:
             return "No query and no relevant passage of the development queries is in training."
         return (
             f"Training and development data share {len(self.queries)} queries, "
-            f"{len(self.passages)} passages relevant in both, and {len(self.seen)} passages relevant "
-            "in development only or in both."
+            f"{len(self.passages)} passages relevant in both, and {len(self.seen)} relevant "
+            "development passages are anywhere in training."
         )
 
     def without(self, examples: Iterable[Example]) -> list[Example]:

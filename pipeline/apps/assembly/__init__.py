@@ -48,11 +48,11 @@ __all__ = [
 
 def build_fusion(settings: Settings) -> Fusion:
     """Return the fusion of the settings, for two score columns and for three (with a cascade)."""
-    from twopass.pipeline.fusion import fusion
+    from twopass.pipeline.fusion import by_number, fusion
 
     own = settings.fusion
     two, three = (fusion(own.method, **own.parameters_for(opinions)) for opinions in (2, 3))
-    return lambda columns: (three if len(columns) == 3 else two)(columns)
+    return by_number({3: three}, two)
 
 
 def build_pipeline(settings: Settings, *, rerank: bool = True) -> SearchPipeline:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from filelock import FileLock, Timeout
 
 from twopass.pipeline.apps.bulk.inputs import Shard, Texts, find_shards, open_texts
+from twopass.pipeline.candidates import Candidates, fuse, score_groups, status_of
 from twopass.pipeline.errors import BulkError
 from twopass.pipeline.evaluation.runs import Entries, entries, read_entries, write_run
-from twopass.pipeline.search import fuse
-from twopass.pipeline.stages import Candidates, score_groups, status_of
 from twopass.retriever.hits import Hits
 
 if TYPE_CHECKING:

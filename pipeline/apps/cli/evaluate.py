@@ -73,10 +73,14 @@ def add_parser(commands: Any) -> None:
     add_ranking(parser)
     parser.add_argument("--fusion", nargs="+", metavar="METHOD", dest="methods", help=FUSION_HELP)
     parser.add_argument(
-        "--variant", type=parse_variant, action="append", default=[],
-        metavar="'NAME: SET=VALUE ...'", dest="variants",
+        "--variant",
+        type=parse_variant,
+        action="append",
+        default=[],
+        metavar="'NAME: SET=VALUE ...'",
+        dest="variants",
         help="also evaluate these settings; may be repeated",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--measures", nargs="+", metavar="NAME", help="default: nDCG@10 MAP MRR@10 Recall@100"
     )

@@ -79,7 +79,7 @@ class Sidecar:
         self.metrics = Metrics()
         self._queues = {name: queue for m in self.models for name, queue in m.queues.items()}
         self.metrics.watch(self._queues)
-        self._fusion = build_fusion(settings)
+        self.fusion = build_fusion(settings)
         self.warm = False
         self.proxy: Proxy | None = None
         if settings.proxy.url is not None:
@@ -240,7 +240,7 @@ class Sidecar:
 
         scorer = None if model is None else model.searching(through)
         pipeline = SearchPipeline(
-            retriever, scorer, self._fusion, depth=self.settings.depth, on_error="first-stage"
+            retriever, scorer, self.fusion, depth=self.settings.depth, on_error="first-stage"
         )
         until = Deadline.after(deadline)
 
