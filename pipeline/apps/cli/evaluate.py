@@ -64,9 +64,14 @@ def add_parser(commands: Any) -> None:
     add_ranking(parser)
     parser.add_argument("--fusion", nargs="+", metavar="METHOD", dest="methods", help=FUSION_HELP)
     parser.add_argument(
-        "--variant", type=parse_variant, action="append", default=[],
-        metavar="'NAME: SET=VALUE ...'", dest="variants", help="compare settings; may be given again",
-    )  # fmt: skip
+        "--variant",
+        type=parse_variant,
+        action="append",
+        default=[],
+        metavar="'NAME: SET=VALUE ...'",
+        dest="variants",
+        help="compare settings; may be given again",
+    )
     parser.add_argument(
         "--measures", nargs="+", metavar="NAME", help="nDCG@10 MAP MRR@10 Recall@100, or others"
     )
