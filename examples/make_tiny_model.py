@@ -25,7 +25,7 @@ import torch
 from tiny.lessons import draw_examples, read_texts
 
 from twopass import CachingScorer, CrossEncoder
-from twopass.pipeline.training.negatives import teach
+from twopass.pipeline.training.negatives import score_with_teachers
 from twopass.reranker.training import Example, Recipe, Trainer, read_examples, start_from
 from twopass.reranker.training.examples import write_examples
 from twopass.reranker.training.trainer import Progress
@@ -65,7 +65,7 @@ def _taught(examples: Sequence[Example], out: Path) -> list[Example]:
     def tell(done: int) -> None:
         print(f"{_TEACHER}: {done:,} of {total:,} pairs", flush=True)
 
-    taught = teach(examples, [teacher], progress=tell).examples
+    taught = score_with_teachers(examples, [teacher], progress=tell).examples
     words = np.array([e.scores for e in examples])
     words = (words - words.mean(1, keepdims=True)) / words.std(1).mean()
     return [

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import twopass
 from twopass.pipeline.apps.cli import build_parser
 from twopass.pipeline.fusion import fusions, normalizers
 
@@ -66,6 +67,12 @@ def _links() -> Iterator[object]:
 @pytest.mark.parametrize("target", list(_links()))
 def test_the_links_lead_somewhere(target: Path) -> None:
     assert target.exists()
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"^\.\. auto\w+:: twopass\.(\w+)$", text, flags=re.M))
+    assert described == {name for name in twopass.__all__ if name != "__version__"}
 
 
 def test_every_method_and_normaliser_is_described() -> None:

@@ -1,4 +1,4 @@
-"""How much better is it? First stage, second stage and fusions on judged queries, also by depth."""
+"""Evaluation of first stage, second stage and fusions on judged queries, also by depth."""
 
 from __future__ import annotations
 
@@ -45,8 +45,13 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate both stages, and fusions of the two, on the same candidates.
 
-    Each pair is scored once; all systems are made of the same scores. The second stage reorders
-    the first ``depth`` hits; those beyond follow in the first stage's order.
+    ::
+
+        evaluation = evaluate(index, model, {"rrf": fusion("rrf")}, queries, qrels)
+        evaluation.means("fusion: rrf")["nDCG@10"]
+
+    Each pair is scored once; all systems use the same scores. The second stage reorders the first
+    ``depth`` hits; the others follow in the first stage's order.
 
     Args:
         retriever: the first stage.
@@ -55,11 +60,11 @@ def evaluate(
         queries: texts by query id; those without judgements are left out.
         qrels: judgements; all their queries count, those without results as 0.
         depth: how many candidates are scored, a query.
-        k: how long the rankings are at least that are measured.
-        missed: texts of relevant documents, to be added where the first stage missed them: see
-            ``collect``. By default they stay missed, as in a search.
+        k: minimum length of the rankings that are measured.
+        missed: texts of relevant documents, added where the first stage missed them: see
+            ``collect``. By default they are not added, as in a search.
         measures: names of measures, see ``parse_measures``.
-        names: what the stages' systems are called.
+        names: the names of the stages' systems.
         progress: called with the number of queries done.
 
     Raises:
@@ -69,7 +74,7 @@ def evaluate(
         RetrieverError, RerankerError, ScoringError, FusionError: when a stage fails.
 
     """
-    parse_measures(measures)  # before the work, not after
+    parse_measures(measures)  # errors before the work, not after it
     pool = collect(
         retriever, scorer, queries, qrels, depth=depth, k=k, missed=missed, progress=progress
     )
@@ -79,10 +84,10 @@ def evaluate(
 def evaluate_runs(
     runs: Mapping[str, Run], qrels: Qrels, *, measures: Sequence[str] = DEFAULT_MEASURES
 ) -> Evaluation:
-    """Evaluate runs that are there already, by name; the first is the baseline.
+    """Evaluate existing runs, by name; the first is the baseline.
 
     Raises:
-        EvaluationError: when a measure is unknown or cannot be had here, nothing is judged, or
+        EvaluationError: when a measure is unknown or cannot be computed here, nothing is judged, or
             there is no run.
 
     """
@@ -126,8 +131,7 @@ class DepthCurve:
     def recommended(self) -> int:
         """The least depth that is not significantly worse than the best one.
 
-        By the paired randomisation test at 0.05, uncorrected: what differs by more is worth its
-        time.
+        By the paired randomisation test at 0.05, uncorrected.
         """
         best = self.values[self.depths.index(self.best)]
         p_values = randomization_test(best - self.values)
@@ -138,13 +142,13 @@ class DepthCurve:
 def by_depth(
     pool: Pool, fusion: Fusion, *, measure: str = "nDCG@10", depths: Sequence[int] | None = None
 ) -> DepthCurve:
-    """Measure a fusion as if fewer candidates had been scored.
+    """Measure a fusion at several depths, as if fewer candidates had been scored.
 
     Args:
         pool: both stages' scores.
         fusion: how they become one.
         measure: its name.
-        depths: up to the pool's; a usual row by default.
+        depths: up to the pool's; a common series by default.
 
     Raises:
         EvaluationError: when the measure is unknown.

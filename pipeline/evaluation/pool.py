@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from twopass.pipeline.candidates import Candidates, fuse, status_of
 from twopass.pipeline.errors import EvaluationError
 from twopass.pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure_run
 from twopass.pipeline.evaluation.results import Evaluation, System
 from twopass.pipeline.evaluation.runs import Entries, Run, entries, strictly_decreasing
 from twopass.pipeline.fusion import Fusion, reranker
 from twopass.pipeline.ranking import Timings
-from twopass.pipeline.search import fuse
-from twopass.pipeline.stages import Candidates, Stages, count, status_of
+from twopass.pipeline.search import SearchPipeline, check_count
 from twopass.reranker.contract.scorer import PairScorer
 from twopass.retriever.base import Retriever
 from twopass.retriever.corpus.documents import Document
@@ -29,7 +29,7 @@ __all__ = [
     "Completed",
     "Pool",
     "collect",
-    "missed_texts",
+    "missed_documents",
 ]
 
 
@@ -79,7 +79,7 @@ class Completed:
         )
 
 
-def missed_texts(documents: Iterable[Document], qrels: Qrels) -> dict[str, str]:
+def missed_documents(documents: Iterable[Document], qrels: Qrels) -> dict[str, str]:
     """Find the texts of all relevant documents in a corpus, read as a stream.
 
     Raises:
@@ -221,11 +221,11 @@ def collect(
 
     """
     texts = _judged(queries, qrels)
-    k, depth = count("k", k), count("depth", depth)
+    k, depth = check_count("k", k), check_count("depth", depth)
     completed = None if missed is None else Completed(retriever, qrels, depth, missed)
-    stages = Stages(completed or retriever, scorer)
+    pipeline = SearchPipeline(completed or retriever, scorer, reranker)
     scored = depth if completed is None else depth + _most_relevant(qrels)
-    found = stages.run(list(texts.values()), k=max(k, scored), depth=scored)
+    found = pipeline.candidates(list(texts.values()), max(k, scored), depth=scored)
     candidates: dict[str, Candidates] = {}
     spent = np.zeros(2)
     for query, each in zip(texts, found, strict=True):

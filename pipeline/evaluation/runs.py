@@ -27,7 +27,7 @@ from twopass.retriever.hits import Hits
 
 __all__ = [
     "Entries",
-    "Replayed",
+    "ReplayRetriever",
     "Run",
     "entries",
     "fuse_runs",
@@ -162,7 +162,7 @@ def _opened(target: str | os.PathLike[str] | TextIO) -> AbstractContextManager[T
     return nullcontext(target)
 
 
-class Replayed:
+class ReplayRetriever:
     """A run as a first stage, for one pass over its queries in the judgements' order.
 
     Args:

@@ -12,11 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.pipeline.errors import FusionError
-from twopass.pipeline.fusion.base import Columns, as_columns, as_fused, as_weights, positive, ranks
+from twopass.pipeline.fusion.base import (
+    Columns,
+    as_columns,
+    as_fused,
+    as_weights,
+    method,
+    positive,
+    ranks,
+)
 
-__all__ = ["borda", "condorcet", "isr", "log_isr", "logn_isr", "rbc", "rrf"]
+__all__ = ["rrf"]
 
 
+@method("rrf")
 def rrf(
     columns: Columns, *, k: float = 60.0, weights: Sequence[float] | None = None
 ) -> NDArray[np.float32]:
@@ -38,6 +47,7 @@ def rrf(
     return _add(values, shares[:, None] / (positive("k", k) + ranks(values)))
 
 
+@method("isr")
 def isr(columns: Columns) -> NDArray[np.float32]:
     """Fuse by inverse square ranks: ``n sum 1 / r^2``, n the number of columns with it.
 
@@ -48,6 +58,7 @@ def isr(columns: Columns) -> NDArray[np.float32]:
     return _add(values, _counts(values) / ranks(values) ** 2)
 
 
+@method("log-isr")
 def log_isr(columns: Columns) -> NDArray[np.float32]:
     """Fuse by inverse square ranks, boosted by ``log(n)``: zero where one column has it.
 
@@ -56,6 +67,7 @@ def log_isr(columns: Columns) -> NDArray[np.float32]:
     return logn_isr(columns, sigma=0.0)
 
 
+@method("logn-isr")
 def logn_isr(columns: Columns, *, sigma: float = 0.01) -> NDArray[np.float32]:
     """Fuse by inverse square ranks, boosted by ``log(n + sigma)``.
 
@@ -72,6 +84,7 @@ def logn_isr(columns: Columns, *, sigma: float = 0.01) -> NDArray[np.float32]:
     return _add(values, boost / ranks(values) ** 2)
 
 
+@method("rbc")
 def rbc(columns: Columns, *, phi: float) -> NDArray[np.float32]:
     """Fuse by rank-biased centroid: ``sum (1 - phi) phi^(r - 1)``.
 
@@ -88,6 +101,7 @@ def rbc(columns: Columns, *, phi: float) -> NDArray[np.float32]:
     return _add(values, (1 - phi) * phi ** (ranks(values) - 1))
 
 
+@method("borda")
 def borda(columns: Columns) -> NDArray[np.float32]:
     """Fuse by Borda count: ``sum pool - r + 1``, pool the number of documents.
 
@@ -103,6 +117,7 @@ def borda(columns: Columns) -> NDArray[np.float32]:
     return _add(values, np.where(np.isnan(points), (pool - listed + 1) / 2, points))
 
 
+@method("condorcet")
 def condorcet(columns: Columns) -> NDArray[np.float32]:
     """Fuse by majority: duels won minus duels lost.
 

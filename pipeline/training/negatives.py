@@ -17,12 +17,12 @@ from twopass.retriever.base import Retriever
 from twopass.retriever.hits import Hits
 
 __all__ = [
-    "Mined",
+    "MiningResult",
     "NegativeSettings",
-    "Taught",
+    "TeachingResult",
     "keep_within",
-    "mine",
-    "teach",
+    "mine_negatives",
+    "score_with_teachers",
 ]
 
 
@@ -62,7 +62,7 @@ _QUERIES_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Mined:
+class MiningResult:
     """What was mined.
 
     Attributes:
@@ -78,14 +78,14 @@ class Mined:
     account: str
 
 
-def mine(
+def mine_negatives(
     retriever: Retriever,
     collection: Collection,
     settings: NegativeSettings,
     seed: int,
     *,
     progress: Callable[[int], None] = lambda _: None,
-) -> Mined:
+) -> MiningResult:
     """Draw the negatives of every query of a collection.
 
     A negative is a hit that is not judged relevant for the query; where the hits do not suffice,
@@ -115,7 +115,7 @@ def mine(
                 told = {**contents, **dict(zip(hits.ids, hits.texts, strict=True))}
                 examples.append(_example(collection.queries[query], positive, chosen, told))
         progress(start + len(block))
-    return Mined(examples, missed, _account(settings, seed))
+    return MiningResult(examples, missed, _account(settings, seed))
 
 
 def _hard(
@@ -191,7 +191,7 @@ _PAIRS_AT_ONCE = 4096  # pairs
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class TeachingResult:
     """Examples with scores.
 
     Attributes:
@@ -204,12 +204,12 @@ class Taught:
     spreads: tuple[float, ...]
 
 
-def teach(
+def score_with_teachers(
     examples: Sequence[Example],
     teachers: Iterable[PairScorer],
     *,
     progress: Callable[[int], None] = lambda _: None,
-) -> Taught:
+) -> TeachingResult:
     """Give the examples the mean of the teachers' scores, each in units of its own spread.
 
     Args:
@@ -241,7 +241,7 @@ def teach(
         replace(e, scores=tuple(np.round(column, 5).tolist()))
         for e, column in zip(examples, np.split(mean, ends[:-1]), strict=True)
     ]
-    return Taught(taught, tuple(spreads))
+    return TeachingResult(taught, tuple(spreads))
 
 
 def _spread(columns: Sequence[NDArray[np.float32]]) -> float:

@@ -63,7 +63,7 @@ class Cascade:
         Args:
             pairs: (n,) of a query and a passage each.
             deadline: seconds from now, for both; see
-            :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
+                :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
 
         Raises:
             InputError: when a pair is not two strings.

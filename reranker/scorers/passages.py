@@ -150,7 +150,7 @@ class PassageScorer:
         Args:
             pairs: (n,) of a query and a document each, the most promising first.
             deadline: seconds from now; see
-            :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
+                :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
 
         Raises:
             InputError: when a pair is not two strings.

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from twopass.pipeline.errors import FusionError, ScoringError, SearchError
 from twopass.pipeline.fusion import fusion, reranker, rrf
 from twopass.pipeline.search import SearchPipeline
-from twopass.pipeline.stages import Stages
 from twopass.reranker.contract.errors import InputError, QueryTooLongError, RerankerError
 from twopass.retriever.errors import QueryError
 from twopass.retriever.filters.algebra import Equal, Range
@@ -71,7 +70,7 @@ def test_many_queries_are_scored_at_once_and_equal_one_by_one(
 def test_very_many_queries_come_in_bounded_chunks(
     animals: BM25Index, overlap: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twopass.pipeline.stages._PAIRS_AT_ONCE", 50)
+    monkeypatch.setattr("twopass.pipeline.search._PAIRS_AT_ONCE", 50)
     pipeline = SearchPipeline(animals, overlap, WEIGHTED, depth=20)
     found = pipeline.stream(["cat", "dog", "fox", "hen", "owl"], 3)
     assert overlap.calls == []
@@ -240,7 +239,7 @@ def test_queries_are_strings(animals: BM25Index, overlap: Any) -> None:
     with pytest.raises(SearchError, match="query 1 to be a string, found NoneType"):
         pipeline.search_many(["cat", None])  # type: ignore[list-item]
     with pytest.raises(SearchError, match="expected on_error"):
-        Stages(animals, overlap, "ignore")  # type: ignore[arg-type]
+        SearchPipeline(animals, overlap, rrf, on_error="ignore")  # type: ignore[arg-type]
 
 
 async def test_async_searches_run_beside_each_other(animals: BM25Index, overlap: Any) -> None:

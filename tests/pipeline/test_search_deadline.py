@@ -93,7 +93,7 @@ def test_queries_share_the_time_rank_by_rank(animals: BM25Index, overlap: Any) -
 def test_very_many_queries_share_it_too(
     animals: BM25Index, overlap: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twopass.pipeline.stages._PAIRS_AT_ONCE", 10)
+    monkeypatch.setattr("twopass.pipeline.search._PAIRS_AT_ONCE", 10)
     scorer = Reaching(overlap, 8)
     pipeline = SearchPipeline(animals, scorer, reranker, depth=12)
     found = pipeline.search_many(["cat", "dog", "fox", "hen"], deadline=5)

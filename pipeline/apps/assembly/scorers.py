@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twopass.reranker import CrossEncoder, PairScorer
     from twopass.reranker.text.encoding import PairEncoder
 
-__all__ = ["build_chooser", "build_model", "build_reader", "build_scorer"]
+__all__ = ["build_chooser", "build_final_scorer", "build_model", "build_scorer"]
 
 _CACHE_MEGABYTES = 64.0  # of memory, where only a folder is named
 
@@ -40,7 +40,7 @@ def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
     from twopass.reranker.scorers.cascade import Cascade
 
     cheap = build_chooser(settings, shared=shared)
-    last = build_reader(settings, shared=shared)
+    last = build_final_scorer(settings, shared=shared)
     return last if cheap is None else Cascade(cheap, last, keep=settings.reranker.cascade.keep)
 
 
@@ -59,7 +59,7 @@ def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | N
     return _reading(settings, name, shared)
 
 
-def build_reader(settings: Settings, *, shared: bool = False) -> PairScorer:
+def build_final_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
     """Load the second stage without what chooses for it; else as :func:`build_scorer`."""
     chain = settings.reranker.chain
     if settings.min_score is not None and "remote" in chain:

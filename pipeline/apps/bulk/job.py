@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from filelock import FileLock, Timeout
 
 from twopass.pipeline.apps.bulk.inputs import Shard, Texts, find_shards, open_texts
+from twopass.pipeline.candidates import Candidates, fuse, score_groups, status_of
 from twopass.pipeline.errors import BulkError
 from twopass.pipeline.evaluation.runs import Entries, entries, read_entries, write_run
-from twopass.pipeline.search import fuse
-from twopass.pipeline.stages import Candidates, score_groups, status_of
 from twopass.retriever.hits import Hits
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ __all__ = [
     "Progress",
     "Runner",
     "rerank_run",
-    "run_here",
+    "run_locally",
     "score_shard",
 ]
 
@@ -182,7 +181,7 @@ Runner: TypeAlias = Callable[[BulkJob, Sequence[Shard]], Iterable[Shard]]
 """Does shards, in any order, and yields each when its result is on the disk."""
 
 
-def run_here(job: BulkJob, shards: Sequence[Shard]) -> Iterator[Shard]:
+def run_locally(job: BulkJob, shards: Sequence[Shard]) -> Iterator[Shard]:
     """Do shards in this process, in order."""
     for shard in shards:
         score_shard(job, shard)
@@ -194,7 +193,7 @@ def rerank_run(
     out: Path,
     *,
     size: int = 10_000,
-    runner: Runner = run_here,
+    runner: Runner = run_locally,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Progress:
     """Rerank a run and write the result, whole or not at all.

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 __all__ = [
     "FUSION_HELP",
     "add_command",
+    "add_corpus_arguments",
     "add_ranking",
-    "add_reading",
     "add_scoring",
     "count",
+    "parse_setting",
     "read_corpus",
     "read_settings",
-    "tell_skipped",
+    "report_skipped",
 ]
 
 
-def add_reading(parser: ArgumentParser) -> None:
+def add_corpus_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
         "--format",
@@ -58,7 +59,7 @@ def read_corpus(arguments: Namespace, report: SkipReport) -> Iterator[Document]:
     )
 
 
-def tell_skipped(report: SkipReport) -> None:
+def report_skipped(report: SkipReport) -> None:
     """Say what was left out."""
     if report.count:
         note(f"skipped {report.count:,} records, the first of them:")
@@ -104,7 +105,7 @@ def add_command(commands: Any, name: str, *, help: str, examples: str) -> Argume
     group.add_argument("--config", metavar="FILE", help="settings file instead of twopass.toml")
     group.add_argument(
         *("--set", "-s"),
-        type=_assignment,
+        type=parse_setting,
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -149,8 +150,26 @@ def count(text: str) -> int:
     return int(text)
 
 
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Parse a setting: ``NAME=VALUE``.
+
+    Lists and tables are written as in TOML or JSON; other values stay text, whose meaning the
+    setting knows.
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
     if not (name and equals):
         raise ArgumentTypeError(f"expected NAME=VALUE, found {text!r}")
-    return name.strip(), value.strip()
+    return name, _parsed(value) if value.startswith(("[", "{")) else value
+
+
+def _parsed(value: str) -> Any:
+    import json
+    import tomllib
+
+    try:
+        return json.loads(value)
+    except ValueError:
+        try:
+            return tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            return value

@@ -11,7 +11,7 @@ from twopass.pipeline.apps.cli.output import echo, note
 
 if TYPE_CHECKING:
     from twopass.pipeline.apps.settings import Settings
-    from twopass.pipeline.evaluation.calibration import Calibrated, Judged
+    from twopass.pipeline.evaluation.calibration import CalibrationResult, JudgedPairs
 
 __all__ = ["add_parser", "run"]
 
@@ -80,18 +80,18 @@ def _target(arguments: Namespace, settings: Settings) -> Path:
     return calibration_file(settings.reranker.model_copy(update={"calibration": name}))
 
 
-def _judged(arguments: Namespace, settings: Settings) -> Judged:
-    from twopass.pipeline.apps.cli.variants import Variant, pools_of
+def _judged(arguments: Namespace, settings: Settings) -> JudgedPairs:
+    from twopass.pipeline.apps.cli.variants import Variant, collect_pools
     from twopass.pipeline.evaluation import open_collection
     from twopass.pipeline.evaluation.calibration import judged_pairs
 
     plain = settings.reranker.model_copy(update={"calibration": None})
     variant = Variant("", settings.model_copy(update={"reranker": plain}), ())
     collection = open_collection(arguments.data, arguments.split).sample(arguments.queries)
-    return judged_pairs(pools_of(collection, [variant], rerank=True)[""])
+    return judged_pairs(collect_pools(collection, [variant], rerank=True)[""])
 
 
-def _tell(made: Calibrated, method: str) -> None:
+def _tell(made: CalibrationResult, method: str) -> None:
     about = made.calibration.about
     echo(f"{about['relevant']:,} of {about['pairs']:,} candidates of {about['queries']:,} queries")
     echo("are judged relevant; expected calibration error:")

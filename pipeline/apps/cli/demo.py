@@ -61,14 +61,14 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: Namespace) -> None:
     """Index the collection and search it."""
-    from twopass.pipeline.apps.assembly import assemble
+    from twopass.pipeline.apps.assembly import assemble_pipeline
     from twopass.pipeline.apps.cli.table import Snippets, print_ranking
     from twopass.pipeline.apps.demo import FOLDER
 
     settings = read_settings(arguments)
     path = _cache() / "demo"
     index = _index(path, settings)
-    pipeline = assemble(index, settings, rerank=not arguments.no_rerank)
+    pipeline = assemble_pipeline(index, settings, rerank=not arguments.no_rerank)
     echo(_ABOUT.format(documents=len(index)))
     for query in arguments.query or _QUESTIONS:
         echo(f"> {query}")

@@ -19,7 +19,7 @@ from twopass.pipeline.apps.cli.arguments import (
 )
 from twopass.pipeline.apps.cli.output import echo, note
 from twopass.pipeline.apps.cli.report import mean_rows, print_cases, report, report_means
-from twopass.pipeline.apps.cli.variants import Variant, assignments, evaluate_variants
+from twopass.pipeline.apps.cli.variants import Variant, evaluate_variants, parse_variant
 
 if TYPE_CHECKING:
     from twopass.pipeline.evaluation import Collection, Evaluation, Pool
@@ -64,7 +64,7 @@ def add_parser(commands: Any) -> None:
     add_ranking(parser)
     parser.add_argument("--fusion", nargs="+", metavar="METHOD", dest="methods", help=FUSION_HELP)
     parser.add_argument(
-        "--variant", type=assignments, action="append", default=[], metavar="'NAME: SET=VALUE ...'",
+        "--variant", type=parse_variant, action="append", default=[], metavar="'NAME: SET=VALUE ...'",
         dest="variants", help="compare settings; may be given again",
     )  # fmt: skip
     parser.add_argument(

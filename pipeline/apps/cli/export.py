@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from twopass.pipeline.apps.cli.arguments import (
     add_command,
-    add_reading,
+    add_corpus_arguments,
     add_scoring,
     count,
     read_corpus,
     read_settings,
-    tell_skipped,
+    report_skipped,
 )
 from twopass.pipeline.apps.cli.output import note, output, progress
 
@@ -59,7 +59,7 @@ def load_corpus(arguments: Namespace) -> str:
     skipped = SkipReport()
     options["documents"] = read_corpus(arguments, skipped)
     result = _load(arguments, settings, publish_documents, load_documents, options, None)
-    tell_skipped(skipped)
+    report_skipped(skipped)
     return result
 
 
@@ -165,7 +165,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", metavar="FILE", help="for the bulk format (standard output)")
     _add_server(parser, required=False)
     _add_making(parser)
-    add_reading(parser)
+    add_corpus_arguments(parser)
     parser = add_command(
         commands, "import", help="build an index from a search server's", examples=_IMPORT
     )

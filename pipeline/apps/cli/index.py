@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twopass.pipeline.apps.cli.arguments import (
     add_command,
-    add_reading,
+    add_corpus_arguments,
     add_scoring,
     count,
     read_corpus,
     read_settings,
-    tell_skipped,
+    report_skipped,
 )
 from twopass.pipeline.apps.cli.output import note, progress
 
@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
     there.add_argument(
         "--update", action="store_true", help="add to it; equal ids replace what it has"
     )
-    add_reading(parser)
+    add_corpus_arguments(parser)
     parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
     add_scoring(parser)
     parser.add_argument(
@@ -86,7 +86,7 @@ def run(arguments: Namespace) -> None:
         write = _update if arguments.update else _build
         info = write(arguments, settings, documents, done)
     _store(arguments, settings)
-    tell_skipped(report)
+    report_skipped(report)
     _tell_index(arguments.out, info, perf_counter() - start)
 
 

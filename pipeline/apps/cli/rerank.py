@@ -109,10 +109,10 @@ def _texts(corpus: Path, folder: Path) -> Path:
 
 
 def _runner(ray: str | None) -> Runner:
-    from twopass.pipeline.apps.bulk.job import run_here
+    from twopass.pipeline.apps.bulk.job import run_locally
 
     if ray is None:
-        return run_here
+        return run_locally
     from twopass.pipeline.apps.bulk.on_ray import run_on_ray
 
     return run_on_ray(None if ray == "local" else ray)

@@ -76,11 +76,11 @@ def run(arguments: Namespace) -> None:
 
 
 def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> None:
-    from twopass.pipeline.apps.assembly import assemble, build_retriever
+    from twopass.pipeline.apps.assembly import assemble_pipeline, build_retriever
     from twopass.pipeline.apps.cli.table import Snippets
 
     retriever = build_retriever(settings)
-    pipeline = assemble(retriever, settings, rerank=not arguments.no_rerank)
+    pipeline = assemble_pipeline(retriever, settings, rerank=not arguments.no_rerank)
     ranking = pipeline.search(arguments.query, settings.k, filter=wanted)
     _tell(ranking.warnings)
     if arguments.json:

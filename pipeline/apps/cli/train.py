@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
+import socket
+import subprocess
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from twopass.pipeline.apps.cli.arguments import add_command, count, read_settings
 from twopass.pipeline.apps.cli.output import echo, note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from twopass.pipeline.apps.training.job import Outcome
     from twopass.reranker.training.trainer import Progress
 
@@ -128,9 +132,7 @@ def run(arguments: Namespace) -> None:
     _take_settings(arguments)
     settings = read_settings(arguments)
     if arguments.processes and "WORLD_SIZE" not in os.environ:
-        from twopass.pipeline.apps.cli.processes import run_in_processes
-
-        raise SystemExit(run_in_processes(arguments.processes, arguments.given))
+        raise SystemExit(_run_in_processes(arguments.processes, arguments.given))
     if arguments.threads:
         import torch
 
@@ -173,8 +175,6 @@ def _take_settings(arguments: Namespace) -> None:
 
 def _progress() -> Callable[[Progress], None]:
     """Write a line now and then: a log needs no bar, and a terminal shows lines as well."""
-    from time import monotonic
-
     last = [0.0]
 
     def tell(p: Progress) -> None:
@@ -198,3 +198,74 @@ def _report(outcome: Outcome) -> None:
         echo(f"{table.name}, {table.queries:,} queries, top {table.depth} rescored\n")
         echo(table.markdown() + "\n")
     note(f"{outcome.model}: the model, with its card in README.md")
+
+
+_PROGRAM = "import sys; from twopass.pipeline.apps.cli import main; sys.exit(main())"
+_POLL = 0.1  # seconds
+
+
+def _run_in_processes(count: int, arguments: Sequence[str]) -> int:
+    """Run ``twopass`` in several processes, as ``torchrun`` would, and return their exit status.
+
+    The processes find each other by the environment variables that torch reads. Ctrl-C reaches
+    them as well; SIGTERM is passed on. When one fails, the others are ended, because they would
+    wait for it.
+    """
+    common = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+        "WORLD_SIZE": str(count),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(_threads(count))),
+    }
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, *arguments],
+            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(count)
+    ]
+
+    def pass_on(number: int, _: Any) -> None:
+        if number == signal.SIGTERM:
+            _end(running)
+
+    before = {n: signal.signal(n, pass_on) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return _status(running)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _status(running: Sequence[subprocess.Popen[bytes]]) -> int:
+    while any(process.poll() is None for process in running):
+        failed = [p.returncode for p in running if p.returncode not in (None, 0, 130)]
+        if failed:
+            _end(running)
+            for process in running:
+                process.wait()
+            return _shell_status(int(failed[0]))
+        sleep(_POLL)
+    return max(_shell_status(process.returncode) for process in running)
+
+
+def _shell_status(status: int) -> int:
+    """Return a shell's exit status for a process that a signal ended."""
+    return 128 - status if status < 0 else status
+
+
+def _end(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in running:
+        if process.poll() is None:
+            process.terminate()
+
+
+def _threads(count: int) -> int:
+    return max(1, (os.cpu_count() or 1) // count)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -78,11 +77,9 @@ class ServeSettings(BaseModel):
 
     @field_validator("api_keys", mode="before")
     @classmethod
-    def _decode(cls, keys: Any) -> Any:
-        """Read the list from what the environment and ``--set`` can say: one key, or JSON."""
-        if not isinstance(keys, str):
-            return keys
-        return json.loads(keys) if keys.lstrip().startswith("[") else [keys]
+    def _one_key(cls, keys: Any) -> Any:
+        """Accept one key as a string."""
+        return [keys] if isinstance(keys, str) else keys
 
     @field_validator("api_keys")
     @classmethod

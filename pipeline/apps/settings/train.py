@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_type_hints
@@ -23,23 +21,6 @@ _Share = Annotated[float, Field(gt=0, le=1)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _decode(cls, values: Any) -> Any:
-        """Read what ``--set`` can only say as text: lists and objects."""
-        if not isinstance(values, Mapping):
-            return values
-        return {name: _decoded(value) for name, value in values.items()}
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in "[{":
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 class DataSettings(_Section):

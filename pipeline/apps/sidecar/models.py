@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from twopass.pipeline.apps.sidecar.problems import invalid
 from twopass.pipeline.apps.sidecar.wrapped import find
-from twopass.reranker.contract.scorer import PairScorer
+from twopass.reranker.contract.scorer import DetailedScorer, PairScorer
 from twopass.reranker.scorers import activations
 from twopass.reranker.scorers.batching import BatchingScorer
 from twopass.reranker.scorers.cascade import Cascade
@@ -139,8 +139,8 @@ class Model:
         return {name: queue for name, queue in queues.items() if queue is not None}
 
     def searching(
-        self, through: Callable[[BatchingScorer], PairScorer] = lambda scorer: scorer
-    ) -> PairScorer:
+        self, through: Callable[[BatchingScorer], DetailedScorer] = lambda scorer: scorer
+    ) -> DetailedScorer:
         """Return the second stage of a search.
 
         Args:

@@ -1,8 +1,8 @@
-"""What every route does around its own work: key, body's limit, a client that leaves, errors.
+"""What every route does around its own work: key, body limit, disconnects, error bodies.
 
-A router is given the way in which its dialect words a problem::
+A router is created with the error format of its dialect::
 
-    router = APIRouter(route_class=route_class(words))
+    router = APIRouter(route_class=route_class(error_body))
 """
 
 from __future__ import annotations
@@ -17,31 +17,36 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
-from twopass.pipeline.apps.sidecar.cancellation import while_connected
+from twopass.pipeline.apps.sidecar.cancellation import cancel_on_disconnect
 from twopass.pipeline.apps.sidecar.keys import key_in, matches
-from twopass.pipeline.apps.sidecar.problems import Problem, ProblemError, of_error, of_validation
+from twopass.pipeline.apps.sidecar.problems import (
+    Problem,
+    ProblemError,
+    problem_of_error,
+    problem_of_validation,
+)
 from twopass.pipeline.apps.sidecar.service import sidecar_of
 
-__all__ = ["Words", "plain", "route_class"]
+__all__ = ["ErrorFormat", "default_error_format", "route_class"]
 
 _LOG = logging.getLogger(__name__)
 
-Words: TypeAlias = Callable[[Problem], tuple[int, Any]]
+ErrorFormat: TypeAlias = Callable[[Problem], tuple[int, Any]]
 _Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def plain(problem: Problem) -> tuple[int, Any]:
-    """Word a problem as our own routes do: status and body."""
+def default_error_format(problem: Problem) -> tuple[int, Any]:
+    """Return status and body of a problem, as our own routes answer it."""
     return problem.status, {"error": {"type": problem.kind, "message": problem.message}}
 
 
-def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
+def route_class(words: ErrorFormat = default_error_format, *, keyed: bool = True) -> type[APIRoute]:
     """Return the class of a router's routes.
 
     Args:
         words: a problem -> status and JSON body, as the dialect's clients expect them; a route
-            that learns it only from the request sets ``request.state.words``.
-        keyed: whether one of ``serve.api_keys`` is asked for, where there are any.
+            that knows it only from the request sets ``request.state.words``.
+        keyed: whether one of ``serve.api_keys`` is required, if there are any.
 
     """
 
@@ -54,7 +59,7 @@ def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
                     if keyed:
                         _check_key(request)
                     whole = await _read(request)
-                    return await while_connected(request.receive, handler(whole))
+                    return await cancel_on_disconnect(request.receive, handler(whole))
                 except Exception as error:
                     problem = _problem(error)
                     sidecar_of(request).metrics.refused.labels(problem.kind).inc()
@@ -65,19 +70,19 @@ def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
     return Route
 
 
-def _answer(problem: Problem, words: Words) -> Response:
+def _answer(problem: Problem, words: ErrorFormat) -> Response:
     status, body = words(problem)
     return JSONResponse(body, status, headers=problem.headers)
 
 
 def _problem(error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
-        return of_validation(error.errors())
+        return problem_of_validation(error.errors())
     if isinstance(error, HTTPException) and error.status_code == 400:  # of the body's parser
         return Problem(
             "invalid", f"expected a JSON object, found: {error.__cause__ or error.detail}"
         )
-    problem = of_error(error)
+    problem = problem_of_error(error)
     if problem is None or problem.kind == "failed":
         _LOG.error("a request failed: %s", error, exc_info=error)
     return problem or Problem("failed", "the server failed; its log says more")
@@ -91,7 +96,7 @@ def _check_key(request: Request) -> None:
 
 
 async def _read(request: Request) -> Request:
-    """Read the whole body, as far as the limit allows, and hand on a request that has it."""
+    """Read the whole body, up to the limit, and return a request that contains it."""
     limit = sidecar_of(request).settings.serve.max_body_bytes
     parts: list[bytes] = []
     size = 0

@@ -22,7 +22,7 @@ from twopass.retriever.base import Retriever
 from twopass.retriever.filters.algebra import Filter
 from twopass.retriever.filters.json_syntax import parse_filter
 
-__all__ = ["SearchBody", "router"]
+__all__ = ["SearchBody", "fusion_of", "router"]
 
 _MOST_NAMES = 100
 _GRACE = 0.5  # of the deadline: for highlights and explanations, where scoring took all of it
@@ -122,7 +122,7 @@ async def _search(body: SearchBody, sidecar: Sidecar) -> Response:
         body.k or sidecar.settings.k,
         model=model,
         depth=body.depth,
-        fusion=_fusion(body.fusion),
+        fusion=fusion_of(body.fusion),
         filter=await _filter(body, sidecar),
         deadline=until.left,
     )
@@ -143,7 +143,14 @@ def _model(name: str | None, sidecar: Sidecar) -> Model | None:
     return sidecar.models.named(name)
 
 
-def _fusion(wanted: str | dict[str, Any] | None) -> Fusion | None:
+def fusion_of(wanted: str | dict[str, Any] | None) -> Fusion | None:
+    """Return the fusion that a request names; None where it names none.
+
+    Raises:
+        ProblemError: when it is not named by ``method``.
+        FusionError: when it is unknown, or a parameter cannot be used.
+
+    """
     if wanted is None:
         return None
     named = {"method": wanted} if isinstance(wanted, str) else dict(wanted)

@@ -134,7 +134,7 @@ class BiEncoderScorer:
         Args:
             pairs: (n,) of a query and a passage each, the most promising first.
             deadline: seconds from now; see
-            :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
+                :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
 
         Raises:
             InputError: when a pair is not two strings, or they are no valid Unicode.

@@ -12,7 +12,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from twopass.pipeline.apps.settings.serve import ServeSettings
-from twopass.pipeline.apps.sidecar.problems import Problem, ProblemError, invalid, of_validation
+from twopass.pipeline.apps.sidecar.problems import (
+    Problem,
+    ProblemError,
+    invalid,
+    problem_of_validation,
+)
 from twopass.pipeline.apps.sidecar.rerank import Reranked, Task, rerank
 from twopass.pipeline.apps.sidecar.service import sidecar_of
 
@@ -112,7 +117,7 @@ def add_route(
         try:
             body = chosen.model_validate(given)
         except ValidationError as error:
-            raise ProblemError(of_validation(error.errors(include_url=False))) from error
+            raise ProblemError(problem_of_validation(error.errors(include_url=False))) from error
         model = sidecar.models.get(body.model or request.path_params.get("name"))
         done = await rerank(sidecar, body.task(), model)
         return JSONResponse(body.answer(done), headers={**_headers(done), **body.headers})

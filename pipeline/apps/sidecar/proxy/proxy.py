@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from twopass.pipeline.apps.assembly import build_fusion
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar import tracing
-from twopass.pipeline.apps.sidecar.cancellation import GONE, while_connected
+from twopass.pipeline.apps.sidecar.cancellation import CLIENT_CLOSED_REQUEST, cancel_on_disconnect
 from twopass.pipeline.apps.sidecar.keys import key_in, matches
 from twopass.pipeline.apps.sidecar.metrics import Metrics
 from twopass.pipeline.apps.sidecar.models import Models
@@ -169,7 +169,7 @@ class Proxy:
         except UpstreamError as error:
             return error_response("twopass_upstream_exception", str(error), error.status)
         except ClientDisconnect:  # before all of its body was here
-            return Response(status_code=GONE)
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
 
     async def _answer(self, exchange: Exchange) -> Response:
         if not exchange.target.is_search:
@@ -182,7 +182,7 @@ class Proxy:
             return await exchange.pass_on(content, why)
         answer = search if exchange.target.api == "_search" else search_many
         work = answer(exchange, content, self._rescorer, self._outcomes)
-        return await while_connected(exchange.request.receive, work)
+        return await cancel_on_disconnect(exchange.request.receive, work)
 
     def _is_known(self, request: Request) -> bool:
         """Check a key of the sidecar's, where it has any.

@@ -16,12 +16,12 @@ from twopass.pipeline.apps.sidecar.models import Models
 from twopass.pipeline.apps.sidecar.problems import ProblemError
 from twopass.pipeline.apps.sidecar.proxy.texts import text_of
 from twopass.pipeline.apps.sidecar.proxy.window import Window
+from twopass.pipeline.candidates import Candidates, fuse, score_groups, status_of
 from twopass.pipeline.errors import FusionError
 from twopass.pipeline.fusion import Fusion, fusion
 from twopass.pipeline.ranking import Ranking
-from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.errors import OverloadedError
-from twopass.retriever.filters.algebra import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = ["Rescored", "Rescorer"]
@@ -141,8 +141,12 @@ class Rescorer:
         chosen = window.rescore.fusion
         method = self._fusion if chosen is None else fusion(chosen.method, **chosen.parameters)
         scorer = self._models.named(window.rescore.model).searching()
-        pipeline = SearchPipeline(_Found(found), scorer, method, depth=len(found))
-        return pipeline.search(window.query, len(found), deadline=window.rescore.deadline)
+        pairs = [(window.query, text) for text in found.texts]
+        started = perf_counter()
+        [rerank] = score_groups(scorer, [pairs], Deadline.after(window.rescore.deadline))
+        seconds = perf_counter() - started
+        candidates = Candidates(found, rerank, status_of(rerank), retrieval=0.0, rerank=seconds)
+        return fuse(candidates, method, len(found))
 
 
 def _described(
@@ -172,14 +176,3 @@ def _described(
         return "partial", "text", reason, ranking
     reason = f"{read} of {candidates} hits scored within {window.rescore.deadline} s"
     return "partial", "deadline", reason, ranking
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A first stage that has answered already."""
-
-    hits: Hits
-
-    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
-        del k, filter
-        return [self.hits] * len(queries)

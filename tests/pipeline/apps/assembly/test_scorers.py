@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twopass.pipeline.apps.assembly import build_chooser, build_pipeline, build_reader, build_scorer
+from twopass.pipeline.apps.assembly import (
+    build_chooser,
+    build_final_scorer,
+    build_pipeline,
+    build_scorer,
+)
 from twopass.pipeline.apps.settings import Settings, load_settings
 from twopass.pipeline.errors import SettingsError
 from twopass.reranker import BatchingScorer, CachingScorer, CrossEncoder, RemoteScorer
@@ -36,24 +41,24 @@ def expected() -> Any:
 
 
 def test_the_model_alone(expected: Any) -> None:
-    scorer = build_reader(settings())
+    scorer = build_final_scorer(settings())
     assert isinstance(scorer, CrossEncoder)
     np.testing.assert_allclose(scorer.predict(PAIRS), expected, atol=1e-5)
 
 
 def test_scores_that_are_kept(tmp_path: Path, expected: Any) -> None:
     kept = settings(cache={"folder": tmp_path / "scores", "megabytes": 1})
-    scorer = build_reader(kept)
+    scorer = build_final_scorer(kept)
     assert isinstance(scorer, CachingScorer)
     np.testing.assert_allclose(scorer.predict(PAIRS), expected, atol=1e-5)
-    again = build_reader(kept)
+    again = build_final_scorer(kept)
     np.testing.assert_allclose(again.predict(PAIRS), expected, atol=1e-5)
     assert isinstance(again, CachingScorer)
     assert again.stats.disk == 2
 
 
 def test_a_model_for_many_callers(expected: Any) -> None:
-    scorer = build_reader(settings(), shared=True)
+    scorer = build_final_scorer(settings(), shared=True)
     assert isinstance(scorer, BatchingScorer)
     with scorer:
         np.testing.assert_allclose(scorer.predict(PAIRS), expected, atol=1e-5)

@@ -22,7 +22,7 @@ def long_index(run, tmp_path):
 
 
 PASSAGES = (
-    *("-s", "twopass.reranker.scorers.passages=max", "-s", "reranker.passages.overlap=2"),
+    *("-s", "reranker.passages.aggregation=max", "-s", "reranker.passages.overlap=2"),
     *("-s", "reranker.passages.max_passages=1"),
 )
 

@@ -7,7 +7,11 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from .processes import SECONDS, serve
+
+pytestmark = pytest.mark.slow
 
 QUESTION = json.dumps({"query": "cat", "documents": ["The cat sat on the mat.", "An owl hunts."]})
 REQUEST = (

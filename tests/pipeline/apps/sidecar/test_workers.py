@@ -17,6 +17,8 @@ import pytest
 
 from .processes import PROGRAM, SECONDS, Serving, serve
 
+pytestmark = pytest.mark.slow
+
 QUESTION = {"query": "cat", "documents": ["The cat sat on the mat.", "An owl hunts at night."]}
 
 
