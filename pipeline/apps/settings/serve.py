@@ -33,6 +33,9 @@ class ServeSettings(BaseModel):
         host: the address to listen on; 0.0.0.0 for all of the machine's.
         port: the port to listen on; 0 takes a free one.
         workers: processes, each with a model and a queue of its own.
+        hosts: names by which clients call the service, besides ``host``, localhost and addresses;
+            requests for other names are refused, which keeps web pages of other sites out. Where
+            it is empty, only a service on a loopback address checks names; ``*`` lets all through.
         api_keys: who may ask, as ``twopass serve --hash-key`` prints them; none lets everybody.
         name: what the model is called in answers; by default ``reranker.model``.
         models: further models by name that a request may ask for; each is loaded at the start and
@@ -40,6 +43,15 @@ class ServeSettings(BaseModel):
         scores: what the scorer's numbers are: ``logits``, of which clients get the sigmoid as
             relevance; or ``probabilities``, which they get as they are. ``auto`` asks the scorer.
         max_body_bytes: a request's body at most.
+        max_bodies_bytes: bodies that are being received, at most, all of them together and a
+            worker; beyond, a request is refused with 429.
+        max_connections: connections at most, of a worker; never more than two thirds of the files
+            that the process may open. Then the one that has been idle longest is closed.
+        header_timeout: seconds that a request's headers may take to arrive.
+        body_timeout: seconds that a request's body may take to arrive, and one more for each MiB;
+            also, that a client may take to read a part of its answer.
+        keep_alive: seconds that a connection is kept open for the next request; more than
+            balancers keep it, or it may be closed under a request that is just being sent.
         max_documents: documents a request at most.
         max_characters: a text's characters at most; longer ones are refused, not cut.
         max_queue: (query, document) pairs that wait or are being scored by a model, at most; a
@@ -60,11 +72,17 @@ class ServeSettings(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
     workers: Count = 1
+    hosts: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     name: str | None = None
     models: Mapping[str, str] = {}
     scores: Literal["auto", "logits", "probabilities"] = "auto"
     max_body_bytes: Count = 16 * 1024 * 1024
+    max_bodies_bytes: Count = 256 * 1024 * 1024
+    max_connections: Count = 1_000
+    header_timeout: Seconds = 20.0
+    body_timeout: Seconds = 30.0
+    keep_alive: Seconds = 75.0
     max_documents: Count = 1_000
     max_characters: Count = 1_000_000
     max_queue: Count = 8_192
@@ -75,7 +93,7 @@ class ServeSettings(BaseModel):
     logs: Literal["auto", "json", "text"] = "auto"
     forwarded_allow_ips: str = "127.0.0.1"
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "hosts", mode="before")
     @classmethod
     def _one_key(cls, keys: Any) -> Any:
         """Accept one key as a string."""
