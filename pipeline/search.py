@@ -19,7 +19,7 @@ from twopass.reranker.contract.errors import InputError
 from twopass.reranker.contract.scorer import PairScorer, as_scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 
 __all__ = ["OnError", "SearchOptions", "SearchPipeline", "check_count"]
 
