@@ -14,7 +14,7 @@ from twopass.pipeline.apps.assembly.models import (
 )
 from twopass.pipeline.apps.assembly.retrievers import build_connection, build_index, build_retriever
 from twopass.pipeline.apps.assembly.scorers import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_model,
     build_scorer,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "assemble_pipeline",
-    "build_chooser",
+    "build_cheap_scorer",
     "build_connection",
     "build_encoder",
     "build_final_scorer",

@@ -14,7 +14,7 @@ from uuid import uuid4
 from fastapi import Request
 
 from twopass.pipeline.apps.assembly import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_fusion,
     build_model,
@@ -58,7 +58,7 @@ class Sidecar:
         scorer: the second stage; safe to use from several threads.
         retriever: the first stage; ``None`` where there is none to search.
         others: further second stages, by the names of ``serve.models``.
-        chooser: what chooses for the first second stage in searches, as ``reranker.cascade`` says.
+        cheap: the cheap scorer before the first second stage in searches (``reranker.cascade``).
 
     """
 
@@ -68,12 +68,12 @@ class Sidecar:
         scorer: PairScorer,
         retriever: Retriever | None = None,
         others: Mapping[str, PairScorer] | None = None,
-        chooser: PairScorer | None = None,
+        cheap: PairScorer | None = None,
     ) -> None:
         self.settings = settings
         serve, cascade = settings.serve, settings.reranker.cascade
         limits = serve.scores, serve.max_queue
-        first = Model(settings.model_name, scorer, *limits, chooser, cascade.keep)
+        first = Model(settings.model_name, scorer, *limits, cheap, cascade.keep)
         self.models = Models([first, *(Model(n, s, *limits) for n, s in (others or {}).items())])
         self.retriever = retriever
         self.metrics = Metrics()
@@ -102,7 +102,7 @@ class Sidecar:
             name: build_model(settings, source) for name, source in settings.serve.models.items()
         }
         return cls(
-            settings, build_final_scorer(settings), retriever, others, build_chooser(settings)
+            settings, build_final_scorer(settings), retriever, others, build_cheap_scorer(settings)
         )
 
     async def start(self) -> None:
@@ -238,7 +238,7 @@ class Sidecar:
             cancellable.append(CancellableScorer(queue, loop))
             return cancellable[-1]
 
-        scorer = None if model is None else model.searching(through)
+        scorer = None if model is None else model.search_scorer(through)
         pipeline = SearchPipeline(
             retriever, scorer, self.fusion, depth=self.settings.depth, on_error="first-stage"
         )
