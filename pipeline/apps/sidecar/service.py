@@ -78,7 +78,7 @@ class Sidecar:
         self.retriever = retriever
         self.metrics = Metrics()
         self._queues = {name: queue for m in self.models for name, queue in m.queues.items()}
-        self.metrics.watch(self._queues)
+        self.metrics.watch_scorers(self._queues)
         self.fusion = build_fusion(settings)
         self.warm = False
         self.proxy: Proxy | None = None
@@ -234,11 +234,11 @@ class Sidecar:
         loop = asyncio.get_running_loop()
         cancellable: list[CancellableScorer] = []
 
-        def through(queue: BatchingScorer) -> CancellableScorer:
+        def wrap(queue: BatchingScorer) -> CancellableScorer:
             cancellable.append(CancellableScorer(queue, loop))
             return cancellable[-1]
 
-        scorer = None if model is None else model.search_scorer(through)
+        scorer = None if model is None else model.search_scorer(wrap)
         pipeline = SearchPipeline(
             retriever, scorer, self.fusion, depth=self.settings.depth, on_error="first-stage"
         )
