@@ -94,7 +94,7 @@ def export_model(
     Raises:
         ExportError: when there are files already, or one ranks worse than it may; then nothing is
             written.
-        ModelError: when the model cannot be had, or is not of BERT's kind.
+        ModelError: when the model cannot be had, or its family is not known.
 
     """
     exporter = Exporter(model)
