@@ -25,11 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.pipeline.apps.assembly.models import reads_pairs
+from twopass.pipeline.candidates import Candidates, fuse, status_of
 from twopass.pipeline.evaluation import evaluate_runs, open_collection
 from twopass.pipeline.evaluation.runs import Entries, entries
 from twopass.pipeline.fusion import Fusion, fusion, reranker
-from twopass.pipeline.search import fuse
-from twopass.pipeline.stages import Candidates, status_of
 from twopass.reranker import BiEncoderScorer, CrossEncoder, Scores
 from twopass.retriever.hits import Hits
 from twopass.retriever.index.index import BM25Index

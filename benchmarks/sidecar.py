@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 from serving import served
 
-from twopass.pipeline.apps.assembly import build_reader
+from twopass.pipeline.apps.assembly import build_final_scorer
 from twopass.pipeline.apps.demo import FOLDER
 from twopass.pipeline.apps.settings import load_settings
 from twopass.retriever.corpus import read_documents
@@ -64,7 +64,7 @@ async def load(url: str, options: argparse.Namespace) -> tuple[float, list[float
 
 def offline(options: argparse.Namespace) -> float:
     """Return pairs a second of one large call, without HTTP."""
-    scorer = build_reader(load_settings())
+    scorer = build_final_scorer(load_settings())
     scorer.predict([("warm", "up")])
     asked = itertools.islice(requests(options.documents), options.offline)
     pairs = [(query, text) for query, texts in asked for text in texts]

@@ -6,46 +6,72 @@ import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Literal, TypeAlias, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
-from twopass.pipeline.errors import FusionError, SearchError
+from twopass.pipeline.candidates import Candidates, Pairs, fuse, score_groups, status_of
+from twopass.pipeline.errors import ScoringError, SearchError
 from twopass.pipeline.fusion import Fusion
-from twopass.pipeline.fusion.base import ranks
-from twopass.pipeline.ranking import Ranking, Timings
-from twopass.pipeline.stages import Candidates, OnError, Stages, above, count, probability, told
-from twopass.reranker.contract.deadlines import Deadline
-from twopass.reranker.contract.scorer import PairScorer
+from twopass.pipeline.ranking import Ranking, RerankStatus
+from twopass.reranker.contract.deadlines import NO_DEADLINE, Deadline
+from twopass.reranker.contract.errors import InputError
+from twopass.reranker.contract.scorer import PairScorer, as_scorer
+from twopass.reranker.contract.scores import Scores
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 
-__all__ = ["SearchPipeline", "fuse"]
+__all__ = ["OnError", "SearchOptions", "SearchPipeline", "check_count"]
 
+OnError: TypeAlias = Literal["raise", "first-stage"]
+
+# Enough to fill batches of any engine; bounds memory, and the time between signs of life.
+_PAIRS_AT_ONCE = 2048
 _LEAST = 1e-6  # seconds: a deadline that has passed as good as one
 
-T = TypeVar("T", bound=np.generic)
+
+class SearchOptions(TypedDict, total=False):
+    """Keywords of a search; what is left out or None is as the pipeline was made.
+
+    Attributes:
+        depth: how many of the first stage's best are scored and fused.
+        fusion: how both stages become one score.
+        filter: only documents that match it are considered.
+        deadline: seconds from the call, for all queries together; ``math.inf`` for none. Retrieval
+            counts, though it is not cut short. The best candidates of all queries are scored first,
+            then the second best, and so on.
+        min_score: the least probability of a result; see ``twopass.pipeline.candidates``.
+
+    """
+
+    depth: int | None
+    fusion: Fusion | None
+    filter: Filter | None
+    deadline: float | None
+    min_score: float | None
 
 
 class SearchPipeline:
     """Two-stage search: candidates, their scores, one ranking.
 
-    It holds no state of its own: as many threads may use it as its parts allow.
+    It holds no state: as many threads may use it as its parts allow::
+
+        pipeline = SearchPipeline(index, CrossEncoder(), fusion("weighted", weights=[0.3, 0.7]))
+        ranking = pipeline.search("what helps against a migraine?", k=5, deadline=0.5)
 
     Args:
         retriever: the first stage.
-        scorer: the second stage; ``None`` for the first stage alone.
+        scorer: the second stage; ``None`` for the first stage only.
         fusion: how both become one score, for example ``twopass.pipeline.fusion.rrf``.
         depth: how many of the first stage's best are scored, unless a call says otherwise.
         on_error: what a scorer that fails leads to: ``raise`` its error, or ``first-stage``: the
-            first stage's ranking, with the status ``failed`` and the reason.
+            first stage's ranking, with the status ``failed`` and the reason. The first stage's
+            errors are always raised.
         deadline: seconds that a search may take, unless a call says otherwise: candidates are
             scored in the first stage's order as far as there is time, the others stay below them
             in that order, and the status says ``partial``. None for no deadline.
         min_score: the probability of relevance that a result must have, unless a call says
-            otherwise, where the scorer is calibrated: see ``twopass.pipeline.stages``. None for
-            none.
+            otherwise, where the scorer is calibrated. None for none.
 
     Raises:
         SearchError: when the depth is not a count, the deadline no time, ``min_score`` no
@@ -64,45 +90,24 @@ class SearchPipeline:
         deadline: float | None = None,
         min_score: float | None = None,
     ) -> None:
-        self._stages = Stages(retriever, scorer, on_error)
-        self._fusion = fusion
-        self._depth = count("depth", depth)
-        self._deadline = _seconds(deadline)
-        self._min_score = probability(min_score)
+        if on_error not in ("raise", "first-stage"):
+            raise SearchError(f"expected on_error 'raise' or 'first-stage', found {on_error!r}")
+        self.retriever = retriever
+        self.scorer = scorer
+        self.fusion = fusion
+        self.depth = check_count("depth", depth)
+        self._detailed = None if scorer is None else as_scorer(scorer)
+        self._on_error = on_error
+        self._deadline = _check_seconds(deadline)
+        self._min_score = _check_probability(min_score)
 
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        depth: int | None = None,
-        fusion: Fusion | None = None,
-        filter: Filter | None = None,
-        deadline: float | None = None,
-        min_score: float | None = None,
-    ) -> Ranking:
+    def search(self, query: str, k: int = 10, **options: Unpack[SearchOptions]) -> Ranking:
         """Return the best ``k`` documents of a query; see ``search_many``."""
-        [ranking] = self.search_many(
-            [query],
-            k,
-            depth=depth,
-            fusion=fusion,
-            filter=filter,
-            deadline=deadline,
-            min_score=min_score,
-        )
+        [ranking] = self.stream([query], k, **options)
         return ranking
 
     def search_many(
-        self,
-        queries: Sequence[str],
-        k: int = 10,
-        *,
-        depth: int | None = None,
-        fusion: Fusion | None = None,
-        filter: Filter | None = None,
-        deadline: float | None = None,
-        min_score: float | None = None,
+        self, queries: Sequence[str], k: int = 10, **options: Unpack[SearchOptions]
     ) -> list[Ranking]:
         """Return the best ``k`` documents of each query, in order.
 
@@ -112,13 +117,7 @@ class SearchPipeline:
             queries: (q,) the queries' texts; one that finds nothing gives an empty ranking.
             k: how many documents at most, a query. Where it is larger than the depth, the
                 documents beyond the depth follow in the first stage's order.
-            depth: how many of the first stage's best are scored and fused.
-            fusion: in place of the pipeline's own.
-            filter: only documents that match it are considered.
-            deadline: seconds from now, in place of the pipeline's own, for all queries together;
-                ``math.inf`` for none. Retrieval counts, though it is not cut short. The best
-                candidates of all queries are scored first, then the second best, and so on.
-            min_score: the least probability of a result, in place of the pipeline's own.
+            options: see ``SearchOptions``.
 
         Raises:
             SearchError: when k or the depth is not a count, the deadline no time, ``min_score``
@@ -129,17 +128,21 @@ class SearchPipeline:
             FusionError: when the scores cannot be fused.
 
         """
-        return list(
-            self.stream(
-                queries,
-                k,
-                depth=depth,
-                fusion=fusion,
-                filter=filter,
-                deadline=deadline,
-                min_score=min_score,
-            )
-        )
+        return list(self.stream(queries, k, **options))
+
+    async def asearch(self, query: str, k: int = 10, **options: Unpack[SearchOptions]) -> Ranking:
+        """Search in a thread; see ``search``.
+
+        Cancelling frees the caller at once; the search itself ends in its thread.
+        """
+        until = self._until(options.get("deadline"))
+
+        def search() -> Ranking:  # waiting for a thread counts
+            left = until.remaining
+            options["deadline"] = math.inf if left is None else max(left, _LEAST)
+            return self.search(query, k, **options)
+
+        return await asyncio.to_thread(search)
 
     def stream(
         self,
@@ -156,137 +159,126 @@ class SearchPipeline:
 
         With a deadline, which counts from the call, all queries are searched at once.
         """
-        until = Deadline.after(self._deadline if deadline is None else _seconds(deadline))
-        _check_queries(queries)
-        count("k", k)
-        depth = self._depth if depth is None else count("depth", depth)
-        found = self._stages.run(queries, k=k, depth=depth, filter=filter, deadline=until)
-        least = self._min_score if min_score is None else probability(min_score)
-        return (fuse(each, fusion or self._fusion, k, min_score=least) for each in found)
+        until = self._until(deadline)
+        least = self._min_score if min_score is None else _check_probability(min_score)
+        found = self.candidates(queries, k, depth=depth, filter=filter, until=until)
+        return (fuse(each, fusion or self.fusion, k, min_score=least) for each in found)
 
-    async def asearch(
+    def candidates(
         self,
-        query: str,
+        queries: Sequence[str],
         k: int = 10,
         *,
         depth: int | None = None,
-        fusion: Fusion | None = None,
         filter: Filter | None = None,
-        deadline: float | None = None,
-        min_score: float | None = None,
-    ) -> Ranking:
-        """Search in a thread; see ``search``.
+        until: Deadline = NO_DEADLINE,
+    ) -> Iterator[Candidates]:
+        """Run both stages without fusing them; yield what they say of each query, in order.
 
-        Cancelling stops the waiting at once; the search itself ends in its thread, unheard.
+        Args:
+            queries: (q,) the queries' texts.
+            k: how many hits are wanted, a query.
+            depth: how many of the best hits are scored. As many as the larger of the two are
+                retrieved; only k where there is no scorer.
+            filter: only documents that match it are considered.
+            until: when scoring is to end. Then all pairs are scored in one go, so that time is
+                shared between queries; otherwise some 2,000 at a time.
+
+        Raises:
+            SearchError: when k or the depth is not a count, or a query not a string.
+
         """
-        until = Deadline.after(self._deadline if deadline is None else _seconds(deadline))
+        _check_queries(queries)
+        k = check_count("k", k)
+        depth = self.depth if depth is None else check_count("depth", depth)
+        size = max(1, _PAIRS_AT_ONCE // depth if until.remaining is None else len(queries))
+        slices = (queries[start : start + size] for start in range(0, len(queries), size))
+        return (each for some in slices for each in self._both(some, k, depth, filter, until))
 
-        def search() -> Ranking:  # waiting for a thread counts
-            left = until.remaining
-            return self.search(
-                query,
-                k,
-                depth=depth,
-                fusion=fusion,
-                filter=filter,
-                deadline=math.inf if left is None else max(left, _LEAST),
-                min_score=min_score,
-            )
+    def _both(
+        self, queries: Sequence[str], k: int, depth: int, filter: Filter | None, until: Deadline
+    ) -> Iterator[Candidates]:
+        """Retrieve and score for these queries at once."""
+        started = perf_counter()
+        fetched = k if self.scorer is None else max(k, depth)
+        found = self.retriever.search(queries, fetched, filter=filter)
+        retrieved = perf_counter()
+        scored = self._score(
+            [
+                [(query, text) for text in hits.texts[:depth]]
+                for query, hits in zip(queries, found, strict=True)
+            ],
+            until,
+        )
+        done = perf_counter()
+        for hits, (scores, status) in zip(found, scored, strict=True):
+            share = (retrieved - started) / len(queries), (done - retrieved) / len(queries)
+            yield Candidates(hits, scores, status, *share)
 
-        return await asyncio.to_thread(search)
+    def _score(self, groups: list[Pairs], until: Deadline) -> list[_Scored]:
+        """Score the pairs of all groups at once; one result a group."""
+        if self._detailed is None or not any(groups):
+            reason = "no second stage" if self._detailed is None else "no candidates"
+            return [_none(group, "skipped", reason) for group in groups]
+        try:
+            parts = score_groups(self._detailed, groups, until)
+        except Exception as error:
+            if self._on_error == "raise":
+                raise
+            if isinstance(error, InputError | ScoringError) and len(groups) > 1:
+                # one query's fault need not be another's
+                return [self._score([group], until)[0] for group in groups]
+            return [_none(group, "failed", f"{type(error).__name__}: {error}") for group in groups]
+        return [(part, status_of(part)) for part in parts]
+
+    def _until(self, deadline: float | None) -> Deadline:
+        return Deadline.after(self._deadline if deadline is None else _check_seconds(deadline))
 
 
-def fuse(
-    candidates: Candidates, fusion: Fusion, k: int, *, min_score: float | None = None
-) -> Ranking:
-    """Make a ranking of what both stages say: one stable sort, ties in the first stage's order.
+_Scored: TypeAlias = tuple[Scores, RerankStatus]
 
-    Only what the second stage was to score is fused, so that k changes no score; hits beyond
-    follow with NaN. So does what it was to score and did not: a sum that lacks a part is no lower
-    sum, it is another thing. A search that was cut short is the search of that lesser depth. Where
-    nothing was scored, the first stage's scores stand. A threshold takes hits out at the end; see
-    ``twopass.pipeline.stages``.
+
+def _none(group: Pairs, outcome: Literal["skipped", "failed"], reason: str) -> _Scored:
+    if not group:
+        outcome, reason = "skipped", "no candidates"
+    return Scores.none(len(group), reason), RerankStatus(outcome, 0, len(group), reason)
+
+
+def check_count(name: str, value: int) -> int:
+    """Check a count that a user gave.
 
     Raises:
-        FusionError: when the fusion fails, or does not give one number a document.
+        SearchError: when it is not a whole number of at least 1.
 
     """
-    started = perf_counter()
-    hits, scores = candidates.hits, candidates.scores
-    n = len(hits)
-    rerank, rerank_ranks = _padded(scores.values, n), np.zeros(n, dtype=np.int32)
-    fused = hits.scores
-    if scores.scored:
-        fused = _padded(_fused(fusion, candidates.columns), n)
-        rerank_ranks[:] = np.nan_to_num(ranks(rerank[None, :].astype(np.float64))[0])
-    columns = {name: _padded(column, n) for name, column in scores.columns.items()}
-    best = _order(fused, list(columns.values()))
-    best = best[above(candidates, min_score)[best]][:k]
-    evidence, truncated, probabilities = scores.evidence, scores.truncated, scores.probabilities
-    return Ranking(
-        ids=hits.ids[best],
-        texts=hits.texts[best],
-        retrieval=hits.scores[best],
-        rerank=rerank[best],
-        fused=fused[best],
-        retrieval_ranks=(best + 1).astype(np.int32),
-        rerank_ranks=rerank_ranks[best],
-        status=told(candidates, min_score),
-        timings=Timings(candidates.retrieval, candidates.rerank, perf_counter() - started),
-        columns={name: column[best] for name, column in columns.items()},
-        evidence=None if evidence is None else _padded(evidence, n, None)[best],
-        truncated=None if truncated is None else _padded(truncated, n, False)[best],
-        warnings=hits.warnings,
-        probabilities=None if probabilities is None else _padded(probabilities, n)[best],
-    )
-
-
-def _fused(fusion: Fusion, columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fuse (s, m) columns of the documents that the last has; NaN for the others."""
-    scored = ~np.isnan(columns[-1])
-    found = np.asarray(fusion(columns[:, scored]), dtype=np.float32)
-    n = int(np.count_nonzero(scored))
-    if found.shape != (n,) or np.isinf(found).any():
-        raise FusionError(
-            f"expected from the fusion ({n},) scores, finite or NaN, "
-            f"found shape {found.shape}{' with infinity' if np.isinf(found).any() else ''}"
-        )
-    fused = np.full(len(scored), np.nan, dtype=np.float32)
-    fused[scored] = found
-    return fused
-
-
-def _order(fused: NDArray[np.float32], opinions: list[NDArray[np.float32]]) -> NDArray[np.int64]:
-    """Sort (n,) hits: by what is fused, below it by the opinions, the last first; stably."""
-    unplaced = np.isnan(fused)
-    keys = [np.where(unplaced, -opinion, 0) for opinion in opinions]
-    return np.lexsort([*keys, -fused])  # the last key counts most; NaN goes last in each
-
-
-def _padded(column: NDArray[T], n: int, filling: Any = np.nan) -> NDArray[T]:
-    """Lengthen a column to (n,)."""
-    return np.concatenate([column, np.full(n - len(column), filling, dtype=column.dtype)])
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise SearchError(f"expected {name} to be a whole number of at least 1, found {value!r}")
+    return int(value)
 
 
 def _check_queries(queries: Sequence[str]) -> None:
     if isinstance(queries, str):
         raise SearchError("expected a sequence of queries, found one string: use search()")
-    for place, query in enumerate(queries):
+    for number, query in enumerate(queries):
         if not isinstance(query, str):
             raise SearchError(
-                f"expected query {place} to be a string, found {type(query).__name__}"
+                f"expected query {number} to be a string, found {type(query).__name__}"
             )
 
 
-def _seconds(deadline: float | None) -> float | None:
-    """Check a deadline that a user gave.
-
-    Raises:
-        SearchError: when it is no number above zero.
-
-    """
-    if deadline is None:
-        return None
-    if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
+def _check_seconds(deadline: float | None) -> float | None:
+    if deadline is not None and not (_is_number(deadline) and deadline > 0):
         raise SearchError(f"expected deadline to be seconds above 0, found {deadline!r}")
-    return float(deadline)
+    return None if deadline is None else float(deadline)
+
+
+def _check_probability(min_score: float | None) -> float | None:
+    if min_score is not None and not (_is_number(min_score) and 0 <= min_score <= 1):
+        raise SearchError(
+            f"expected min_score to be a probability from 0 to 1, found {min_score!r}"
+        )
+    return None if min_score is None else float(min_score)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

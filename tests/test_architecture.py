@@ -56,7 +56,16 @@ FLOORS = {
             "training",
         ]
     ),
-    PIPELINE: ["errors", "ranking", "fusion", "stages", "search", "evaluation", "training", "apps"],
+    PIPELINE: [
+        "errors",
+        "ranking",
+        "fusion",
+        "candidates",
+        "search",
+        "evaluation",
+        "training",
+        "apps",
+    ],
     f"{PIPELINE}.apps": ["settings", "assembly", "training", "sidecar", "cli"],
 }
 

@@ -6,7 +6,7 @@ from twopass.pipeline.evaluation.cases import Case, cases
 from twopass.pipeline.evaluation.collections import Collection, open_collection
 from twopass.pipeline.evaluation.evaluate import DepthCurve, by_depth, evaluate, evaluate_runs
 from twopass.pipeline.evaluation.measures import DEFAULT_MEASURES, Qrels, measure, parse_measures
-from twopass.pipeline.evaluation.pool import Pool, collect, missed_texts
+from twopass.pipeline.evaluation.pool import Pool, collect, missed_documents
 from twopass.pipeline.evaluation.results import (
     Difference,
     Evaluation,
@@ -17,7 +17,7 @@ from twopass.pipeline.evaluation.results import (
 )
 from twopass.pipeline.evaluation.runs import (
     Entries,
-    Replayed,
+    ReplayRetriever,
     Run,
     entries,
     fuse_runs,
@@ -46,7 +46,7 @@ __all__ = [
     "FusionTuning",
     "Pool",
     "Qrels",
-    "Replayed",
+    "ReplayRetriever",
     "Run",
     "ScoringTuning",
     "System",
@@ -61,7 +61,7 @@ __all__ = [
     "fusion_grid",
     "holm",
     "measure",
-    "missed_texts",
+    "missed_documents",
     "open_collection",
     "parse_measures",
     "randomization_test",

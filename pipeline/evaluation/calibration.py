@@ -1,4 +1,4 @@
-"""A calibration from judged queries: what is known of both stages' candidates is the truth."""
+"""Calibration of the second stage's scores on the judged candidates of queries."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from twopass.reranker.scorers.calibration import Calibration, uncalibrated
 from twopass.reranker.scorers.calibration_curves import Method
 from twopass.reranker.scorers.reliability import Reliability, reliability
 
-__all__ = ["Calibrated", "Judged", "calibrate", "judged_pairs"]
+__all__ = ["CalibrationResult", "JudgedPairs", "calibrate", "judged_pairs"]
 
 _FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class JudgedPairs:
     """Scored pairs with their judgements.
 
     Attributes:
         scores: (n,) float32: the second stage's.
-        relevant: (n,) bool: judged above zero; what nobody judged counts as not relevant.
+        relevant: (n,) bool: judged above zero; unjudged candidates count as not relevant.
         queries: (n,) int64: the number of each pair's query.
 
     """
@@ -34,13 +34,13 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Calibrated:
-    """A calibration and how well it holds.
+class CalibrationResult:
+    """A calibration and its quality.
 
     Attributes:
         calibration: fitted on all pairs.
-        before: the scores taken for probabilities as they are, or through a sigmoid.
-        after: cross-validated: each pair's probability from the other folds' queries.
+        before: of the uncalibrated scores, through a sigmoid where they are logits.
+        after: cross-validated: each pair's probability is fitted on the other folds' queries.
 
     """
 
@@ -49,7 +49,7 @@ class Calibrated:
     after: Reliability
 
 
-def judged_pairs(pool: Pool) -> Judged:
+def judged_pairs(pool: Pool) -> JudgedPairs:
     """Return the scored candidates of judged queries."""
     scores, relevant, queries = [], [], []
     for number, (query, candidates) in enumerate(pool.candidates.items()):
@@ -58,12 +58,14 @@ def judged_pairs(pool: Pool) -> Judged:
         scores.append(values[known])
         relevant += [judged.get(candidates.hits.ids[place], 0) > 0 for place in known]
         queries.append(np.full(len(known), number, dtype=np.int64))
-    return Judged(np.concatenate(scores), np.array(relevant, dtype=bool), np.concatenate(queries))
+    return JudgedPairs(
+        np.concatenate(scores), np.array(relevant, dtype=bool), np.concatenate(queries)
+    )
 
 
 def calibrate(
-    judged: Judged, method: Method, *, scorer: str = "", fingerprint: str = "", **about: object
-) -> Calibrated:
+    judged: JudgedPairs, method: Method, *, scorer: str = "", fingerprint: str = "", **about: object
+) -> CalibrationResult:
     """Fit a calibration, and measure it on queries that it was not fitted on.
 
     Args:
@@ -74,7 +76,7 @@ def calibrate(
         about: further facts to keep with it.
 
     Raises:
-        InputError: when the data do not do, in whole or in a fold.
+        InputError: when the data are not sufficient, in whole or in a fold.
 
     """
     scores, relevant = judged.scores, judged.relevant
@@ -95,4 +97,4 @@ def calibrate(
     calibration = Calibration.fit(
         method, scores, relevant, scorer=scorer, fingerprint=fingerprint, about=facts
     )
-    return Calibrated(calibration, before, after)
+    return CalibrationResult(calibration, before, after)

@@ -1,4 +1,4 @@
-"""How much better is it? First stage, second stage and fusions on judged queries, also by depth."""
+"""Evaluation of first stage, second stage and fusions on judged queries, also by depth."""
 
 from __future__ import annotations
 
@@ -45,21 +45,26 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate both stages, and fusions of the two, on the same candidates.
 
-    Each pair is scored once; all systems are made of the same scores. The second stage reorders
-    the first ``depth`` hits; those beyond follow in the first stage's order.
+    ::
+
+        evaluation = evaluate(index, model, {"rrf": fusion("rrf")}, queries, qrels)
+        evaluation.means("fusion: rrf")["nDCG@10"]
+
+    Each pair is scored once; all systems use the same scores. The second stage reorders the first
+    ``depth`` hits; the others follow in the first stage's order.
 
     Args:
         retriever: the first stage.
-        scorer: the second; ``None`` to evaluate the first alone.
+        scorer: the second; ``None`` to evaluate only the first.
         fusions: by name; their systems are called "fusion: name".
-        queries: texts by query id; those without judgements are left out.
+        queries: texts by query id; those without judgements are ignored.
         qrels: judgements; all their queries count, those without results as 0.
-        depth: how many candidates are scored, a query.
-        k: how long the rankings are at least that are measured.
-        missed: texts of relevant documents, to be added where the first stage missed them: see
-            ``collect``. By default they stay missed, as in a search.
+        depth: candidates to score per query.
+        k: minimum length of the rankings that are measured.
+        missed: texts of relevant documents, added where the first stage missed them: see
+            ``collect``. By default they are not added, as in a search.
         measures: names of measures, see ``parse_measures``.
-        names: what the stages' systems are called.
+        names: the names of the stages' systems.
         progress: called with the number of queries done.
 
     Raises:
@@ -69,7 +74,7 @@ def evaluate(
         RetrieverError, RerankerError, ScoringError, FusionError: when a stage fails.
 
     """
-    parse_measures(measures)  # before the work, not after
+    parse_measures(measures)  # errors before the work, not after it
     pool = collect(
         retriever, scorer, queries, qrels, depth=depth, k=k, missed=missed, progress=progress
     )
@@ -79,10 +84,10 @@ def evaluate(
 def evaluate_runs(
     runs: Mapping[str, Run], qrels: Qrels, *, measures: Sequence[str] = DEFAULT_MEASURES
 ) -> Evaluation:
-    """Evaluate runs that are there already, by name; the first is the baseline.
+    """Evaluate existing runs, by name; the first is the baseline.
 
     Raises:
-        EvaluationError: when a measure is unknown or cannot be had here, nothing is judged, or
+        EvaluationError: when a measure is unknown or cannot be computed here, nothing is judged, or
             there is no run.
 
     """
@@ -100,10 +105,10 @@ class DepthCurve:
 
     Attributes:
         measure: its name.
-        depths: (d,) candidates scored, a query, rising; the first is 0: the first stage alone.
+        depths: (d,) candidates scored per query, rising; the first is 0: the first stage only.
         values: (d, q) float64, by depth and query.
-        seconds: (d,) float64: mean time of both stages a query; that of the second in proportion
-            to its pairs.
+        seconds: (d,) float64: mean time of both stages per query; the second's in proportion to
+            its pairs.
 
     """
 
@@ -119,15 +124,14 @@ class DepthCurve:
 
     @property
     def best(self) -> int:
-        """The depth with the highest mean; the least of several."""
+        """The depth with the highest mean; the smallest of several."""
         return self.depths[int(np.argmax(self.means))]
 
     @property
     def recommended(self) -> int:
-        """The least depth that is not significantly worse than the best one.
+        """The smallest depth that is not significantly worse than the best one.
 
-        By the paired randomisation test at 0.05, uncorrected: what differs by more is worth its
-        time.
+        By the paired randomisation test at 0.05, uncorrected.
         """
         best = self.values[self.depths.index(self.best)]
         p_values = randomization_test(best - self.values)
@@ -138,13 +142,13 @@ class DepthCurve:
 def by_depth(
     pool: Pool, fusion: Fusion, *, measure: str = "nDCG@10", depths: Sequence[int] | None = None
 ) -> DepthCurve:
-    """Measure a fusion as if fewer candidates had been scored.
+    """Measure a fusion at several depths, as if fewer candidates had been scored.
 
     Args:
         pool: both stages' scores.
         fusion: how they become one.
         measure: its name.
-        depths: up to the pool's; a usual row by default.
+        depths: up to the pool's; a common series by default.
 
     Raises:
         EvaluationError: when the measure is unknown.
@@ -164,6 +168,6 @@ def by_depth(
 
 
 def _pairs(pool: Pool, depth: int) -> float:
-    """Return how many pairs a query has at a depth, on average."""
+    """Return the mean number of pairs per query at a depth."""
     scored = [len(found.scores) for found in pool.candidates.values()]
     return float(np.minimum(scored, depth).mean())

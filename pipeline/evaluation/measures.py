@@ -25,7 +25,7 @@ _EXAMPLES = "nDCG@10, MAP, MRR@10, Recall@100, P@5, Success@1, nDCG(gains={1:1,2
 
 
 def parse_measures(names: Sequence[str]) -> dict[str, Measure]:
-    """Return the measures by the names that they were given; MRR, MAP and Recall are aliases.
+    """Return the measures by the given names; MRR, MAP and Recall are aliases.
 
     Raises:
         EvaluationError: when one is unknown, is named twice, or there is none.
@@ -37,7 +37,7 @@ def parse_measures(names: Sequence[str]) -> dict[str, Measure]:
     for name in names:
         try:
             parsed = ir_measures.parse_measure(name)
-            str(parsed)  # fails for a parameter that the measure does not have
+            str(parsed)  # fails for an unknown parameter
         except (NameError, ValueError, TypeError, KeyError) as error:
             raise EvaluationError(
                 f"unknown measure {name!r} ({error}): expected for example {_EXAMPLES}"
@@ -55,8 +55,8 @@ def measure(
 ) -> NDArray[np.float64]:
     """Measure rankings against judgements.
 
-    The order alone counts, so that ties mean what is shown: trec_eval and its kin would sort
-    equal scores by document id, descending.
+    Only the order counts: trec_eval and similar tools would sort equal scores by document id,
+    descending.
 
     Args:
         rankings: document ids, best first, by query id.
@@ -68,7 +68,8 @@ def measure(
         (m, q) float64 values.
 
     Raises:
-        EvaluationError: when a measure is unknown or cannot be had here, or nothing is judged.
+        EvaluationError: when a measure is unknown or cannot be computed here, a ranking repeats a
+            document, or nothing is judged.
 
     """
     import ir_measures
@@ -79,14 +80,16 @@ def measure(
     rows = {parsed: row for row, parsed in enumerate(measures.values())}
     places = {query: place for place, query in enumerate(qrels)}
     values = np.zeros((len(rows), len(places)))
-    # pytrec_eval never returns on relevance below 0
+    # pytrec_eval does not return if relevance is below 0
     judged = {q: {id: max(r, 0) for id, r in judged.items()} for q, judged in qrels.items()}
-    run = {query: _by_rank(rankings[query]) for query in qrels if len(rankings.get(query, ()))}
+    run = {
+        query: _by_rank(query, rankings[query]) for query in qrels if len(rankings.get(query, ()))
+    }
     try:
         metrics = ir_measures.iter_calc(list(rows), judged, run)
         for metric in metrics if run else ():
             values[rows[metric.measure], places[metric.query_id]] = metric.value
-    except Exception as error:  # each of its providers fails in ways of its own
+    except Exception as error:  # each provider has its own exceptions
         raise EvaluationError(f"cannot compute {', '.join(names)} here: {error}") from error
     return values
 
@@ -96,5 +99,11 @@ def measure_run(run: Run, qrels: Qrels, names: Sequence[str]) -> NDArray[np.floa
     return measure({query: found.ids.tolist() for query, found in run.items()}, qrels, names)
 
 
-def _by_rank(ids: Sequence[str]) -> dict[str, float]:
-    return {id: float(len(ids) - place) for place, id in enumerate(ids)}
+def _by_rank(query: str, ids: Sequence[str]) -> dict[str, float]:
+    scores = {id: float(len(ids) - rank) for rank, id in enumerate(ids)}
+    if len(scores) < len(ids):
+        twice = next(id for rank, id in enumerate(ids) if id in ids[:rank])
+        raise EvaluationError(
+            f"query {query!r}: expected each document once, found {twice!r} again"
+        )
+    return scores

@@ -1,7 +1,4 @@
-"""Results of an evaluation.
-
-Values by system, measure and query, and which differences are more than chance.
-"""
+"""Results of an evaluation: values by system, measure and query, and significance tests."""
 
 from __future__ import annotations
 
@@ -34,16 +31,16 @@ def randomization_test(
 ) -> NDArray[np.float64]:
     """Return the two-sided p-values of Fisher's paired randomisation test.
 
-    Under the null hypothesis a query's two values could as well be swapped: the share of random
-    swaps (signs of the differences) whose mean is at least as far from zero as the one that was
-    found, this one counted.
+    Under the null hypothesis a query's two values could as well be swapped. The p-value is the
+    share of random swaps (signs of the differences) whose mean is at least as far from zero as the
+    observed one, which is counted among them.
 
     Source: Smucker, Allan & Carterette 2007, "A Comparison of Statistical Significance Tests for
     Information Retrieval Evaluation".
 
     Args:
         differences: (m, q) differences of two systems, by measure and query.
-        samples: how many random swaps; the least p-value is 1 / (samples + 1).
+        samples: number of random swaps; the smallest p-value is 1 / (samples + 1).
         seed: of the random swaps; the same for all measures.
 
     Returns:
@@ -52,7 +49,9 @@ def randomization_test(
     """
     m, q = differences.shape
     found = np.abs(differences.sum(axis=1))
-    margin = 1e-9 * np.abs(differences).sum(axis=1)  # sums in another order are no difference
+    margin = 1e-9 * np.abs(differences).sum(
+        axis=1
+    )  # for rounding, where sums are taken in another order
     generator = np.random.default_rng(seed)
     as_far = np.ones(m)
     block = max(1, _SIGNS_AT_ONCE // max(q, 1))
@@ -70,32 +69,32 @@ def t_test(differences: NDArray[np.float64]) -> NDArray[np.float64]:
         differences: (m, q) differences of two systems, by measure and query.
 
     Returns:
-        (m,) p-values; 1 where the systems do not differ at all or there is but one query, 0 where
-        they differ by the same on each.
+        (m,) p-values; 1 where the systems do not differ or there is only one query, 0 where they
+        differ by the same value on each query.
 
     """
-    from scipy.stats import t
-
     m, q = differences.shape
     if q < 2:
         return np.ones(m)
-    mean, error = differences.mean(axis=1), differences.std(axis=1, ddof=1) / np.sqrt(q)
-    constant = error <= 1e-12 * np.abs(mean)  # what rounding leaves of no spread
-    statistic = np.divide(mean, error, out=np.zeros(m), where=~constant)
-    p_values: NDArray[np.float64] = 2 * t.sf(np.abs(statistic), q - 1)
-    return np.where(constant, np.where(mean == 0, 1.0, 0.0), p_values)
+    from scipy.stats import ttest_1samp
+
+    constant = np.ptp(differences, axis=1) <= 1e-12 * np.abs(differences).max(axis=1)
+    p_values = np.where(differences.any(axis=1), 0.0, 1.0)  # of constant rows, where t has no value
+    if not constant.all():
+        p_values[~constant] = ttest_1samp(differences[~constant], 0.0, axis=1).pvalue
+    return p_values
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correct p-values of several comparisons, so that one false finding in all is as unlikely.
+    """Correct the p-values of several comparisons by Holm's method.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
 
     Args:
-        p_values: (c,) one a comparison.
+        p_values: (c,) one per comparison.
 
     Returns:
-        (c,) p-values, none below what it was.
+        (c,) p-values, none smaller than before.
 
     """
     c = len(p_values)
@@ -111,7 +110,7 @@ class System:
     """One system under evaluation.
 
     Attributes:
-        run: what it found.
+        run: its results.
         values: (m, q) float64, by measure and query.
 
     """
@@ -122,12 +121,12 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a system differs from a baseline in one measure.
+    """The difference between a system and a baseline in one measure.
 
     Attributes:
         mean: of the queries' differences; above 0 where the system is better.
-        p_value: two-sided, of the paired randomisation test, corrected (Holm) for as many systems
-            as were compared with the baseline in this measure.
+        p_value: two-sided, of the paired randomisation test, corrected (Holm) for the number of
+            systems compared with the baseline in this measure.
         t_p_value: of Student's paired t-test, corrected likewise.
         wins: queries on which the system is better.
         losses: queries on which it is worse.
@@ -146,17 +145,17 @@ class Evaluation:
     """Systems side by side on the same queries.
 
     Attributes:
-        measures: (m,) names, as they were asked for.
+        measures: (m,) names, as they were given.
         queries: (q,) ids of all judged queries, in order.
-        systems: by name; the first is what the others are compared with.
+        systems: by name; the others are compared with the first.
         depth: how many candidates the second stage scored, a query; ``None`` where runs came
             from elsewhere.
         timings: mean seconds a query by stage; ``None`` where runs came from elsewhere.
-        missed_added: whether relevant documents that the first stage missed were put behind its
+        missed_added: whether relevant documents that the first stage missed were added to its
             candidates.
 
     Raises:
-        EvaluationError: when there is no system, or values of another shape than (m, q).
+        EvaluationError: when there is no system, or values are not of shape (m, q).
 
     """
 
@@ -201,7 +200,7 @@ class Evaluation:
         return self.systems[system].values
 
     def comparisons(self, baseline: str | None = None) -> dict[str, dict[str, Difference]]:
-        """Return how every other system differs from one, the first by default, by measure."""
+        """Return the differences of all other systems to one, by default the first, by measure."""
         against = self.baseline if baseline is None else baseline
         apart = {
             name: self.values(name) - self.values(against)
@@ -226,7 +225,7 @@ class Evaluation:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row a system, fit for a table: its name, and what is to say by measure.
+        """Return one row per system, for a table: its name, and its figures by measure.
 
         Each measure has ``value``, and ``difference`` and its ``p_value``, ``t_p_value``, ``wins``
         and ``losses`` against the first system, ``None`` for the first itself.
@@ -244,7 +243,7 @@ class Evaluation:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the runs as plain values, fit for JSON."""
+        """Return everything except the runs as values that JSON can hold."""
         return {
             "depth": self.depth,
             "missed_added": self.missed_added,

@@ -1,87 +1,38 @@
-"""Fusion methods by name, for settings and the command line."""
+"""Fusion methods: how the scores of several stages become one, by function or by name.
+
+The methods that most programs use are functions here; all have a name, for settings and the
+command line: ``fusions()`` lists them. ``base`` shows what a new one must define.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twopass.pipeline.errors import FusionError
-from twopass.pipeline.fusion import by_rank, by_score
-from twopass.pipeline.fusion.base import Fusion, choose, summaries
-from twopass.pipeline.fusion.by_rank import borda, condorcet, isr, log_isr, logn_isr, rbc, rrf
-from twopass.pipeline.fusion.by_score import (
-    comb_anz,
-    comb_gmnz,
-    comb_max,
-    comb_med,
-    comb_min,
-    comb_mnz,
-    comb_sum,
-    dbsf,
-    log_odds,
-    reranker,
-    rescore,
-    tm2c2,
-    weighted,
-)
+from twopass.pipeline.fusion.base import METHODS, Columns, Fusion, by_number, method
+from twopass.pipeline.fusion.by_rank import rrf
+from twopass.pipeline.fusion.by_score import dbsf, reranker, tm2c2, weighted
 from twopass.pipeline.fusion.normalization import Normalization, Normalizer, normalizer, normalizers
 
 __all__ = [
+    "Columns",
     "Fusion",
     "Normalization",
     "Normalizer",
-    "borda",
-    "comb_anz",
-    "comb_gmnz",
-    "comb_max",
-    "comb_med",
-    "comb_min",
-    "comb_mnz",
-    "comb_sum",
-    "condorcet",
+    "by_number",
     "dbsf",
     "fusion",
     "fusions",
-    "isr",
-    "log_isr",
-    "log_odds",
-    "logn_isr",
+    "method",
     "normalizer",
     "normalizers",
-    "rbc",
     "reranker",
-    "rescore",
     "rrf",
     "tm2c2",
     "weighted",
 ]
-
-
-_METHODS: dict[str, Callable[..., NDArray[np.float32]]] = {
-    "reranker": by_score.reranker,
-    "weighted": by_score.weighted,
-    "rrf": by_rank.rrf,
-    "tm2c2": by_score.tm2c2,
-    "dbsf": by_score.dbsf,
-    "log-odds": by_score.log_odds,
-    "rescore": by_score.rescore,
-    "comb-sum": by_score.comb_sum,
-    "comb-max": by_score.comb_max,
-    "comb-min": by_score.comb_min,
-    "comb-med": by_score.comb_med,
-    "comb-anz": by_score.comb_anz,
-    "comb-mnz": by_score.comb_mnz,
-    "comb-gmnz": by_score.comb_gmnz,
-    "isr": by_rank.isr,
-    "log-isr": by_rank.log_isr,
-    "logn-isr": by_rank.logn_isr,
-    "rbc": by_rank.rbc,
-    "borda": by_rank.borda,
-    "condorcet": by_rank.condorcet,
-}
 
 
 def fusion(name: str, **parameters: Any) -> Fusion:
@@ -95,7 +46,7 @@ def fusion(name: str, **parameters: Any) -> Fusion:
         FusionError: when the name or a parameter is unknown, missing or out of bounds.
 
     """
-    chosen = choose("fusion method", _METHODS, name, parameters)
+    chosen = METHODS.choose(name, parameters)
     try:
         columns = len(parameters.get("weights") or (0, 1))
         chosen(np.empty((columns, 0), dtype=np.float32))
@@ -106,4 +57,4 @@ def fusion(name: str, **parameters: Any) -> Fusion:
 
 def fusions() -> dict[str, str]:
     """Return the names of all fusion methods, each with a line on what it is."""
-    return summaries(_METHODS)
+    return METHODS.summaries()

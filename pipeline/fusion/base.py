@@ -1,10 +1,24 @@
-"""What all fusion methods share: checks of their input, ranks, and how they are chosen by name."""
+"""What all fusion methods share: the registers of their names, checks of their input, ranks.
+
+A method or a normaliser registers itself where it is defined; its docstring's first line is its
+summary, its keyword arguments are its parameters::
+
+    @method("best-of")
+    def best_of(columns: Columns, *, scale: float = 1.0) -> NDArray[np.float32]:
+        "Take the best score of each document."
+        return as_fused(scale * np.nanmax(as_columns(columns), axis=0))
+
+Another distribution adds a method by an entry point of the group ``twopass.fusions``: its name is
+the method's, its object the function.
+"""
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.metadata import entry_points
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -13,24 +27,28 @@ from numpy.typing import ArrayLike, NDArray
 from twopass.pipeline.errors import FusionError
 
 __all__ = [
+    "METHODS",
+    "NORMALIZERS",
     "Columns",
     "Fusion",
+    "Register",
     "as_columns",
     "as_fused",
     "as_weights",
-    "choose",
+    "by_number",
+    "method",
     "positive",
     "ranks",
-    "summaries",
 ]
 
+_LOG = logging.getLogger(__name__)
 
 Columns: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 Fusion: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Columns (s, n), NaN where a scorer did not score -> (n,) float32, higher is better, NaN for a
 document that stays below the others. The first column is the first stage, the last the final
-scorer; further opinions, such as a cascade's cheap scorer, stand between them in their order."""
+scorer; further opinions, such as a cascade's first scorer, stand between them in their order."""
 
 
 def as_columns(columns: ArrayLike) -> NDArray[np.float64]:
@@ -117,39 +135,95 @@ def ranks(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-R = TypeVar("R")
+def by_number(fusions: Mapping[int, Fusion], other: Fusion) -> Fusion:
+    """Return the fusion that is ``fusions[s]`` for ``s`` columns, and ``other`` for another s."""
+    return lambda columns: fusions.get(len(columns), other)(columns)
 
 
-def choose(
-    kind: str, table: Mapping[str, Callable[..., R]], name: str, parameters: Mapping[str, Any]
-) -> Callable[..., R]:
-    """Return the function of that name in the table with its keyword parameters bound.
+F = TypeVar("F", bound=Callable[..., Any])
 
-    Raises:
-        FusionError: when the name or a parameter is unknown, or a required one is missing.
+
+class Register:
+    """Functions by name.
+
+    Args:
+        kind: what they are called in messages.
+        group: the entry points by which other distributions add theirs, loaded once: at the first
+            unknown name or listing.
 
     """
-    if name not in table:
-        raise FusionError(f"unknown {kind} {name!r}: expected one of {', '.join(table)}")
-    known = _parameters(table[name])
-    for parameter in parameters:
-        if parameter not in known:
-            raise FusionError(
-                f"unknown parameter {parameter!r} of {kind} {name!r}: "
-                f"expected {', '.join(known) or 'none'}"
-            )
-    for parameter, default in known.items():
-        if default is inspect.Parameter.empty and parameter not in parameters:
-            raise FusionError(f"{kind} {name!r} needs the parameter {parameter!r}")
-    return partial(table[name], **parameters)
 
+    def __init__(self, kind: str, group: str) -> None:
+        self._kind = kind
+        self._group = group
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._loaded = False
 
-def summaries(table: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
-    """Say in a line what each function of the table is."""
-    return {name: (function.__doc__ or "").split("\n\n")[0] for name, function in table.items()}
+    def add(self, name: str) -> Callable[[F], F]:
+        """Return the decorator that registers a function by that name.
+
+        Raises:
+            FusionError: when the name is taken.
+
+        """
+
+        def register(function: F) -> F:
+            if self._functions.setdefault(name, function) is not function:
+                raise FusionError(f"expected a new name for a {self._kind}, found {name!r} again")
+            return function
+
+        return register
+
+    def choose(self, name: str, parameters: Mapping[str, Any]) -> Callable[..., Any]:
+        """Return the function of that name with its keyword parameters bound.
+
+        Raises:
+            FusionError: when the name or a parameter is unknown, or a required one is missing.
+
+        """
+        if name not in self._functions:
+            self._load()
+        if name not in self._functions:
+            names = ", ".join(sorted(self._functions))
+            raise FusionError(f"unknown {self._kind} {name!r}: expected one of {names}")
+        known = _parameters(self._functions[name])
+        for parameter in parameters:
+            if parameter not in known:
+                raise FusionError(
+                    f"unknown parameter {parameter!r} of {self._kind} {name!r}: "
+                    f"expected {', '.join(known) or 'none'}"
+                )
+        for parameter, default in known.items():
+            if default is inspect.Parameter.empty and parameter not in parameters:
+                raise FusionError(f"{self._kind} {name!r} needs the parameter {parameter!r}")
+        return partial(self._functions[name], **parameters)
+
+    def summaries(self) -> dict[str, str]:
+        """Return all names, each with the first paragraph of its function's docstring."""
+        self._load()
+        return {
+            name: inspect.cleandoc(function.__doc__ or "").split("\n\n")[0]
+            for name, function in self._functions.items()
+        }
+
+    def _load(self) -> None:
+        """Add other distributions' functions; one that fails is logged and left out."""
+        if self._loaded:
+            return
+        self._loaded = True
+        for entry in entry_points(group=self._group):
+            try:
+                self.add(entry.name)(entry.load())
+            except Exception as error:
+                _LOG.warning("%s %r cannot be loaded: %s", self._kind, entry.value, error)
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the defaults of a function's parameters after its first."""
     _, *parameters = inspect.signature(function).parameters.values()
     return {parameter.name: parameter.default for parameter in parameters}
+
+
+METHODS = Register("fusion method", "twopass.fusions")
+NORMALIZERS = Register("normalizer", "twopass.normalizers")
+method = METHODS.add

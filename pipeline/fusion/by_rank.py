@@ -1,4 +1,4 @@
-"""Fusion of ranks alone: each method takes columns (s, n) and returns (n,) float32.
+"""Fusion by ranks only: each method takes columns (s, n) and returns (n,) float32.
 
 Ranks count from 1 in each column; equal scores follow the first stage's order. A column says
 nothing of a document that it did not score, except in Borda and Condorcet, where said.
@@ -12,11 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.pipeline.errors import FusionError
-from twopass.pipeline.fusion.base import Columns, as_columns, as_fused, as_weights, positive, ranks
+from twopass.pipeline.fusion.base import (
+    Columns,
+    as_columns,
+    as_fused,
+    as_weights,
+    method,
+    positive,
+    ranks,
+)
 
-__all__ = ["borda", "condorcet", "isr", "log_isr", "logn_isr", "rbc", "rrf"]
+__all__ = ["rrf"]
 
 
+@method("rrf")
 def rrf(
     columns: Columns, *, k: float = 60.0, weights: Sequence[float] | None = None
 ) -> NDArray[np.float32]:
@@ -38,6 +47,7 @@ def rrf(
     return _add(values, shares[:, None] / (positive("k", k) + ranks(values)))
 
 
+@method("isr")
 def isr(columns: Columns) -> NDArray[np.float32]:
     """Fuse by inverse square ranks: ``n sum 1 / r^2``, n the number of columns with it.
 
@@ -48,6 +58,7 @@ def isr(columns: Columns) -> NDArray[np.float32]:
     return _add(values, _counts(values) / ranks(values) ** 2)
 
 
+@method("log-isr")
 def log_isr(columns: Columns) -> NDArray[np.float32]:
     """Fuse by inverse square ranks, boosted by ``log(n)``: zero where one column has it.
 
@@ -56,10 +67,11 @@ def log_isr(columns: Columns) -> NDArray[np.float32]:
     return logn_isr(columns, sigma=0.0)
 
 
+@method("logn-isr")
 def logn_isr(columns: Columns, *, sigma: float = 0.01) -> NDArray[np.float32]:
     """Fuse by inverse square ranks, boosted by ``log(n + sigma)``.
 
-    Source: Mourao et al. 2015, see ``isr``; sigma keeps what one column has apart.
+    Source: Mourao et al. 2015, see ``isr``; sigma keeps documents of one column apart.
 
     Raises:
         FusionError: when sigma is negative.
@@ -72,6 +84,7 @@ def logn_isr(columns: Columns, *, sigma: float = 0.01) -> NDArray[np.float32]:
     return _add(values, boost / ranks(values) ** 2)
 
 
+@method("rbc")
 def rbc(columns: Columns, *, phi: float) -> NDArray[np.float32]:
     """Fuse by rank-biased centroid: ``sum (1 - phi) phi^(r - 1)``.
 
@@ -88,6 +101,7 @@ def rbc(columns: Columns, *, phi: float) -> NDArray[np.float32]:
     return _add(values, (1 - phi) * phi ** (ranks(values) - 1))
 
 
+@method("borda")
 def borda(columns: Columns) -> NDArray[np.float32]:
     """Fuse by Borda count: ``sum pool - r + 1``, pool the number of documents.
 
@@ -103,6 +117,7 @@ def borda(columns: Columns) -> NDArray[np.float32]:
     return _add(values, np.where(np.isnan(points), (pool - listed + 1) / 2, points))
 
 
+@method("condorcet")
 def condorcet(columns: Columns) -> NDArray[np.float32]:
     """Fuse by majority: duels won minus duels lost.
 
@@ -113,11 +128,11 @@ def condorcet(columns: Columns) -> NDArray[np.float32]:
     duel counts for neither; equal counts keep the first stage's order. Time is O(s n^2).
     """
     values = as_columns(columns)
-    places = np.where(np.isnan(values), np.inf, ranks(values))
+    listed_ranks = np.where(np.isnan(values), np.inf, ranks(values))
     votes = np.zeros((values.shape[1], values.shape[1]), dtype=np.int16)
-    for place in places:
-        votes += place[:, None] < place[None, :]
-        votes -= place[:, None] > place[None, :]
+    for rank in listed_ranks:
+        votes += rank[:, None] < rank[None, :]
+        votes -= rank[:, None] > rank[None, :]
     return _add(values, np.sign(votes).sum(axis=1, dtype=np.float64)[None, :])
 
 

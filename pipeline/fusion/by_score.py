@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.pipeline.errors import FusionError
-from twopass.pipeline.fusion.base import Columns, as_columns, as_fused, as_weights
+from twopass.pipeline.fusion.base import Columns, as_columns, as_fused, as_weights, method
 from twopass.pipeline.fusion.normalization import (
     Normalization,
     normalize,
@@ -21,23 +21,7 @@ from twopass.pipeline.fusion.normalization import (
     three_sigma,
 )
 
-__all__ = [
-    "Missing",
-    "comb_anz",
-    "comb_gmnz",
-    "comb_max",
-    "comb_med",
-    "comb_min",
-    "comb_mnz",
-    "comb_sum",
-    "dbsf",
-    "log_odds",
-    "reranker",
-    "rescore",
-    "tm2c2",
-    "weighted",
-]
-
+__all__ = ["Missing", "RescoreMode", "dbsf", "reranker", "tm2c2", "weighted"]
 
 Missing: TypeAlias = Literal["below", "zero"]
 """A document that a column of weight above 0 lacks: below all others, or that column adds 0."""
@@ -47,14 +31,16 @@ RescoreMode: TypeAlias = Literal["total", "avg", "max", "min", "multiply"]
 _LEAST_ODDS = 1e-7  # a float32 probability comes no closer to 1 than this
 
 
+@method("reranker")
 def reranker(columns: Columns) -> NDArray[np.float32]:
-    """Take the last column, the cross-encoder's score, alone.
+    """Take the last column, the cross-encoder's score.
 
     What it did not score stays below, in the first stage's order.
     """
     return as_fused(as_columns(columns)[-1])
 
 
+@method("weighted")
 def weighted(
     columns: Columns,
     *,
@@ -82,6 +68,7 @@ def weighted(
     return _sum(normalize(values, normalizer), as_weights(weights, len(values)), missing)
 
 
+@method("tm2c2")
 def tm2c2(
     columns: Columns, *, alpha: float = 0.8, logits: bool = False, missing: Missing = "below"
 ) -> NDArray[np.float32]:
@@ -110,6 +97,7 @@ def tm2c2(
     return _sum(scaled, np.array([1 - alpha, alpha]), missing)
 
 
+@method("log-odds")
 def log_odds(
     columns: Columns,
     *,
@@ -142,6 +130,7 @@ def log_odds(
     return _sum(np.log(p) - np.log1p(-p), as_weights(weights, len(p)), missing)
 
 
+@method("rescore")
 def rescore(
     columns: Columns,
     *,
@@ -198,36 +187,43 @@ def _sum(
     return as_fused(np.where(lacking, np.nan, total))
 
 
+@method("comb-sum")
 def comb_sum(columns: Columns, *, normalizer: Normalization = "min-max") -> NDArray[np.float32]:
     """Fuse by CombSUM (Fox & Shaw 1994): the sum of a document's normalised scores."""
     return _combine(columns, normalizer, np.nansum)
 
 
+@method("comb-max")
 def comb_max(columns: Columns, *, normalizer: Normalization = "min-max") -> NDArray[np.float32]:
     """Fuse by CombMAX (Fox & Shaw 1994): the best of a document's normalised scores."""
     return _combine(columns, normalizer, np.nanmax)
 
 
+@method("comb-min")
 def comb_min(columns: Columns, *, normalizer: Normalization = "min-max") -> NDArray[np.float32]:
     """Fuse by CombMIN (Fox & Shaw 1994): the worst of a document's normalised scores."""
     return _combine(columns, normalizer, np.nanmin)
 
 
+@method("comb-med")
 def comb_med(columns: Columns, *, normalizer: Normalization = "min-max") -> NDArray[np.float32]:
     """Fuse by CombMED (Fox & Shaw 1994): the median of a document's normalised scores."""
     return _combine(columns, normalizer, np.nanmedian)
 
 
+@method("comb-anz")
 def comb_anz(columns: Columns, *, normalizer: Normalization = "min-max") -> NDArray[np.float32]:
     """Fuse by CombANZ (Fox & Shaw 1994): the mean of a document's normalised scores."""
     return _combine(columns, normalizer, np.nanmean)
 
 
+@method("comb-mnz")
 def comb_mnz(columns: Columns, *, normalizer: Normalization = "min-max") -> NDArray[np.float32]:
     """Fuse by CombMNZ (Fox & Shaw 1994): ``n sum s~``, n the number of columns that scored it."""
     return comb_gmnz(columns, gamma=1.0, normalizer=normalizer)
 
 
+@method("comb-gmnz")
 def comb_gmnz(
     columns: Columns, *, gamma: float, normalizer: Normalization = "min-max"
 ) -> NDArray[np.float32]:
@@ -245,6 +241,7 @@ def comb_gmnz(
     return as_fused(boost * np.nansum(normalize(values, normalizer), axis=0))
 
 
+@method("dbsf")
 def dbsf(columns: Columns) -> NDArray[np.float32]:
     """Fuse by distribution: sum of scores scaled from mean - 3 sd .. mean + 3 sd to 0 .. 1.
 

@@ -8,33 +8,24 @@ of a column. What a column without differences becomes is said in each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twopass.pipeline.errors import FusionError
-from twopass.pipeline.fusion.base import choose, positive, ranks, summaries
+from twopass.pipeline.fusion.base import NORMALIZERS, positive, ranks
 
 __all__ = [
     "Normalization",
     "Normalizer",
-    "borda_points",
-    "identity",
-    "l2",
-    "maximum",
-    "min_max",
     "normalize",
     "normalizer",
     "normalizers",
-    "rank",
-    "share",
     "sigmoid",
-    "tanh",
     "theoretical_min_max",
     "three_sigma",
-    "z_score",
 ]
 
 
@@ -46,7 +37,7 @@ P = ParamSpec("P")
 def _of_scored(
     function: Callable[Concatenate[Column, P], Column],
 ) -> Callable[Concatenate[Column, P], Column]:
-    """Apply a formula to the scores that are there, and leave NaN in place."""
+    """Apply a formula to the scores that are there, and keep NaN where it is."""
 
     @wraps(function)
     def normalizer(scores: Column, /, *args: P.args, **kwargs: P.kwargs) -> Column:
@@ -59,11 +50,13 @@ def _of_scored(
     return normalizer
 
 
+@NORMALIZERS.add("none")
 def identity(scores: Column) -> Column:
     """``s``: scores as they are."""
     return scores
 
 
+@NORMALIZERS.add("min-max")
 @_of_scored
 def min_max(scores: Column) -> Column:
     """``(s - min) / (max - min)``, in [0, 1]; a constant column becomes 1.
@@ -75,6 +68,7 @@ def min_max(scores: Column) -> Column:
     return np.ones_like(scores) if low == high else (scores - low) / (high - low)
 
 
+@NORMALIZERS.add("max")
 @_of_scored
 def maximum(scores: Column) -> Column:
     """``s / max``, in [0, 1], for scores of at least 0; a column of zeros stays zero.
@@ -92,6 +86,7 @@ def maximum(scores: Column) -> Column:
     return scores / high if high > 0 else np.zeros_like(scores)
 
 
+@NORMALIZERS.add("sum")
 @_of_scored
 def share(scores: Column) -> Column:
     """``(s - min) / sum(s - min)``, which adds up to 1; a constant column becomes 1/n."""
@@ -102,6 +97,7 @@ def share(scores: Column) -> Column:
     return gains / float(gains.sum())
 
 
+@NORMALIZERS.add("z-score")
 @_of_scored
 def z_score(scores: Column) -> Column:
     """``(s - mean) / sd``, sd of the population (ZMUV); a constant column becomes 0."""
@@ -110,6 +106,7 @@ def z_score(scores: Column) -> Column:
     return (scores - float(scores.mean())) / float(scores.std())
 
 
+@NORMALIZERS.add("three-sigma")
 @_of_scored
 def three_sigma(scores: Column) -> Column:
     """``(s - (mean - 3 sd)) / (6 sd)`` cut to [0, 1]; a constant column becomes 0.5.
@@ -120,6 +117,7 @@ def three_sigma(scores: Column) -> Column:
     return np.clip(z_score(scores) / 6 + 0.5, 0.0, 1.0)
 
 
+@NORMALIZERS.add("l2")
 @_of_scored
 def l2(scores: Column) -> Column:
     """``s / sqrt(sum(s^2))``; a column of zeros stays zero."""
@@ -127,6 +125,7 @@ def l2(scores: Column) -> Column:
     return scores / norm if norm > 0 else np.zeros_like(scores)
 
 
+@NORMALIZERS.add("theoretical-min-max")
 @_of_scored
 def theoretical_min_max(scores: Column, infimum: float = 0.0) -> Column:
     """``(s - inf) / (max - inf)``, inf the least score that the scorer can give.
@@ -150,12 +149,14 @@ def theoretical_min_max(scores: Column, infimum: float = 0.0) -> Column:
     return (scores - infimum) / span if span > 0 else np.zeros_like(scores)
 
 
+@NORMALIZERS.add("rank")
 @_of_scored
 def rank(scores: Column) -> Column:
     """``1 - (r - 1) / n``, r the rank and n the number of scored documents."""
     return np.asarray(1 - (ranks(scores[None, :])[0] - 1) / len(scores))
 
 
+@NORMALIZERS.add("borda")
 def borda_points(scores: Column) -> Column:
     """``1 - (r - 1) / pool``, pool the number of documents.
 
@@ -170,6 +171,7 @@ def borda_points(scores: Column) -> Column:
     return points
 
 
+@NORMALIZERS.add("sigmoid")
 def sigmoid(scores: Column, center: float = 0.0, temperature: float = 1.0) -> Column:
     """``1 / (1 + exp(-(s - center) / temperature))``: a logit as a probability.
 
@@ -182,6 +184,7 @@ def sigmoid(scores: Column, center: float = 0.0, temperature: float = 1.0) -> Co
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
+@NORMALIZERS.add("tanh")
 def tanh(scores: Column) -> Column:
     """``(tanh(s) + 1) / 2``."""
     return (np.tanh(scores) + 1) / 2
@@ -191,21 +194,6 @@ Choice: TypeAlias = str | Mapping[str, Any] | Normalizer
 Normalization: TypeAlias = Choice | Sequence[Choice]
 """A normaliser: by name, as ``{"name": ..., parameters}``, or itself; or one for each column."""
 
-_NORMALIZERS: dict[str, Callable[..., NDArray[np.float64]]] = {
-    "none": identity,
-    "min-max": min_max,
-    "max": maximum,
-    "sum": share,
-    "z-score": z_score,
-    "three-sigma": three_sigma,
-    "rank": rank,
-    "borda": borda_points,
-    "l2": l2,
-    "theoretical-min-max": theoretical_min_max,
-    "sigmoid": sigmoid,
-    "tanh": tanh,
-}
-
 
 def normalizer(name: str, **parameters: Any) -> Normalizer:
     """Return the normaliser of that name, with its parameters.
@@ -214,12 +202,12 @@ def normalizer(name: str, **parameters: Any) -> Normalizer:
         FusionError: when the name or a parameter is unknown.
 
     """
-    return choose("normalizer", _NORMALIZERS, name, parameters)
+    return NORMALIZERS.choose(name, parameters)
 
 
 def normalizers() -> dict[str, str]:
     """Return the names of all normalisers, each with a line on what it is."""
-    return summaries(_NORMALIZERS)
+    return NORMALIZERS.summaries()
 
 
 def normalize(columns: NDArray[np.float64], normalization: Normalization) -> NDArray[np.float64]:
@@ -238,15 +226,18 @@ def normalize(columns: NDArray[np.float64], normalization: Normalization) -> NDA
         raise FusionError(
             f"expected one normalizer, or {len(columns)}, one a score column, found {len(choices)}"
         )
-    chosen = [_normalizer(choice) for choice in choices]
+    chosen = [_chosen(choice) for choice in choices]
     return np.stack([function(column) for function, column in zip(chosen, columns, strict=True)])
 
 
-def _normalizer(choice: Choice) -> Normalizer:
+def _chosen(choice: Choice) -> Normalizer:
     if isinstance(choice, str):
-        return normalizer(choice)
+        return _by_name(choice)
     if isinstance(choice, Mapping):
         if "name" not in choice:
             raise FusionError(f"expected a normalizer with a 'name', found {dict(choice)}")
         return normalizer(**choice)
     return choice
+
+
+_by_name = lru_cache(normalizer)  # looked up once, not at every search

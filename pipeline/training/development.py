@@ -1,4 +1,4 @@
-"""Development queries: their candidates found once, and measured as often as a model changes."""
+"""Development queries: candidates retrieved once, measured again as the model changes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from twopass.reranker.contract.scorer import PairScorer
 from twopass.reranker.training.card import DataFacts, EvaluationTable
 from twopass.reranker.training.examples import Example
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
-__all__ = ["Development", "first_stage", "watched"]
+__all__ = ["Development", "first_stage", "headline_measures"]
 
 _MEASURES = ("nDCG@10", "MAP", "MRR@10")
 _FUSED = "fusion"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Remembered:
-    """A retriever that answers what it was asked before."""
+class _CachedRetriever:
+    """A retriever that returns hits of earlier searches."""
 
     hits: Mapping[str, Hits]
 
@@ -38,16 +38,16 @@ class Development:
 
     Attributes:
         collection: queries, judgements and documents.
-        whole: the same before a sample of its queries was taken, for leaks.
+        whole: the collection before its queries were sampled, to check for leaks.
         found: the first stage's hits, by the query's text.
-        depth: how many they are at most.
+        depth: the maximum number of hits a query.
         fusion: how both stages' scores become one.
 
     """
 
     collection: Collection
     whole: Collection
-    found: _Remembered
+    found: _CachedRetriever
     depth: int
     fusion: Fusion
 
@@ -60,7 +60,7 @@ class Development:
         depth: int,
         fusion: Fusion,
     ) -> Development:
-        """Find the candidates of so many queries, chosen by a hash of their ids.
+        """Retrieve the candidates of ``queries`` queries, chosen by a hash of their ids.
 
         Raises:
             RetrieverError: when the first stage fails.
@@ -69,11 +69,11 @@ class Development:
         collection = whole.sample(queries)
         texts = list(dict.fromkeys(collection.queries.values()))
         found = retriever.search(texts, depth)
-        hits = _Remembered(dict(zip(texts, found, strict=True)))
+        hits = _CachedRetriever(dict(zip(texts, found, strict=True)))
         return cls(collection, whole, hits, depth, fusion)
 
     def facts(self) -> DataFacts:
-        """Return what is said of the set: its queries with the candidates that are rescored."""
+        """Return the facts for the card: the queries with their candidates."""
         own = self.collection
         lists = []
         for query, text in own.queries.items():
@@ -84,7 +84,7 @@ class Development:
         return DataFacts.of(own.name, lists, role="evaluation")
 
     def table(self, scorer: PairScorer | None) -> EvaluationTable:
-        """Measure the first stage, and a scorer alone and fused with it.
+        """Measure the first stage, and a scorer by itself and fused with it.
 
         Raises:
             RerankerError, ScoringError: when the scorer fails.
@@ -106,8 +106,8 @@ class Development:
         return EvaluationTable(own.name, len(own.queries), self.depth, systems)
 
 
-def watched(tables: Sequence[EvaluationTable]) -> dict[str, float]:
-    """Return what is watched during training: means over sets; the first decides what is best."""
+def headline_measures(tables: Sequence[EvaluationTable]) -> dict[str, float]:
+    """Return the measures shown during training, means over sets; the first decides the best."""
     measure = _MEASURES[0]
     values = {
         measure: _mean([t.systems[t.model][measure] for t in tables]),
@@ -119,7 +119,7 @@ def watched(tables: Sequence[EvaluationTable]) -> dict[str, float]:
 
 
 def first_stage(tables: Sequence[EvaluationTable]) -> dict[str, float]:
-    """Return the first stage's values by the names that ``watched`` gives."""
+    """Return the first stage's values by the names that ``headline_measures`` gives."""
     if not tables:
         return {}
     measure = _MEASURES[0]

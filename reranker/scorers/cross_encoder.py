@@ -16,6 +16,7 @@ from twopass.reranker.console import progress_bar
 from twopass.reranker.contract.deadlines import Deadline, Pace, estimated_tokens, score_until
 from twopass.reranker.contract.errors import InputError, ModelError, RerankerError
 from twopass.reranker.contract.inputs import check_pairs, is_single
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers import activations
 from twopass.reranker.threads import prefetch
@@ -50,7 +51,7 @@ class Logits:
     truncated: NDArray[np.bool_]
 
 
-class CrossEncoder:
+class CrossEncoder(Scorer):
     """A sequence-classification model of transformers as a scorer of pairs.
 
     A drop-in for ``sentence_transformers.CrossEncoder`` where the two overlap: the same scores from
@@ -141,6 +142,11 @@ class CrossEncoder:
         self._name = str(name_or_path)
         self._pace = Pace()
         self._compute_fingerprint = model.fingerprint
+
+    @property
+    def name(self) -> str:
+        """What it was loaded by."""
+        return self._name
 
     @property
     def num_labels(self) -> int:
@@ -326,9 +332,7 @@ class CrossEncoder:
 
         tokens = estimated_tokens(checked, self.max_length)
         values = score_until(until, scored, tokens, self._pace)
-        done = int(np.count_nonzero(~np.isnan(values)))
-        reason = "" if done == len(checked) else until.reason(done, len(checked))
-        return Scores(values, reason, self._name, truncated=truncated)
+        return Scores.until(until, values, self.name, truncated)
 
     def rank(
         self,

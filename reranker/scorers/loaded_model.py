@@ -8,9 +8,9 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from twopass.reranker.contract.errors import ModelError
-from twopass.reranker.contract.scorer import function_name, model_fingerprint
 from twopass.reranker.engines.choice import (
     EngineName,
     PrecisionName,
@@ -19,7 +19,7 @@ from twopass.reranker.engines.choice import (
 )
 from twopass.reranker.engines.engine import Engine
 from twopass.reranker.engines.hardware import device_names
-from twopass.reranker.files.model_folder import ModelFolder, locate_model
+from twopass.reranker.files.model_folder import ModelFolder, locate_model, model_fingerprint
 from twopass.reranker.scorers import activations
 from twopass.reranker.scorers.activations import Activation
 from twopass.reranker.text.encoding import PairEncoder
@@ -93,7 +93,7 @@ def load_model(
         stored=None if stored_tokens is None else Path(stored_tokens),
     )
     decides = {
-        "activation": function_name(activation_fn) or folder.activation,
+        "activation": _function_name(activation_fn) or folder.activation,
         "engine": type(runner).__name__,
         "max_length": encoder.max_length,
         "max_query_length": max_query_length,
@@ -124,3 +124,14 @@ def _activation(
     if folder.activation is not None:
         return activations.by_path(folder.activation)
     return activations.default(labels)
+
+
+def _function_name(function: Any) -> str | None:
+    """Name a function so that only the same one has the name; None for None.
+
+    What has no name of its own, as a lambda or an object, is like nothing else.
+    """
+    if function is None:
+        return None
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '<')}"
+    return f"unnamed {uuid4()}" if "<" in name else name

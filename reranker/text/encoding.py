@@ -116,6 +116,30 @@ class PairEncoder:
         """How many tokens a query and a document may have together."""
         return self._room
 
+    def count(self, pairs: Sequence[tuple[str, str]]) -> int:
+        """Return how many tokens the model reads of these pairs, all together.
+
+        Raises:
+            InputError: as :meth:`encode`.
+
+        """
+        encoded = self.encode(pairs)
+        return int(encoded.rows.lengths[encoded.row_of].sum())
+
+    def clipped(self, texts: Sequence[str], tokens: int) -> list[str]:
+        """Return the texts, each cut to so many tokens at most.
+
+        Raises:
+            InputError: when a text is no valid Unicode.
+
+        """
+        distinct = list(dict.fromkeys(texts))
+        cut = {
+            text: text[: int(found.ends[tokens - 1])] if len(found) > tokens else text
+            for text, found in zip(distinct, self.tokenized(distinct), strict=True)
+        }
+        return [cut[text] for text in texts]
+
     def tokenized(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Return each text's own tokens, to its end, with their positions.
 

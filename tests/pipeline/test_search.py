@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from twopass.pipeline.errors import FusionError, ScoringError, SearchError
 from twopass.pipeline.fusion import fusion, reranker, rrf
 from twopass.pipeline.search import SearchPipeline
-from twopass.pipeline.stages import Stages
 from twopass.reranker.contract.errors import InputError, QueryTooLongError, RerankerError
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import Equal, Range
+from twopass.retriever.filters import Equal, Range
 from twopass.retriever.index.index import BM25Index
 
 WEIGHTED = fusion("weighted", weights=[0.4, 0.6])
@@ -71,7 +70,7 @@ def test_many_queries_are_scored_at_once_and_equal_one_by_one(
 def test_very_many_queries_come_in_bounded_chunks(
     animals: BM25Index, overlap: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twopass.pipeline.stages._PAIRS_AT_ONCE", 50)
+    monkeypatch.setattr("twopass.pipeline.search._PAIRS_AT_ONCE", 50)
     pipeline = SearchPipeline(animals, overlap, WEIGHTED, depth=20)
     found = pipeline.stream(["cat", "dog", "fox", "hen", "owl"], 3)
     assert overlap.calls == []
@@ -240,7 +239,34 @@ def test_queries_are_strings(animals: BM25Index, overlap: Any) -> None:
     with pytest.raises(SearchError, match="query 1 to be a string, found NoneType"):
         pipeline.search_many(["cat", None])  # type: ignore[list-item]
     with pytest.raises(SearchError, match="expected on_error"):
-        Stages(animals, overlap, "ignore")  # type: ignore[arg-type]
+        SearchPipeline(animals, overlap, rrf, on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_its_parts_can_be_seen(animals: BM25Index, overlap: Any) -> None:
+    pipeline = SearchPipeline(animals, overlap, rrf, depth=7)
+    assert (pipeline.retriever, pipeline.scorer, pipeline.fusion) == (animals, overlap, rrf)
+    assert pipeline.depth == 7
+    assert SearchPipeline(animals, None, rrf).scorer is None
+
+
+async def test_a_misspelt_option_is_an_error(animals: BM25Index, overlap: Any) -> None:
+    pipeline = SearchPipeline(animals, overlap, rrf)
+    for search in (pipeline.search, pipeline.search_many, pipeline.stream):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'dept'"):
+            search("cat", 3, dept=5)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dept'"):
+        await pipeline.asearch("cat", 3, dept=5)  # type: ignore[call-arg]
+
+
+def test_candidates_are_what_both_stages_say(animals: BM25Index, overlap: Any) -> None:
+    pipeline = SearchPipeline(animals, overlap, WEIGHTED, depth=4)
+    [candidates] = pipeline.candidates(["cat hunts mice"], 6)
+    first, second = candidates.columns
+    hits = candidates.hits
+    np.testing.assert_array_equal(first, hits.scores)
+    pairs = [("cat hunts mice", text) for text in hits.texts[:4]]
+    np.testing.assert_array_equal(second[:4], overlap.predict(pairs))
+    assert np.isnan(second[4:]).all()
 
 
 async def test_async_searches_run_beside_each_other(animals: BM25Index, overlap: Any) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twopass.pipeline.errors import SearchError
 from twopass.pipeline.fusion import fusion, fusions, reranker, rrf
 from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.index.index import BM25Index
@@ -26,7 +27,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 QUERIES = ["cat hunts mice", "zebra", "owl at night", "river"]
 
 
-class Reaching:
+class Reaching(Scorer):
     """A scorer that reaches a given number of pairs by any deadline; with an opinion more."""
 
     def __init__(self, inner: Any, reaches: int, *, cheap: bool = False) -> None:
@@ -34,13 +35,10 @@ class Reaching:
         self.deadlines: list[float | None] = []
         self.pairs: list[tuple[str, str]] = []
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> Any:
-        return self.inner.predict(pairs)
-
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         self.deadlines.append(deadline)
         self.pairs = list(pairs)
-        values = self.predict(pairs)
+        values = self.inner.predict(pairs)
         if deadline is not None:
             values[self.reaches :] = np.nan
         reason = "out of time" if np.isnan(values).any() else ""
@@ -93,7 +91,7 @@ def test_queries_share_the_time_rank_by_rank(animals: BM25Index, overlap: Any) -
 def test_very_many_queries_share_it_too(
     animals: BM25Index, overlap: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twopass.pipeline.stages._PAIRS_AT_ONCE", 10)
+    monkeypatch.setattr("twopass.pipeline.search._PAIRS_AT_ONCE", 10)
     scorer = Reaching(overlap, 8)
     pipeline = SearchPipeline(animals, scorer, reranker, depth=12)
     found = pipeline.search_many(["cat", "dog", "fox", "hen"], deadline=5)

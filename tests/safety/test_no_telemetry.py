@@ -15,6 +15,8 @@ from servers import free_port
 
 from .observing import Observed, observed
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "twopass"
 SECONDS = 300  # however slow the machine is

@@ -1,4 +1,4 @@
-"""Settings -> the fusion, and both stages put together."""
+"""Settings -> the fusion, and the pipeline of both stages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from twopass.pipeline.apps.assembly.models import (
 from twopass.pipeline.apps.assembly.retrievers import build_connection, build_index, build_retriever
 from twopass.pipeline.apps.assembly.scorers import (
     build_chooser,
+    build_final_scorer,
     build_model,
-    build_reader,
     build_scorer,
 )
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from twopass.retriever import Retriever
 
 __all__ = [
-    "assemble",
+    "assemble_pipeline",
     "build_chooser",
     "build_connection",
     "build_encoder",
+    "build_final_scorer",
     "build_fusion",
     "build_index",
     "build_model",
     "build_pipeline",
-    "build_reader",
     "build_retriever",
     "build_scorer",
     "build_teacher",
@@ -47,31 +47,38 @@ __all__ = [
 
 
 def build_fusion(settings: Settings) -> Fusion:
-    """Choose how the stages' scores become one."""
-    from twopass.pipeline.fusion import fusion
+    """Return the fusion of the settings, for two score columns and for three (with a cascade)."""
+    from twopass.pipeline.fusion import by_number, fusion
 
     own = settings.fusion
     two, three = (fusion(own.method, **own.parameters_for(opinions)) for opinions in (2, 3))
-    return lambda columns: (three if len(columns) == 3 else two)(columns)
+    return by_number({3: three}, two)
 
 
 def build_pipeline(settings: Settings, *, rerank: bool = True) -> SearchPipeline:
-    """Put both stages together; without reranking, the first alone.
+    """Return the pipeline that the settings describe; without reranking, the first stage only.
+
+    ::
+
+        pipeline = build_pipeline(load_settings({"retriever.index": "my-index"}))
+        ranking = pipeline.search("can stress cause a heart attack?", k=5)
 
     Raises:
         SettingsError: when no index is named.
         RetrieverError: when it cannot be opened.
-        RerankerError: when the model cannot be had.
+        RerankerError: when the model cannot be loaded.
 
     """
-    return assemble(build_retriever(settings), settings, rerank=rerank)
+    return assemble_pipeline(build_retriever(settings), settings, rerank=rerank)
 
 
-def assemble(retriever: Retriever, settings: Settings, *, rerank: bool = True) -> SearchPipeline:
-    """Put a retriever that is there already and the second stage together.
+def assemble_pipeline(
+    retriever: Retriever, settings: Settings, *, rerank: bool = True
+) -> SearchPipeline:
+    """Return a pipeline of an open retriever and the settings' second stage.
 
     Raises:
-        RerankerError: when the model cannot be had.
+        RerankerError: when the model cannot be loaded.
 
     """
     from twopass.pipeline.search import SearchPipeline

@@ -1,13 +1,14 @@
-"""From a command line to an exit status.
+"""The command line: parses arguments, runs a command, returns an exit status.
 
-Nothing heavy is imported here or at the top of a command's module: ``twopass --help`` answers at
-once. Status 0 is success, 2 a user's error (told in one line on standard error), 130 an
-interruption, 141 a reader of the output that went away.
+Nothing heavy is imported here or at the top of a command's module, so that ``twopass --help``
+answers at once. The exit status is 0 for success, 2 for a user's error (one line on standard
+error), 130 for an interruption, 141 when the reader of the output has closed it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
@@ -60,13 +61,13 @@ _ADVICE = {"NotAnIndexError": "'twopass index CORPUS --out DIR' builds one"}
 
 _EPILOG = """\
 examples:
-  twopass demo                                               see it work on a corpus that ships
-  twopass index corpus.jsonl --out my-index                  documents in
-  twopass search --index my-index "can you catch shingles?"  ranking out
-  twopass evaluate --data scifact --split test               how much better it is
+  twopass demo                                               try it on a small built-in corpus
+  twopass index corpus.jsonl --out my-index                  build an index
+  twopass search --index my-index "can you catch shingles?"  search it
+  twopass evaluate --data scifact --split test               measure the gain
 
-Settings come from arguments, TWOPASS_* variables and twopass.toml, in this order.
-'twopass COMMAND --help' says more.
+Settings are read from arguments, TWOPASS_* environment variables and twopass.toml; the first wins.
+'twopass COMMAND --help' describes a command; 'twopass settings' lists all settings.
 """
 
 
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _say("interrupted", 130)
     except BrokenPipeError:
-        # Python would complain once more when it flushes standard output on its way out.
+        # Otherwise Python would report the same again when it flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
@@ -93,12 +94,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(ArgumentParser):
-    """Tells a mistake in one line, without the usage."""
+    """Reports a mistake in one line, without the usage, with the nearest of the known words."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
+        if found := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            from difflib import get_close_matches
+
+            near = get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
+            message += f"; did you mean {near[0]!r}?" if near else ""
         raise SystemExit(_say(f"error: {message} (see {self.prog} --help)", 2))
 
 
@@ -133,7 +139,7 @@ def _is_users(error: Exception) -> bool:
 
 
 def _advice(error: Exception, arguments: Namespace) -> str:
-    """Say what the library cannot know: which command or option helps."""
+    """Return what the library cannot know: which command or option helps."""
     known = _ADVICE | getattr(arguments, "advice", {})
     found = (known[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in known)
     return next((f" ({text})" for text in found), "")

@@ -1,4 +1,4 @@
-"""Several configurations on one collection: each pair found and scored once."""
+"""Several configurations on one collection; candidates and scores are shared where possible."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twopass.pipeline.apps.cli.arguments import parse_setting
 from twopass.pipeline.apps.cli.output import progress
 
 if TYPE_CHECKING:
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     from twopass.pipeline.fusion import Fusion
     from twopass.retriever import Retriever
 
-__all__ = ["Variant", "assignments", "evaluate_variants", "indexed", "pools_of", "with_retriever"]
+__all__ = [
+    "Variant",
+    "collect_pools",
+    "evaluate_variants",
+    "indexed",
+    "parse_variant",
+    "with_retriever",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +34,9 @@ class Variant:
     """One configuration.
 
     Attributes:
-        name: what its systems' names begin with; empty for the only one.
-        settings: what it is made of.
-        fusions: methods that are compared besides; the settings' own where there are none.
+        name: prefix of its systems' names; empty for the command's own configuration.
+        settings: its settings.
+        fusions: fusion methods to compare; by default the settings' own.
 
     """
 
@@ -48,16 +56,16 @@ class Variant:
         }
 
 
-def assignments(text: str) -> tuple[str, dict[str, str]]:
+def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
     """Parse a variant: ``NAME: setting=value setting=value``."""
     name, colon, rest = text.partition(":")
-    pairs = [word.partition("=") for word in rest.split()]
-    if not (name.strip() and colon and pairs and all(key and value for key, _, value in pairs)):
+    words = rest.split()
+    if not (name.strip() and colon and words and all("=" in word.strip("=") for word in words)):
         raise ArgumentTypeError(
             f"expected 'NAME: setting=value ...', as 'tiny: reranker.model=twopass/tiny', "
             f"found {text!r}"
         )
-    return name.strip(), {key: value for key, _, value in pairs}
+    return name.strip(), dict(map(parse_setting, words))
 
 
 def evaluate_variants(
@@ -72,7 +80,7 @@ def evaluate_variants(
 
     The evaluation's depth and times are the first variant's.
     """
-    pools = pools_of(collection, variants, rerank=rerank, add_missed=add_missed)
+    pools = collect_pools(collection, variants, rerank=rerank, add_missed=add_missed)
     evaluations = [
         pools[each.name].evaluate(each.systems(), measures=measures, depth=each.settings.depth)
         for each in variants
@@ -86,20 +94,20 @@ def evaluate_variants(
     return replace(evaluations[0], systems=systems), pools
 
 
-def pools_of(
+def collect_pools(
     collection: Collection, variants: Sequence[Variant], *, rerank: bool, add_missed: bool = False
 ) -> dict[str, Pool]:
-    """Find and score once for all variants that differ only in fusion and depth.
+    """Search and score once for all variants that differ only in fusion and depth.
 
-    Of other candidates a cascade chooses others, so that depths differ in more than what is cut.
+    With a cascade, variants of another depth are scored again: it chooses from all candidates.
     """
     from twopass.pipeline.apps.assembly import build_scorer
-    from twopass.pipeline.evaluation import collect, missed_texts
+    from twopass.pipeline.evaluation import collect, missed_documents
 
-    missed = missed_texts(collection.documents(), collection.qrels) if add_missed else None
-    done: dict[str, Pool] = {}
+    missed = missed_documents(collection.documents(), collection.qrels) if add_missed else None
+    pools: dict[str, Pool] = {}
     for variant in variants:
-        if variant.name in done:
+        if variant.name in pools:
             continue
         settings = variant.settings
         alike = [
@@ -111,7 +119,7 @@ def pools_of(
         ]
         with _first_stage(collection, settings) as retriever:
             scorer = build_scorer(settings) if rerank else None
-            with progress(_title("evaluating", variant), "queries", len(collection.qrels)) as told:
+            with progress(_title("evaluating", variant), "queries", len(collection.qrels)) as done:
                 pool = collect(
                     retriever,
                     scorer,
@@ -119,10 +127,10 @@ def pools_of(
                     collection.qrels,
                     depth=max(other.settings.depth for other in alike),
                     missed=missed,
-                    progress=told,
+                    progress=done,
                 )
-        done |= {other.name: pool for other in alike}
-    return done
+        pools |= {other.name: pool for other in alike}
+    return pools
 
 
 def _title(what: str, variant: Variant) -> str:
@@ -131,12 +139,12 @@ def _title(what: str, variant: Variant) -> str:
 
 @contextmanager
 def _first_stage(collection: Collection, settings: Settings) -> Iterator[Retriever]:
-    """Open what finds: the index that is named, the collection's own run, or a new index."""
+    """Open the first stage: the given index, the collection's own run, or a new index."""
     from twopass.pipeline.apps.assembly import build_retriever
-    from twopass.pipeline.evaluation import Replayed
+    from twopass.pipeline.evaluation import ReplayRetriever
 
     if settings.retriever.index is None and collection.first is not None:
-        yield Replayed(collection.first, collection.qrels, collection.documents())
+        yield ReplayRetriever(collection.first, collection.qrels, collection.documents())
         return
     with indexed(collection, settings) as there:
         yield build_retriever(there)
@@ -144,7 +152,7 @@ def _first_stage(collection: Collection, settings: Settings) -> Iterator[Retriev
 
 @contextmanager
 def indexed(collection: Collection, settings: Settings) -> Iterator[Settings]:
-    """Give settings that name an index: the given ones, or those of one made for this once."""
+    """Give settings with an index: the given ones, or with a temporary index of the collection."""
     from twopass.pipeline.apps.assembly import build_index
 
     if settings.retriever.index is not None:

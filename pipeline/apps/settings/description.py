@@ -1,4 +1,4 @@
-"""What each setting means, read from the one place where it is said: its section's docstring."""
+"""What each setting means, read from its section's docstring."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Setting:
 
     Attributes:
         name: dotted, as ``reranker.model``.
-        default: what it is where nobody sets it.
-        meaning: in a sentence or two.
+        default: its value where it is not set.
+        meaning: a sentence or two.
 
     """
 

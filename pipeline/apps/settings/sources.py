@@ -1,7 +1,4 @@
-"""Settings from a file, the environment and arguments.
-
-Read, merged by precedence, unknown names refused.
-"""
+"""Settings from a file, the environment and arguments: read, merged, unknown names refused."""
 
 from __future__ import annotations
 
@@ -14,7 +11,14 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 from pydantic_settings import SettingsError as SourceError
 
 from twopass.pipeline.apps.settings.values import Settings
@@ -35,25 +39,25 @@ __all__ = [
 _PREFIX = "TWOPASS_"
 _FILE = "twopass.toml"
 _CONFIG = "TWOPASS_CONFIG"
-# Names in the same style that are no settings: where the tests find their collections and servers.
+# Not settings: which file to read, and where the tests find their collections and servers.
 _NOT_SETTINGS = (_CONFIG, "TWOPASS_DATA", "TWOPASS_TEST_")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place where settings come from.
+    """Where settings come from: the arguments, the environment or a file.
 
     Attributes:
         values: nested by section.
-        label: from a dotted name to what the user wrote there.
+        label: gives, for a setting's dotted name, how error messages name it.
 
     """
 
-    values: Mapping[str, Any]
+    values: dict[str, Any]
     label: Callable[[str], str]
 
     def has(self, path: Sequence[int | str]) -> bool:
-        """Tell whether a value stands at this path."""
+        """Return whether there is a value at this path."""
         value: Any = self.values
         for name in path:
             if not isinstance(value, Mapping) or name not in value:
@@ -63,13 +67,13 @@ class Source:
 
 
 def arguments_source(arguments: Mapping[str, Any]) -> Source:
-    """Take arguments by dotted name; None is not given."""
+    """Return arguments by dotted name as a source; None means not given."""
     given = {name: value for name, value in arguments.items() if value is not None}
     return Source(_nested(given), lambda name: f"argument {name}")
 
 
 def environment_source() -> Source:
-    """Read the variables that begin with TWOPASS_.
+    """Read the variables whose names begin with TWOPASS_.
 
     Raises:
         SettingsError: when a section's variable is not JSON.
@@ -79,7 +83,7 @@ def environment_source() -> Source:
         known = EnvSettingsSource(Settings, env_ignore_empty=True)()
     except SourceError as error:
         raise SettingsError(f"environment: {error}; expected a JSON object") from error
-    # pydantic-settings passes over variables that name no field: they are to be refused.
+    # pydantic-settings ignores variables that name no field; here they are errors.
     other = {
         variable.upper().removeprefix(_PREFIX).lower().replace("__", "."): value
         for variable, value in os.environ.items()
@@ -93,7 +97,7 @@ def file_source(config: str | Path | None) -> Source:
     """Read the TOML file, if there is one.
 
     Raises:
-        SettingsError: when a file that was named is not there, or is not TOML.
+        SettingsError: when a named file does not exist, or is not TOML.
 
     """
     named = config or os.environ.get(_CONFIG)
@@ -149,7 +153,7 @@ def known_names(model: type[BaseModel] = Settings, prefix: str = "") -> list[str
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the model that a setting is, or may be."""
+    """Return the section's class where a setting is, or may be, a section."""
     for kind in (annotation, *get_args(annotation)):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind if get_origin(annotation) is not Mapping else None
@@ -157,7 +161,7 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def unknown_names(source: Source) -> Iterator[str]:
-    """Say of each name in the source that is no setting's, which one may have been meant."""
+    """Yield a message for each name in the source that is no setting, with the nearest one."""
     known = known_names()
     for name in _dotted(source.values):
         if name in known or _is_open(name, known) or _is_section(name, known):
@@ -186,17 +190,21 @@ def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 _SECRETS = {"api_key", "api_keys", "password"}
-_WHOLE = {"template"}  # an object, but one value
+_TEMPLATE = ("retriever", "template")
 
 
 def load_settings(
     arguments: Mapping[str, Any] | None = None, *, config: str | Path | None = None
 ) -> Settings:
-    """Read the settings: the file, over it the environment, over it the arguments.
+    """Read the settings from a file, the environment and arguments, in rising precedence.
+
+    ::
+
+        settings = load_settings({"retriever.index": "my-index", "depth": 50})
+        pipeline = build_pipeline(settings)
 
     Args:
-        arguments: values by dotted name (``{"retriever.index": "my-index", "depth": 50}``); None
-            as a value means not given.
+        arguments: values by dotted name; None means not given.
         config: the TOML file; by default the one that ``TWOPASS_CONFIG`` names, or else
             ``twopass.toml`` in the working directory where there is one.
 
@@ -218,19 +226,22 @@ def load_settings(
 
 
 def _merged(sources: list[Source]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for source in reversed(sources):
-        merged = _over(merged, source.values)
+    """Merge the sources as pydantic-settings does; the first takes precedence."""
+
+    class Merged(BaseSettings):
+        model_config = SettingsConfigDict(extra="allow")
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(InitSettingsSource(settings_cls, source.values) for source in sources)
+
+    merged = Merged().model_extra or {}
+    # A query template is one value, though an object: it replaces another and is not merged.
+    if (first := next((source for source in sources if source.has(_TEMPLATE)), None)) is not None:
+        merged["retriever"]["template"] = first.values["retriever"]["template"]
     return merged
-
-
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(below)
-    for name, value in above.items():
-        sections = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
-        merge = sections and name not in _WHOLE
-        result[name] = _over(result[name], value) if merge else value
-    return result
 
 
 def _problem(detail: Any, sources: list[Source]) -> str:

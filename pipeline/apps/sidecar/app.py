@@ -1,7 +1,4 @@
-"""The application.
-
-Routers, health and metrics routes, middleware, and what is loaded before the first request.
-"""
+"""The application: routers, health and metrics routes, middleware, start and stop."""
 
 from __future__ import annotations
 
@@ -16,10 +13,11 @@ from starlette.exceptions import HTTPException
 
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar import page, search
-from twopass.pipeline.apps.sidecar.dialects import routers
-from twopass.pipeline.apps.sidecar.middleware import Observed
+from twopass.pipeline.apps.sidecar.dialects.register import routers
+from twopass.pipeline.apps.sidecar.hosts import KnownHosts
+from twopass.pipeline.apps.sidecar.middleware import RequestMiddleware
 from twopass.pipeline.apps.sidecar.proxy.proxy import METHODS
-from twopass.pipeline.apps.sidecar.routes import route_class
+from twopass.pipeline.apps.sidecar.routes import Bodies, route_class
 from twopass.pipeline.apps.sidecar.service import Sidecar, sidecar_of
 
 __all__ = [
@@ -37,13 +35,13 @@ _Sidecar = Annotated[Sidecar, Depends(sidecar_of)]
 
 @health_router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Say that the process lives; asks nothing of model or index."""
+    """Answer that the process is alive, without using model or index."""
     return {"status": "ok"}
 
 
 @health_router.get("/readyz", responses={503: {"description": "It cannot serve now."}})
 async def readyz(sidecar: _Sidecar) -> Response:
-    """Say whether requests can be served: the model is warm, the index is reachable."""
+    """Answer whether requests can be served: the model is warm, the index is reachable."""
     checks = await sidecar.checks()
     ready = all(found == "ok" for found in checks.values())
     body: dict[str, Any] = {"status": "ok" if ready else "unavailable", "checks": checks}
@@ -56,26 +54,32 @@ async def metrics(sidecar: _Sidecar) -> Response:
     return Response(sidecar.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-# In this order: a later one's pattern may take in an earlier one's paths.
+@metrics_router.get("/openapi.json", include_in_schema=False)
+async def description(request: Request) -> dict[str, Any]:
+    """Return the description of the API."""
+    app: FastAPI = request.app
+    return app.openapi()
+
+
+# The order matters: a later router's pattern may match an earlier one's paths.
 _ROUTERS = (
     health_router,
     metrics_router,
     page.router,
     page.open_router,
     search.router,
-    *routers(),
 )
 
 
 def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:
-    """Make the service.
+    """Return the service as an application.
 
     Args:
-        settings: all of the pipeline's.
-        sidecar: what it serves with; by default what the settings say.
+        settings: all settings.
+        sidecar: what it serves with; by default, built from the settings.
 
     Raises:
-        RerankerError: when the model cannot be had.
+        RerankerError: when the model cannot be loaded.
         RetrieverError: when the index cannot be opened.
 
     """
@@ -85,14 +89,17 @@ def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:
         summary="Reranking for any client, and two-stage search.",
         version=version("twopass"),
         lifespan=_lifespan,
-        telemetry={"tracing": False},  # a request has one span, that of Observed
+        openapi_url=None,  # ours asks for a key; FastAPI's pages of it load scripts from elsewhere
+        telemetry={"tracing": False},  # a request has one span, RequestMiddleware's
     )
     app.state.sidecar = sidecar
-    app.add_middleware(Observed, metrics=sidecar.metrics)
+    app.state.bodies = Bodies(settings.serve.max_bodies_bytes)
+    app.add_middleware(KnownHosts, serve=settings.serve)
+    app.add_middleware(RequestMiddleware, metrics=sidecar.metrics)
     app.add_exception_handler(HTTPException, _http_error)
-    for router in _ROUTERS:
+    for router in (*_ROUTERS, *routers()):
         app.include_router(router)
-    if sidecar.proxy is not None:  # the last: it takes all paths that nobody else has
+    if sidecar.proxy is not None:  # last: it matches every path that no other route has
         app.add_route("/{path:path}", sidecar.proxy.handle, METHODS, include_in_schema=False)
     return app
 
@@ -108,7 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """Word what no route of ours has answered: an unknown path, a wrong method."""
+    """Answer what no route matches: an unknown path, a wrong method."""
     found = error if isinstance(error, HTTPException) else HTTPException(500)
     body = {"error": {"type": "missing", "message": f"{request.url.path}: {found.detail}"}}
     return JSONResponse(body, found.status_code, headers=found.headers)

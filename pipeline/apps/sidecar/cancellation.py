@@ -8,31 +8,30 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Any
 
-import numpy as np
 from fastapi import Response
-from numpy.typing import NDArray
 from starlette.types import Receive
 
+from twopass.reranker.contract.scorer import Wrapper
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.batching import BatchingScorer
 
 __all__ = [
-    "GONE",
-    "LeavingScorer",
-    "while_connected",
+    "CLIENT_CLOSED_REQUEST",
+    "CancellableScorer",
+    "cancel_on_disconnect",
 ]
 
 
-GONE = 499  # nginx's number for a client that left; nobody reads it but the log
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that disconnected; only the log shows it
 
 
-async def while_connected(receive: Receive, answer: Coroutine[Any, Any, Response]) -> Response:
-    """Await an answer, and cancel it when the client leaves first."""
+async def cancel_on_disconnect(receive: Receive, answer: Coroutine[Any, Any, Response]) -> Response:
+    """Await an answer, and cancel it if the client disconnects first."""
     work = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return work.result() if work.done() else Response(status_code=GONE)
+        return work.result() if work.done() else Response(status_code=CLIENT_CLOSED_REQUEST)
     finally:
         work.cancel()
         gone.cancel()
@@ -44,38 +43,35 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-class LeavingScorer:
-    """Scores by a shared scorer until it is told that nobody waits any more.
+class CancellableScorer(Wrapper):
+    """Scores with a shared scorer until it is cancelled.
 
     Args:
         scorer: the shared one.
-        loop: the event loop in which it is waited for; never the one of the calling thread.
+        loop: the event loop of the shared scorer; not that of the calling thread.
 
     """
 
     def __init__(self, scorer: BatchingScorer, loop: asyncio.AbstractEventLoop) -> None:
-        self._scorer = scorer
+        super().__init__(scorer)
+        self._shared = scorer
         self._loop = loop
         self._lock = Lock()
-        self._left = False
+        self._cancelled = False
         self._waiting: Future[Scores] | None = None
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the score of each pair, (n,) float32; see ``score``."""
-        return self.score(pairs).whole()
-
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
-        """Return what the shared scorer says; nothing where the client has left."""
+        """Return the shared scorer's scores; none once it is cancelled."""
         with self._lock:
-            if self._left:
-                return Scores.none(len(pairs), "the client has left")
-            coroutine = self._scorer.ascore(pairs, deadline=deadline)
+            if self._cancelled:
+                return Scores.none(len(pairs), "the client has disconnected")
+            coroutine = self._shared.ascore(pairs, deadline=deadline)
             self._waiting = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         return self._waiting.result()
 
-    def leave(self) -> None:
-        """Drop what waits, and score nothing from now on."""
+    def cancel(self) -> None:
+        """Cancel the waiting request, and score nothing from now on."""
         with self._lock:
-            self._left = True
+            self._cancelled = True
             if self._waiting is not None:
                 self._waiting.cancel()

@@ -1,7 +1,7 @@
-"""API keys: made, hashed for the settings, and checked in constant time.
+"""API keys: created, hashed for the settings, and checked in constant time.
 
-A key is random and long, so one round of SHA-256 keeps it secret: there is nothing to guess, and a
-wrong key costs the server microseconds.
+A key is long and random, so one round of SHA-256 protects it: it cannot be guessed, and a wrong key
+costs the server microseconds.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ MIN_KEY = 24  # characters; shorter ones might be guessed
 
 
 def new_key() -> str:
-    """Make a key of 256 random bits."""
+    """Return a new key of 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
 def hash_key(key: str, salt: bytes | None = None) -> str:
-    """Return what goes into ``serve.api_keys`` for a key.
+    """Return the hash of a key, for ``serve.api_keys``.
 
     Raises:
-        SettingsError: when the key is too short to be hashed by one round.
+        SettingsError: when the key is too short.
 
     """
     if len(key) < MIN_KEY:
@@ -40,7 +40,7 @@ def hash_key(key: str, salt: bytes | None = None) -> str:
 
 
 def matches(key: str, hashed: Sequence[str]) -> bool:
-    """Tell whether a key is one of those that were hashed; all are tried, whatever is found."""
+    """Return whether a key is one of the hashed ones; all are compared, to take constant time."""
     found = False
     for entry in hashed:
         _, salt, digest = entry.split(":")
@@ -52,8 +52,8 @@ def matches(key: str, hashed: Sequence[str]) -> bool:
 def key_in(headers: Mapping[str, str]) -> str | None:
     """Find the key in a request's headers, wherever clients put it.
 
-    ``X-API-Key`` and ``api-key`` come before ``Authorization`` (Bearer or ApiKey), which a proxy
-    may have to hand on.
+    ``X-API-Key`` and ``api-key`` take precedence over ``Authorization`` (Bearer or ApiKey), which a
+    proxy may have to pass on.
     """
     if key := headers.get("x-api-key") or headers.get("api-key"):
         return key

@@ -1,4 +1,4 @@
-"""What went wrong with a request, before any dialect words it."""
+"""What went wrong with a request, independent of any dialect's error format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from twopass.reranker.contract.errors import (
 )
 from twopass.retriever.errors import QueryError, RetrieverError
 
-__all__ = ["Kind", "Problem", "ProblemError", "invalid", "of_error", "of_validation"]
+__all__ = [
+    "Kind",
+    "Problem",
+    "ProblemError",
+    "invalid",
+    "problem_of_error",
+    "problem_of_validation",
+]
 
 Kind: TypeAlias = Literal[
     "invalid", "too_large", "unauthorized", "missing", "busy", "unavailable", "timeout", "failed"
@@ -36,12 +43,12 @@ STATUS: Mapping[Kind, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a request is not answered as asked.
+    """Why a request cannot be answered.
 
     Attributes:
         kind: what sort of problem.
-        message: for the caller; it says what to do.
-        retry_after: seconds after which to try again; ``None`` where that would not help.
+        message: for the caller; says what to do.
+        retry_after: seconds to wait before trying again; ``None`` where that would not help.
 
     """
 
@@ -51,7 +58,7 @@ class Problem:
 
     @property
     def status(self) -> int:
-        """The HTTP status, where a dialect has no other custom."""
+        """The HTTP status, unless a dialect uses another one."""
         return STATUS[self.kind]
 
     @property
@@ -65,7 +72,7 @@ class Problem:
 
 
 class ProblemError(PipelineError):
-    """A problem, raised: the route words it in its dialect."""
+    """A problem as an exception; the route answers it in its dialect."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -77,8 +84,8 @@ def invalid(message: str) -> ProblemError:
     return ProblemError(Problem("invalid", message))
 
 
-def of_error(error: Exception) -> Problem | None:
-    """Tell what problem an error of ours is; ``None`` for a fault of the program."""
+def problem_of_error(error: Exception) -> Problem | None:
+    """Return the problem that an error of ours stands for; ``None`` for a bug."""
     match error:
         case ProblemError():
             return error.problem
@@ -98,8 +105,8 @@ def of_error(error: Exception) -> Problem | None:
             return None
 
 
-def of_validation(details: Sequence[Mapping[str, Any]]) -> Problem:
-    """Put pydantic's findings into one line."""
+def problem_of_validation(details: Sequence[Mapping[str, Any]]) -> Problem:
+    """Return pydantic's findings as one problem, in one line."""
     found = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in details]
     shown = "; ".join(found[:5])
     more = f"; and {len(found) - 5} more" if len(found) > 5 else ""

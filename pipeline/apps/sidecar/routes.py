@@ -1,47 +1,54 @@
-"""What every route does around its own work: key, body's limit, a client that leaves, errors.
+"""What every route does around its own work: key, body limit, disconnects, error bodies.
 
-A router is given the way in which its dialect words a problem::
+A router is created with the error format of its dialect::
 
-    router = APIRouter(route_class=route_class(words))
+    router = APIRouter(route_class=route_class(error_body))
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from twopass.pipeline.apps.sidecar.cancellation import while_connected
+from twopass.pipeline.apps.sidecar.cancellation import CLIENT_CLOSED_REQUEST, cancel_on_disconnect
 from twopass.pipeline.apps.sidecar.keys import key_in, matches
-from twopass.pipeline.apps.sidecar.problems import Problem, ProblemError, of_error, of_validation
+from twopass.pipeline.apps.sidecar.problems import (
+    Problem,
+    ProblemError,
+    problem_of_error,
+    problem_of_validation,
+)
 from twopass.pipeline.apps.sidecar.service import sidecar_of
 
-__all__ = ["Words", "plain", "route_class"]
+__all__ = ["Bodies", "ErrorFormat", "default_error_format", "route_class"]
 
 _LOG = logging.getLogger(__name__)
 
-Words: TypeAlias = Callable[[Problem], tuple[int, Any]]
+ErrorFormat: TypeAlias = Callable[[Problem], tuple[int, Any]]
 _Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def plain(problem: Problem) -> tuple[int, Any]:
-    """Word a problem as our own routes do: status and body."""
+def default_error_format(problem: Problem) -> tuple[int, Any]:
+    """Return status and body of a problem, as our own routes answer it."""
     return problem.status, {"error": {"type": problem.kind, "message": problem.message}}
 
 
-def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
+def route_class(words: ErrorFormat = default_error_format, *, keyed: bool = True) -> type[APIRoute]:
     """Return the class of a router's routes.
 
     Args:
         words: a problem -> status and JSON body, as the dialect's clients expect them; a route
-            that learns it only from the request sets ``request.state.words``.
-        keyed: whether one of ``serve.api_keys`` is asked for, where there are any.
+            that knows it only from the request sets ``request.state.words``.
+        keyed: whether one of ``serve.api_keys`` is required, if there are any.
 
     """
 
@@ -53,8 +60,11 @@ def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
                 try:
                     if keyed:
                         _check_key(request)
-                    whole = await _read(request)
-                    return await while_connected(request.receive, handler(whole))
+                    with request.app.state.bodies.part() as part:
+                        whole = await _read(request, part)
+                        return await cancel_on_disconnect(request.receive, handler(whole))
+                except ClientDisconnect:  # before all of its body had come
+                    return Response(status_code=CLIENT_CLOSED_REQUEST)
                 except Exception as error:
                     problem = _problem(error)
                     sidecar_of(request).metrics.refused.labels(problem.kind).inc()
@@ -65,19 +75,19 @@ def route_class(words: Words = plain, *, keyed: bool = True) -> type[APIRoute]:
     return Route
 
 
-def _answer(problem: Problem, words: Words) -> Response:
+def _answer(problem: Problem, words: ErrorFormat) -> Response:
     status, body = words(problem)
     return JSONResponse(body, status, headers=problem.headers)
 
 
 def _problem(error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
-        return of_validation(error.errors())
+        return problem_of_validation(error.errors())
     if isinstance(error, HTTPException) and error.status_code == 400:  # of the body's parser
         return Problem(
             "invalid", f"expected a JSON object, found: {error.__cause__ or error.detail}"
         )
-    problem = of_error(error)
+    problem = problem_of_error(error)
     if problem is None or problem.kind == "failed":
         _LOG.error("a request failed: %s", error, exc_info=error)
     return problem or Problem("failed", "the server failed; its log says more")
@@ -90,18 +100,53 @@ def _check_key(request: Request) -> None:
         raise ProblemError(Problem("unauthorized", message))
 
 
-async def _read(request: Request) -> Request:
-    """Read the whole body, as far as the limit allows, and hand on a request that has it."""
+class Bodies:
+    """How many bytes of requests' bodies are in memory, of all that are being answered.
+
+    Args:
+        limit: bytes at most.
+
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+
+    @contextmanager
+    def part(self) -> Iterator[Callable[[int], None]]:
+        """Yield what counts the bytes of a request, until it is answered.
+
+        Raises:
+            ProblemError: where there are too many bytes.
+
+        """
+        own = 0
+
+        def take(size: int) -> None:
+            nonlocal own
+            if self._taken + size > self._limit:
+                message = "the requests that are being received are too large together"
+                raise ProblemError(Problem("busy", message, 1))
+            own += size
+            self._taken += size
+
+        try:
+            yield take
+        finally:
+            self._taken -= own
+
+
+async def _read(request: Request, take: Callable[[int], None]) -> Request:
+    """Read the whole body, up to the limit, and return a request that contains it."""
     limit = sidecar_of(request).settings.serve.max_body_bytes
-    parts: list[bytes] = []
-    size = 0
+    content = bytearray()
     async for part in request.stream():
-        size += len(part)
-        if size > limit:
+        take(len(part))
+        if len(content) + len(part) > limit:
             message = f"expected a body of at most {limit} bytes, found more"
             raise ProblemError(Problem("too_large", message))
-        parts.append(part)
-    body = {"type": "http.request", "body": b"".join(parts), "more_body": False}
+        content += part
+    body = {"type": "http.request", "body": bytes(content), "more_body": False}
 
     async def receive() -> Message:
         return body

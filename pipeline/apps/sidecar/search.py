@@ -19,10 +19,9 @@ from twopass.pipeline.fusion import Fusion, fusion
 from twopass.pipeline.ranking import Ranking
 from twopass.reranker.contract.deadlines import Deadline
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
-from twopass.retriever.filters.json_syntax import parse_filter
+from twopass.retriever.filters import Filter, parse_filter
 
-__all__ = ["SearchBody", "router"]
+__all__ = ["SearchBody", "fusion_of", "router"]
 
 _MOST_NAMES = 100
 _GRACE = 0.5  # of the deadline: for highlights and explanations, where scoring took all of it
@@ -40,7 +39,7 @@ class SearchBody(BaseModel):
         query: what is searched for.
         k: how many results; by default the settings' ``k``.
         model: which second stage: one of ``serve.models`` or the default's name; ``none`` for the
-            first stage alone. By default the default, or none where ``rerank`` is off.
+            first stage only. By default the default, or none where ``rerank`` is off.
         depth: how many candidates the second stage reads.
         deadline: seconds; candidates that were not scored by then follow in the first stage's
             order, and the status says so. At most ``serve.deadline``.
@@ -101,7 +100,7 @@ async def search_simply(
     k: Annotated[int | None, Query(ge=1, le=_MOST, description="how many results")] = None,
     model: Annotated[str | None, Query(description="which second stage, or none")] = None,
 ) -> Response:
-    """Search by a query alone, as from a browser."""
+    """Search by a query and few options, as from a browser."""
     return await _search(SearchBody(query=q, k=k, model=model), sidecar)
 
 
@@ -122,7 +121,7 @@ async def _search(body: SearchBody, sidecar: Sidecar) -> Response:
         body.k or sidecar.settings.k,
         model=model,
         depth=body.depth,
-        fusion=_fusion(body.fusion),
+        fusion=fusion_of(body.fusion),
         filter=await _filter(body, sidecar),
         deadline=until.left,
     )
@@ -143,7 +142,14 @@ def _model(name: str | None, sidecar: Sidecar) -> Model | None:
     return sidecar.models.named(name)
 
 
-def _fusion(wanted: str | dict[str, Any] | None) -> Fusion | None:
+def fusion_of(wanted: str | dict[str, Any] | None) -> Fusion | None:
+    """Return the fusion that a request names; None where it names none.
+
+    Raises:
+        ProblemError: when it is not named by ``method``.
+        FusionError: when it is unknown, or a parameter cannot be used.
+
+    """
     if wanted is None:
         return None
     named = {"method": wanted} if isinstance(wanted, str) else dict(wanted)

@@ -1,6 +1,7 @@
-"""From settings to a listening process, or several at one socket, until a signal ends them.
+"""The HTTP server: one listening process, or several workers that share a socket.
 
-A balancer can send a request to another replica only until the first byte of an answer has come.
+It runs until a signal ends it. Small writes of an answer are sent together, because a load balancer
+can send a request to another replica only before the first byte of the answer.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar.app import create_app
+from twopass.pipeline.apps.sidecar.connections import BoundedProtocol, LimitedConfig
+from twopass.pipeline.apps.sidecar.hosts import exposed
 from twopass.pipeline.apps.sidecar.middleware import configure_logs
 from twopass.pipeline.errors import PipelineError, ServingError
 from twopass.reranker.contract.errors import RerankerError
@@ -30,18 +32,18 @@ from twopass.reranker.engines.hardware import cores
 from twopass.retriever.errors import RetrieverError
 
 __all__ = [
-    "GatheringProtocol",
-    "listening",
+    "CoalescingProtocol",
     "run_workers",
     "serve",
+    "uvicorn_config",
 ]
 
 
-_HELD = 65536  # bytes; a longer answer leaves in pieces, at the pace of its reader
+_HELD = 65536  # bytes; a longer answer is sent in pieces, as fast as the client reads
 
 
-class _Gathering:
-    """A transport that sends together what is written in one step of the event loop."""
+class _CoalescingTransport:
+    """A transport that sends all writes of one step of the event loop together."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -52,7 +54,7 @@ class _Gathering:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send now what fills a piece, the rest when this step of the loop has ended."""
+        """Send full pieces at once, the rest at the end of this step of the event loop."""
         if not self._held:
             self._loop.call_soon(self._send)
         self._held += data
@@ -70,34 +72,31 @@ class _Gathering:
             self._held.clear()
 
 
-class GatheringProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's protocol of HTTP, over a transport that gathers."""
+class CoalescingProtocol(BoundedProtocol):
+    """The HTTP protocol over a transport that coalesces writes."""
 
     def connection_made(self, transport: Any) -> None:
-        """Begin a connection."""
-        super().connection_made(_Gathering(transport, self.loop))
+        """Wrap the transport of a new connection."""
+        super().connection_made(_CoalescingTransport(transport, self.loop))
 
 
-# Longer than balancers and clients keep a connection, which is mostly 60: else it may be closed
-# under a request that is just being sent.
-_KEPT = 75  # seconds
-_LOADED = 120  # seconds until a worker that replaces another on SIGHUP is to have its model
+_LOADED = 120  # seconds for a worker that replaces another on SIGHUP to load its model
 
 
-def listening(settings: Settings, app: Any, *, factory: bool = False) -> uvicorn.Config:
-    """Return how to serve an application, or where ``factory``, what makes one."""
+def uvicorn_config(settings: Settings, app: Any, *, factory: bool = False) -> uvicorn.Config:
+    """Return uvicorn's configuration for an application, or for a factory of one."""
     serve = settings.serve
-    return uvicorn.Config(
+    return LimitedConfig(
         app,
+        serve,
         factory=factory,
         host=serve.host,
         port=serve.port,
         workers=serve.workers,
-        http=GatheringProtocol,
+        http=CoalescingProtocol,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(serve.drain) or 1,
-        timeout_keep_alive=_KEPT,
         timeout_worker_healthcheck=_LOADED,
         forwarded_allow_ips=serve.forwarded_allow_ips,
         server_header=False,
@@ -108,21 +107,23 @@ _LOG = logging.getLogger(__name__)
 
 
 def run_workers(settings: Settings) -> None:
-    """Serve by ``serve.workers`` processes until a signal ends this one.
+    """Serve with ``serve.workers`` processes until a signal ends this one.
 
-    A worker that dies is replaced. SIGHUP replaces all, one after the other; SIGTTIN adds one and
-    SIGTTOU takes one away. The processor's cores are shared out among them, unless
-    ``OMP_NUM_THREADS`` says how many threads each has.
+    A worker that dies is replaced. SIGHUP replaces all, one after another; SIGTTIN adds one and
+    SIGTTOU removes one. The processor's cores are divided among them, unless
+    ``OMP_NUM_THREADS`` sets the number of threads of each.
 
     Raises:
-        ServingError: when a worker cannot start, for want of its model or index.
+        ServingError: when a worker cannot start, because its model or index cannot be loaded.
 
     """
-    config = listening(settings, partial(_worker, settings), factory=True)
+    config = uvicorn_config(settings, partial(_worker, settings), factory=True)
     share = max(1, cores() // settings.serve.workers)
     os.environ.setdefault("OMP_NUM_THREADS", str(share))
     with tempfile.TemporaryDirectory(prefix="twopass-metrics-") as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # never an old one: its counts would stay
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = (
+            folder  # always a new folder: the counts of an old one would remain
+        )
         workers = _Workers(config, sockets=[config.bind_socket()])
         workers.run()
     if workers.failed:
@@ -130,10 +131,10 @@ def run_workers(settings: Settings) -> None:
 
 
 class _Workers(Multiprocess):
-    """uvicorn's, but that it sees at once when a worker ends, and kills none that lives.
+    """uvicorn's supervisor, except that it notices at once when a worker ends, and kills none.
 
-    Its own asks each worker for a sign of life and waits: seconds in which it hears no signal,
-    and after which a worker is killed that was only busy loading a model.
+    The original pings each worker and waits: for seconds it handles no signal, and then it kills
+    workers that are only busy loading a model.
 
     Attributes:
         failed: whether it ended because a worker could not start.
@@ -148,7 +149,7 @@ class _Workers(Multiprocess):
             if process.exitcode is None or self.should_exit.is_set():
                 continue
             process.join()
-            if process.exitcode == STARTUP_FAILURE:  # as any other one would
+            if process.exitcode == STARTUP_FAILURE:  # as every other worker would
                 self.failed = True
                 self.should_exit.set()
                 return
@@ -158,7 +159,7 @@ class _Workers(Multiprocess):
 
 
 def _worker(settings: Settings) -> FastAPI:
-    """Make the application of a worker, in its process."""
+    """Create a worker's application, in its process."""
     configure_logs(settings.serve.logs)
     Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -166,11 +167,11 @@ def _worker(settings: Settings) -> FastAPI:
     except Exception as error:
         known = isinstance(error, PipelineError | RerankerError | RetrieverError | OSError)
         _LOG.error("a worker cannot start: %s", error, exc_info=None if known else error)
-        raise SystemExit(STARTUP_FAILURE) from error  # what keeps a new one from being tried
+        raise SystemExit(STARTUP_FAILURE) from error  # this status prevents a restart
 
 
 def _end_with_parent() -> None:
-    """Finish what was accepted and end when the parent is no more, however it ended."""
+    """Finish accepted requests and end when the parent has ended, for whatever reason."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -178,16 +179,18 @@ def _end_with_parent() -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Listen until SIGTERM or SIGINT; then finish what was accepted, for ``serve.drain`` seconds.
+    """Listen until SIGTERM or SIGINT; then finish accepted requests, for ``serve.drain`` seconds.
 
     Raises:
-        RerankerError: when the model cannot be had.
+        RerankerError: when the model cannot be loaded.
         RetrieverError: when the index cannot be opened.
-        ServingError: when that befell one of several workers, whose log says what.
+        ServingError: when one of several workers could not start; the log says why.
 
     """
     configure_logs(settings.serve.logs)
+    if warning := exposed(settings.serve):
+        _LOG.warning(warning)
     if settings.serve.workers > 1:
         run_workers(settings)
     else:
-        uvicorn.Server(listening(settings, create_app(settings))).run()
+        uvicorn.Server(uvicorn_config(settings, create_app(settings))).run()

@@ -1,4 +1,4 @@
-"""What one process of the sidecar serves with: scorer, search, and threads to run them in."""
+"""What one process of the sidecar serves with: scorers, search, and the threads that run them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fastapi import Request
 
 from twopass.pipeline.apps.assembly import (
     build_chooser,
+    build_final_scorer,
     build_fusion,
     build_model,
-    build_reader,
     build_retriever,
 )
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar import tracing
-from twopass.pipeline.apps.sidecar.cancellation import LeavingScorer
+from twopass.pipeline.apps.sidecar.cancellation import CancellableScorer
 from twopass.pipeline.apps.sidecar.metrics import Metrics
 from twopass.pipeline.apps.sidecar.models import Model, Models
 from twopass.pipeline.apps.sidecar.proxy.proxy import Proxy
@@ -72,14 +72,14 @@ class Sidecar:
     ) -> None:
         self.settings = settings
         serve, cascade = settings.serve, settings.reranker.cascade
-        told = serve.scores, serve.max_queue
-        first = Model(settings.model_name, scorer, *told, chooser, cascade.keep)
-        self.models = Models([first, *(Model(n, s, *told) for n, s in (others or {}).items())])
+        limits = serve.scores, serve.max_queue
+        first = Model(settings.model_name, scorer, *limits, chooser, cascade.keep)
+        self.models = Models([first, *(Model(n, s, *limits) for n, s in (others or {}).items())])
         self.retriever = retriever
         self.metrics = Metrics()
         self._queues = {name: queue for m in self.models for name, queue in m.queues.items()}
         self.metrics.watch(self._queues)
-        self._fusion = build_fusion(settings)
+        self.fusion = build_fusion(settings)
         self.warm = False
         self.proxy: Proxy | None = None
         if settings.proxy.url is not None:
@@ -101,7 +101,9 @@ class Sidecar:
         others = {
             name: build_model(settings, source) for name, source in settings.serve.models.items()
         }
-        return cls(settings, build_reader(settings), retriever, others, build_chooser(settings))
+        return cls(
+            settings, build_final_scorer(settings), retriever, others, build_chooser(settings)
+        )
 
     async def start(self) -> None:
         """Score some pairs by each model and search once: the first request finds all loaded.
@@ -230,15 +232,15 @@ class Sidecar:
 
         """
         loop = asyncio.get_running_loop()
-        asked: list[LeavingScorer] = []
+        cancellable: list[CancellableScorer] = []
 
-        def through(queue: BatchingScorer) -> LeavingScorer:
-            asked.append(LeavingScorer(queue, loop))
-            return asked[-1]
+        def through(queue: BatchingScorer) -> CancellableScorer:
+            cancellable.append(CancellableScorer(queue, loop))
+            return cancellable[-1]
 
         scorer = None if model is None else model.searching(through)
         pipeline = SearchPipeline(
-            retriever, scorer, self._fusion, depth=self.settings.depth, on_error="first-stage"
+            retriever, scorer, self.fusion, depth=self.settings.depth, on_error="first-stage"
         )
         until = Deadline.after(deadline)
 
@@ -248,8 +250,8 @@ class Sidecar:
         try:
             return await self.in_thread(run)
         finally:
-            for each in asked:
-                each.leave()
+            for each in cancellable:
+                each.cancel()
 
     async def in_thread(self, function: Callable[..., _T], *args: object, **options: object) -> _T:
         """Run something that waits in one of this process's threads, for the request at hand.

@@ -1,4 +1,4 @@
-"""A training from settings: data, examples, model folder with its card."""
+"""A training run from settings: data, examples, a model folder with its card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training from settings to a model's folder with its card."""
+"""A training run: from settings to a model folder with its card."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twopass.pipeline.apps.settings import Settings
-from twopass.pipeline.apps.training.preparation import Preparation, Prepared
-from twopass.pipeline.training.development import Development, first_stage, watched
+from twopass.pipeline.apps.training.preparation import ExampleSet, Preparation
+from twopass.pipeline.training.development import Development, first_stage, headline_measures
 
 if TYPE_CHECKING:
     from twopass.reranker.training.card import Card, EvaluationTable
@@ -23,7 +23,7 @@ __all__ = ["Outcome", "TrainingJob"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a training came to.
+    """The result of a training run.
 
     Attributes:
         model: the folder that was written.
@@ -41,12 +41,12 @@ class TrainingJob:
     """Trains as the settings say.
 
     Args:
-        settings: all settings; those of ``train`` first of all.
+        settings: all settings, mainly those of ``train``.
         out: the model's folder; its subfolder ``training`` holds examples, checkpoint, log and
-            plot, and can be deleted when all is done.
-        command: what makes the model again, for the card.
-        say: told in a line what is going on.
-        progress: told after each step.
+            plot, and can be deleted afterwards.
+        command: the command that trains the model again, for the card.
+        say: called with a line about each step of the work.
+        progress: called after each training step.
 
     """
 
@@ -63,11 +63,11 @@ class TrainingJob:
         self._command, self._say, self._progress = command, say, progress
 
     def run(self, *, restart: bool = False) -> Outcome:
-        """Train, or go on where an interrupted training stopped.
+        """Train, or resume an interrupted training.
 
         Raises:
             TrainingDataError: when the data cannot be trained on.
-            RerankerError: when the model cannot be had or the training fails.
+            RerankerError: when the model cannot be loaded or the training fails.
 
         """
         from twopass.reranker.training.emissions import check_country
@@ -78,7 +78,7 @@ class TrainingJob:
             return self._run(workers, device, restart=restart)
 
     def _run(self, workers: Workers, device: str | None, *, restart: bool) -> Outcome:
-        """Train as one of the processes; the first alone prepares, measures and writes."""
+        """Train as one of the processes; only the first prepares, measures and writes."""
         from twopass.pipeline.apps.assembly import model_source
         from twopass.reranker.training.emissions import measured
         from twopass.reranker.training.student import start_from
@@ -112,7 +112,7 @@ class TrainingJob:
             workers=workers,
         )
         if workers.leads:
-            kind = "pairs" if recipe.make_loss().pairwise_data else "lists"
+            kind = "pairs" if recipe.make_loss().needs == "pairs" else "lists"
             among = f", {workers.count} processes" if workers.count > 1 else ""
             self._say(f"training: {len(trainer.examples):,} {kind}, {trainer.steps:,} steps{among}")
         with measured(own.country if workers.leads else None) as energy:
@@ -130,7 +130,7 @@ class TrainingJob:
         self,
         subject: Subject,
         result: TrainingResult,
-        sets: Sequence[Prepared],
+        sets: Sequence[ExampleSet],
         development: Sequence[Development],
         tables: Sequence[EvaluationTable],
         emissions: Emissions | None,
@@ -178,4 +178,4 @@ class TrainingJob:
 
 
 def _evaluation(development: Sequence[Development]) -> Callable[[Subject], dict[str, float]]:
-    return lambda subject: watched([d.table(subject) for d in development])
+    return lambda subject: headline_measures([d.table(subject) for d in development])

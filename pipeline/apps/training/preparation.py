@@ -1,4 +1,4 @@
-"""Data settings -> examples, made once and kept beside the model."""
+"""Data settings -> training examples, created once and kept beside the model."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from twopass.pipeline.apps.settings.train import DataSettings
 from twopass.pipeline.errors import TrainingDataError
 from twopass.pipeline.training.collection import Collection, find_leaks
 from twopass.pipeline.training.development import Development
-from twopass.pipeline.training.negatives import keep_within, mine, teach
+from twopass.pipeline.training.negatives import keep_within, mine_negatives, score_with_teachers
 from twopass.reranker.contract.scorer import PairScorer
 from twopass.reranker.training.examples import Example, read_examples, write_examples
 from twopass.retriever.base import Retriever
 from twopass.retriever.corpus import BeirFolder
 
-__all__ = ["Preparation", "Prepared"]
+__all__ = ["ExampleSet", "Preparation"]
 
 
 @dataclass(slots=True)
-class Prepared:
+class ExampleSet:
     """One set of examples.
 
     Attributes:
@@ -46,11 +46,11 @@ class Preparation:
     Args:
         settings: all settings.
         folder: where the examples are kept.
-        say: told in a line what is going on.
+        say: called with a line about each step.
 
     Raises:
         TrainingDataError: when no data are named.
-        CorpusError: when data are not where they are said to be.
+        CorpusError: when data do not exist.
 
     """
 
@@ -64,12 +64,12 @@ class Preparation:
         for data in self._own.data:
             _find(data, self._own.root / data.path)
 
-    def run(self) -> tuple[list[Prepared], list[Development]]:
+    def run(self) -> tuple[list[ExampleSet], list[Development]]:
         """Return the examples, and the development queries with their candidates.
 
         Raises:
-            TrainingDataError: when nothing can be learnt, or both sides share something and the
-                settings call that an error.
+            TrainingDataError: when there is nothing to train on, or training and development data
+                overlap and the settings call that an error.
 
         """
         sets, development = [], []
@@ -78,50 +78,52 @@ class Preparation:
             sets.append(prepared)
             development += measured
         for prepared in sets:
-            self._heed_leaks(prepared, [d.whole for d in development])
+            self._check_leaks(prepared, [d.whole for d in development])
         return sets, development
 
-    def _one(self, data: DataSettings, path: Path) -> tuple[Prepared, list[Development]]:
+    def _one(self, data: DataSettings, path: Path) -> tuple[ExampleSet, list[Development]]:
         if path.is_file():
-            prepared = Prepared(path.name, data.licence, read_examples(path))
+            prepared = ExampleSet(path.name, data.licence, read_examples(path))
             self._teach(prepared, data)
             return prepared, []
         retriever = self._retriever(path)
         return self._mined(data, path, retriever), self._development(data, path, retriever)
 
-    def _mined(self, data: DataSettings, path: Path, retriever: Retriever) -> Prepared:
+    def _mined(self, data: DataSettings, path: Path, retriever: Retriever) -> ExampleSet:
         name = f"{path.name}/{data.split}"
         kept = self._folder / f"examples-{self._mark(data, path)}.jsonl.gz"
         notes = kept.with_name(kept.name.replace(".jsonl.gz", ".json"))
         if kept.exists() and notes.exists():
-            self._say(f"{name}: taking the examples of {kept}")
+            self._say(f"{name}: using the examples in {kept}")
             accounts = json.loads(notes.read_text(encoding="utf-8"))
-            return Prepared(name, data.licence, read_examples(kept), accounts)
+            return ExampleSet(name, data.licence, read_examples(kept), accounts)
         collection = Collection.read(path, data.split, share=data.share, queries=data.queries)
         if data.share < 1:
             from twopass.pipeline.apps.assembly import build_index
 
             retriever = build_index(self._settings, collection.documents, None)
         recipe = self._own.made_recipe()
-        mined = mine(retriever, collection, self._own.negatives, recipe.seed)
+        mined = mine_negatives(retriever, collection, self._own.negatives, recipe.seed)
         self._say(f"{name}: {len(mined.examples):,} lists from {len(collection.queries):,} queries")
         account = f"{name}: {mined.account} The first stage missed {mined.missed:,} relevant "
         account += f"passages of {len(mined.examples):,}."
-        prepared = Prepared(name, data.licence, mined.examples, [account])
+        prepared = ExampleSet(name, data.licence, mined.examples, [account])
         self._teach(prepared, data)
         self._folder.mkdir(parents=True, exist_ok=True)
         write_examples(kept, prepared.examples)
         notes.write_text(json.dumps(prepared.accounts), encoding="utf-8")
         return prepared
 
-    def _teach(self, prepared: Prepared, data: DataSettings) -> None:
-        """Let the teachers score the lists, and leave out what they take for relevant."""
+    def _teach(self, prepared: ExampleSet, data: DataSettings) -> None:
+        """Score the lists with the teachers, and drop negatives that they consider relevant."""
         own = self._own
         if not (own.teachers and data.teach):
             return
         pairs = sum(len(e.passages) for e in prepared.examples)
         self._say(f"{prepared.name}: teachers score {pairs:,} pairs")
-        taught = teach(prepared.examples, (self._teacher(name) for name in own.teachers))
+        taught = score_with_teachers(
+            prepared.examples, (self._teacher(name) for name in own.teachers)
+        )
         spreads = ", ".join(
             f"{name} {spread:.3g}"
             for name, spread in zip(own.teachers, taught.spreads, strict=True)
@@ -138,7 +140,7 @@ class Preparation:
                 f"above the relevant passage less {own.filter_margin:g}."
             )
 
-    def _heed_leaks(self, prepared: Prepared, development: Sequence[Collection]) -> None:
+    def _check_leaks(self, prepared: ExampleSet, development: Sequence[Collection]) -> None:
         leaks = find_leaks(prepared.examples, development)
         account = f"{prepared.name}: {leaks.account()}"
         if leaks:
@@ -163,7 +165,7 @@ class Preparation:
         return [Development.of(retriever, whole, data.dev_queries, self._own.dev_depth, fusion)]
 
     def _retriever(self, path: Path) -> Retriever:
-        """Return the user's own index where one is named, else one of the corpus."""
+        """Return the index of the settings, or else one of the corpus."""
         from twopass.pipeline.apps.assembly import build_index, build_retriever
 
         if self._settings.retriever.index is not None:
@@ -179,7 +181,7 @@ class Preparation:
         return build_teacher(self._settings, name)
 
     def _mark(self, data: DataSettings, path: Path) -> str:
-        """Return what tells these examples from others."""
+        """Return a hash of everything that the examples depend on."""
         own = self._own
         size = BeirFolder(path).corpus.stat().st_size
         seed = own.made_recipe().seed
@@ -194,7 +196,7 @@ class Preparation:
 
 
 def _find(data: DataSettings, path: Path) -> None:
-    """Look whether the files are there, before anything that takes time."""
+    """Check that the files exist, before anything that takes time."""
     if not path.is_file():
         folder = BeirFolder(path)
         _ = folder.corpus, folder.queries, folder.qrels(data.split)

@@ -14,7 +14,7 @@ from twopass.pipeline.errors import EvaluationError
 from twopass.pipeline.evaluation import (
     Collection,
     Entries,
-    Replayed,
+    ReplayRetriever,
     collect,
     fuse_runs,
     open_collection,
@@ -56,7 +56,7 @@ def test_a_set_of_nanobeir_has_its_own_first_stage(nano: Path, overlap: Any) -> 
     assert found.qrels == {"q1": {"d1": 1}, "q2": {"d3": 1, "d2": 1}}
     assert [document.id for document in found.documents()] == [*DOCUMENTS]
     assert found.first is not None
-    first = Replayed(found.first, found.qrels, found.documents())
+    first = ReplayRetriever(found.first, found.qrels, found.documents())
     pool = collect(first, overlap, found.queries, found.qrels, depth=2, k=2)
     assert pool.first()["q1"].ids.tolist() == ["d2", "d1"]
     assert pool.first()["q2"].ids.tolist() == ["d3", "d1"]
@@ -115,13 +115,13 @@ def _entries(*ids: str) -> Entries:
 
 def test_a_run_in_the_place_of_a_first_stage() -> None:
     run = {"q1": _entries("d3", "d1"), "q2": _entries("d2")}
-    retriever = Replayed(run, ["q2", "none", "q1"], _documents())
+    retriever = ReplayRetriever(run, ["q2", "none", "q1"], _documents())
     second, nothing, first = retriever.search(["b", "c", "a"], 1)
     assert (second.ids.tolist(), second.texts.tolist()) == (["d2"], ["a dog"])
     assert len(nothing) == 0
     assert first.ids.tolist() == ["d3"]
     with pytest.raises(EvaluationError, match="found 1 of 2 not there, for example 'd9'"):
-        Replayed({"q": _entries("d1", "d9")}, ["q"], _documents())
+        ReplayRetriever({"q": _entries("d1", "d9")}, ["q"], _documents())
 
 
 def test_fused_runs_are_unions() -> None:

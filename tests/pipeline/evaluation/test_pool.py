@@ -12,7 +12,7 @@ import pytest
 from tiny_bert import save_tiny_bert
 
 from twopass.pipeline.errors import EvaluationError
-from twopass.pipeline.evaluation import Pool, by_depth, cases, collect, evaluate, missed_texts
+from twopass.pipeline.evaluation import Pool, by_depth, cases, collect, evaluate, missed_documents
 from twopass.pipeline.evaluation.plots import plot_depth, plot_gains
 from twopass.pipeline.fusion import fusion, reranker
 from twopass.reranker.scorers.cross_encoder import CrossEncoder as OurCrossEncoder
@@ -47,7 +47,7 @@ def test_texts_are_not_kept(pool: Pool) -> None:
 
 def test_missed_documents_are_scored_behind_the_others(animals: BM25Index, overlap: Any) -> None:
     qrels = {"q3": {"d00": 1}, "q2": {"d57": 1, "d40": 1, "d58": 0}}
-    texts = missed_texts(animals.documents(), qrels)
+    texts = missed_documents(animals.documents(), qrels)
     pool = collect(animals, overlap, QUERIES, qrels, depth=5, k=5, missed=texts)
     first, second = pool.first(), pool.fused(reranker)
     assert first["q3"].ids.tolist() == []  # nothing relevant was found: it counts 0
@@ -56,7 +56,7 @@ def test_missed_documents_are_scored_behind_the_others(animals: BM25Index, overl
     assert first["q2"].ids.tolist()[-1] == "d40"
     assert {"d40", "d57"} < set(second["q2"].ids)
     with pytest.raises(EvaluationError, match="found none for 1 of 1, for example 'gone'"):
-        missed_texts(animals.documents(), {"q": {"gone": 1}})
+        missed_documents(animals.documents(), {"q": {"gone": 1}})
 
 
 def test_agreement_with_sentence_transformers(data: Callable[[str], Path], tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_agreement_with_sentence_transformers(data: Callable[[str], Path], tmp_p
     queries = read_queries(folder / "queries.jsonl.gz")
     qrels = dict(islice(read_qrels(folder / "qrels" / "dev.tsv").items(), 40))
     index = BM25Index.build(read_documents(folder))
-    texts = missed_texts(index.documents(), qrels)
+    texts = missed_documents(index.documents(), qrels)
     found = evaluate(
         index, OurCrossEncoder(model), {}, queries, qrels, depth=10, k=10, missed=texts,
         measures=["MAP", "MRR@10", "nDCG@10"],

@@ -12,7 +12,7 @@ from twopass.pipeline.errors import EvaluationError
 from twopass.pipeline.evaluation import (
     Entries,
     Pool,
-    Replayed,
+    ReplayRetriever,
     choose,
     collect,
     fusion_grid,
@@ -44,7 +44,9 @@ def _pool(first: float, second: float, size: int = 60) -> Pool:
     run = {query: Entries(hits.ids, hits.scores) for query, hits in found.items()}
     corpus = (Document(id, id) for hits in found.values() for id in hits.ids)
     queries = {query: query for query in found}
-    return collect(Replayed(run, qrels, corpus), Known(scores), queries, qrels, depth=SIZE, k=SIZE)
+    return collect(
+        ReplayRetriever(run, qrels, corpus), Known(scores), queries, qrels, depth=SIZE, k=SIZE
+    )
 
 
 class Known:

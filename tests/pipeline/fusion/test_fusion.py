@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from twopass.pipeline import fusion as methods
 from twopass.pipeline.errors import FusionError
-from twopass.pipeline.fusion import fusion, fusions, normalizer, normalizers
+from twopass.pipeline.fusion import fusion, fusions, method, normalizer, normalizers, rrf
 
 NAN = np.nan
 
@@ -69,14 +72,14 @@ def test_rescore_modes_are_those_of_elasticsearch(mode: str, expected: float) ->
 
 def test_three_columns() -> None:
     columns = np.array([[3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [1.0, 3.0, 2.0]], dtype=np.float32)
-    np.testing.assert_allclose(methods.comb_med(columns), [0.0, 1.0, 0.5])
+    np.testing.assert_allclose(fusion("comb-med")(columns), [0.0, 1.0, 0.5])
     # The second wins both duels; the third beats the first two to one.
-    np.testing.assert_allclose(methods.condorcet(columns), [-2.0, 2.0, 0.0])
+    np.testing.assert_allclose(fusion("condorcet")(columns), [-2.0, 2.0, 0.0])
 
 
 def test_condorcet_circle_is_a_draw() -> None:
     circle = np.array([[3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]], dtype=np.float32)
-    np.testing.assert_array_equal(methods.condorcet(circle), [0.0, 0.0, 0.0])
+    np.testing.assert_array_equal(fusion("condorcet")(circle), [0.0, 0.0, 0.0])
 
 
 NORMALIZED = {
@@ -167,19 +170,19 @@ def test_infinity_is_an_error(name: str, bad: float) -> None:
 @pytest.mark.parametrize("shape", [(3,), (0, 3), (1, 2, 3)])
 def test_columns_must_be_a_matrix(shape: tuple[int, ...]) -> None:
     with pytest.raises(FusionError, match="expected score columns of shape"):
-        methods.rrf(np.zeros(shape, dtype=np.float32))
+        rrf(np.zeros(shape, dtype=np.float32))
 
 
 def test_a_sum_beyond_float32_is_an_error() -> None:
     columns = np.full((2, 1), 3e38, dtype=np.float32)
     with pytest.raises(FusionError, match="exceed float32"):
-        methods.rescore(columns)
+        fusion("rescore")(columns)
 
 
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("rff", {}, "unknown fusion method 'rff': expected one of reranker, weighted, rrf"),
+        ("rff", {}, "unknown fusion method 'rff': expected one of borda, comb-anz, comb-gmnz"),
         ("rrf", {"c": 1}, "unknown parameter 'c' of fusion method 'rrf': expected k, weights"),
         ("rbc", {}, "'rbc' needs the parameter 'phi'"),
         ("rbc", {"phi": 1}, "expected phi between 0 and 1, found 1"),
@@ -241,3 +244,44 @@ def test_methods_for_two_columns_take_the_first_and_the_last(
     np.testing.assert_array_equal(chosen(columns), chosen(columns[[0, 2]]))
     with pytest.raises(FusionError, match=r"found \d|expected 1"):
         chosen(columns[:1])
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(FusionError, match="a new name for a fusion method, found 'rrf' again"):
+        method("rrf")(lambda columns: columns)
+
+
+def test_other_distributions_add_methods_by_entry_points(tmp_path: Path) -> None:
+    """One that cannot be loaded is logged, and disturbs neither the others nor the listing."""
+    (tmp_path / "theirs.py").write_text(
+        "import numpy as np\n"
+        "def best_of(columns, *, scale=1.0):\n"
+        "    'Take the best score of each document.'\n"
+        "    return (scale * np.nanmax(columns, axis=0, initial=-9)).astype(np.float32)\n"
+    )
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[twopass.fusions]\nbest-of = theirs:best_of\nbroken = theirs:gone\nrrf = theirs:best_of\n"
+    )
+    program = (
+        "import numpy as np\n"
+        "from twopass.pipeline.fusion import fusion, fusions\n"
+        "columns = np.array([[1.0, 2.0], [4.0, 0.5]], dtype=np.float32)\n"
+        "print(*fusion('best-of', scale=2)(columns), fusions()['best-of'], 'broken' in fusions())\n"
+        "print(*fusion('rrf', k=1)(columns))\n"
+    )
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    best, reciprocal = done.stdout.splitlines() or pytest.fail(done.stderr)
+    assert best == "8.0 4.0 Take the best score of each document. False"
+    assert len(reciprocal.split()) == 2
+    for problem in ("'theirs:gone' cannot be loaded", "'theirs:best_of' cannot be loaded"):
+        assert problem in done.stderr

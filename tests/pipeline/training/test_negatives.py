@@ -8,7 +8,7 @@ import pytest
 
 from twopass.pipeline.apps.settings.train import NegativeSettings
 from twopass.pipeline.errors import TrainingDataError
-from twopass.pipeline.training import Collection, find_leaks, mine, teach
+from twopass.pipeline.training import Collection, find_leaks, mine_negatives, score_with_teachers
 from twopass.pipeline.training.negatives import keep_within
 from twopass.reranker.training import Example
 from twopass.retriever.index.index import BM25Index
@@ -26,7 +26,7 @@ def index(collection):
 
 def test_negatives_are_hits_that_nobody_judged_relevant(collection, index):
     settings = NegativeSettings(number=4, random=0, depth=10)
-    mined = mine(index, collection, settings, seed=1)
+    mined = mine_negatives(index, collection, settings, seed=1)
     texts = {document.contents: document.id for document in collection.documents}
     assert len(mined.examples) == 16
     for example, (query, grades) in zip(mined.examples, collection.qrels.items(), strict=True):
@@ -42,7 +42,9 @@ def test_negatives_are_hits_that_nobody_judged_relevant(collection, index):
 
 def test_one_seed_gives_the_same_and_another_gives_others(collection, index):
     settings = NegativeSettings(number=4, depth=20)
-    one, same, other = (mine(index, collection, settings, seed).examples for seed in (1, 1, 2))
+    one, same, other = (
+        mine_negatives(index, collection, settings, seed).examples for seed in (1, 1, 2)
+    )
     assert one == same
     assert one != other
 
@@ -50,14 +52,14 @@ def test_one_seed_gives_the_same_and_another_gives_others(collection, index):
 def test_the_best_hits_are_skipped(collection, index):
     settings = NegativeSettings(number=3, random=0, depth=3, skip=5, draw="top")
     texts = {document.id: document.contents for document in collection.documents}
-    for example in mine(index, collection, settings, seed=1).examples:
+    for example in mine_negatives(index, collection, settings, seed=1).examples:
         hits = [texts[id] for id in index.search([example.query], 8)[0].ids]
         assert set(example.passages[1:]) <= {*hits[5:], *texts.values()} - set(hits[:5])
 
 
 def test_no_negative_scores_as_high_as_the_margin_allows(collection, index):
     settings = NegativeSettings(number=3, random=0, depth=30, margin=0.5)
-    for example in mine(index, collection, settings, seed=1).examples:
+    for example in mine_negatives(index, collection, settings, seed=1).examples:
         [hits] = index.search([example.query], 30)
         scores = dict(zip(hits.texts, hits.scores, strict=True))
         ceiling = 0.5 * scores[example.passages[0]]
@@ -66,7 +68,7 @@ def test_no_negative_scores_as_high_as_the_margin_allows(collection, index):
 
 def test_the_share_of_positives_of_the_card(collection, index):
     settings = NegativeSettings(positives=0.17)
-    examples = mine(index, collection, settings, seed=1).examples
+    examples = mine_negatives(index, collection, settings, seed=1).examples
     pairs = sum(len(e.passages) for e in examples)
     assert sum(e.positives for e in examples) / pairs == pytest.approx(0.17, abs=0.005)
 
@@ -75,7 +77,7 @@ def test_good_ranks_are_drawn_more_often(collection, index):
     settings = NegativeSettings(number=1, random=0, depth=20)
     counts: Counter[int] = Counter()
     for seed in range(12):
-        for example in mine(index, collection, settings, seed).examples:
+        for example in mine_negatives(index, collection, settings, seed).examples:
             texts = index.search([example.query], 20)[0].texts.tolist()
             counts[texts.index(example.passages[1])] += 1
     upper = sum(n for rank, n in counts.items() if rank < 10)
@@ -109,7 +111,7 @@ def test_leaks_are_found_and_left_out(towns):
     assert (len(leaks.queries), len(leaks.passages), len(leaks.seen)) == (1, 1, 1)
     assert leaks.without([clean, same_query, same_passage]) == [clean]
     assert not find_leaks([clean], [dev])
-    assert "1 queries, 1 passages" in leaks.account()
+    assert "share 1 queries, 1 passages relevant in both" in leaks.account()
 
 
 class Lengths:
@@ -127,8 +129,8 @@ def test_teachers_of_any_unit_count_the_same():
         Example("q", ("a", "bbb", "cc"), (1.0, 0.0, 0.0)),
         Example("r", ("dddd", "e"), (1, 0)),
     ]
-    one = teach(examples, [Lengths(1)])
-    two = teach(examples, [Lengths(100), Lengths(0.01)])
+    one = score_with_teachers(examples, [Lengths(1)])
+    two = score_with_teachers(examples, [Lengths(100), Lengths(0.01)])
     assert two.spreads[0] / two.spreads[1] == pytest.approx(10_000)
     for a, b in zip(one.examples, two.examples, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, rtol=1e-4)

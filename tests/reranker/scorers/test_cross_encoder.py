@@ -158,7 +158,7 @@ def test_cuts_documents_as_the_original_does_and_tells(tiny, original, texts, ca
     pairs = [("what is berlin", " ".join(texts * 3)), ("what is berlin", "river")]
     model = CrossEncoder(tiny("bert"), device="cpu", max_length=24)
     assert model.max_length == 24
-    with caplog.at_level(logging.INFO, logger="reranker"):
+    with caplog.at_level(logging.INFO, logger="twopass"):
         logits = model.logits(pairs)
     assert logits.truncated.tolist() == [True, False]
     assert "1 of 2 pairs were cut to fit the model" in caplog.text

@@ -14,6 +14,8 @@ from transformers import (
 from twopass.reranker.training import Example, Recipe, Trainer, start_from
 from twopass.reranker.training.step import step_rows
 
+pytestmark = pytest.mark.slow
+
 WORDS = ("berlin", "capital", "city", "museum", "history", "modern")
 WORDS += ("art", "small", "town", "mountains", "large", "road")
 IDLE = ("key.bias", "classifier.bias")  # no gradient but rounding, which AdamW makes large

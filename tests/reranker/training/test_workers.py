@@ -17,6 +17,8 @@ from twopass.reranker.training.workers import ALONE, Workers, joined
 
 from .training_together import PLAIN, train
 
+pytestmark = pytest.mark.slow
+
 IDLE = ("key.bias", "classifier.bias")  # no gradient but rounding, which AdamW makes large
 SCRIPT = Path(__file__).with_name("training_together.py")
 

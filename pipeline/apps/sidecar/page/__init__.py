@@ -1,4 +1,4 @@
-"""The page's files and what it needs to know before the first search."""
+"""The page: its files, what its controls start with, and fusions of scores that it has already."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from twopass.pipeline.apps.settings import Settings
+from twopass.pipeline.apps.settings.second_stage import FusionSettings
 from twopass.pipeline.apps.sidecar.models import NONE
-from twopass.pipeline.apps.sidecar.problems import Problem, ProblemError
+from twopass.pipeline.apps.sidecar.problems import Problem, ProblemError, invalid
 from twopass.pipeline.apps.sidecar.routes import route_class
+from twopass.pipeline.apps.sidecar.search import fusion_of
 from twopass.pipeline.apps.sidecar.service import Sidecar, sidecar_of
+from twopass.pipeline.candidates import fused_order
+from twopass.pipeline.fusion import Fusion
 
-__all__ = [
-    "open_router",
-    "router",
-]
-
+__all__ = ["open_router", "router"]
 
 _TYPES = {
     ".html": "text/html",
@@ -35,11 +36,32 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-_WEIGHT = 0.7  # of the second stage, where the settings' fusion has no weights
+_MOST_COLUMNS, _MOST_DOCUMENTS = 8, 1000  # to be fused in one request
+_LARGEST = 1e38  # a score, as float32 holds it
 
 _Sidecar = Annotated[Sidecar, Depends(sidecar_of)]
 
-# The page itself may be seen by anybody; what it shows is asked for with a key.
+_Score = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+_Column = Annotated[list[_Score | None], Field(max_length=_MOST_DOCUMENTS)]
+
+
+class Columns(BaseModel):
+    """Scores to fuse.
+
+    Attributes:
+        columns: (s, n) first the first stage's, last the second's, null where it did not score;
+            documents in the first stage's order.
+        fusion: as in a search; by default the server's own.
+
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    columns: Annotated[list[_Column], Field(min_length=1, max_length=_MOST_COLUMNS)]
+    fusion: str | dict[str, Any] | None = None
+
+
+# The page itself is open to anybody; what it shows needs a key.
 open_router = APIRouter(route_class=route_class(keyed=False), include_in_schema=False)
 router = APIRouter(route_class=route_class(), include_in_schema=False)
 
@@ -52,7 +74,7 @@ async def index() -> Response:
 
 @open_router.get("/page/about")
 async def about(sidecar: _Sidecar) -> dict[str, Any]:
-    """Say what the controls begin with."""
+    """Say what the controls start with."""
     settings = sidecar.settings
     return {
         "models": [*sidecar.models.names, NONE],
@@ -60,7 +82,7 @@ async def about(sidecar: _Sidecar) -> dict[str, Any]:
         "searches": sidecar.retriever is not None,
         "depth": settings.depth,
         "deadline": settings.serve.deadline,
-        "weight": _weight(settings),
+        "fusion": _fusion(settings.fusion),
         "keyed": bool(settings.serve.api_keys),
     }
 
@@ -74,6 +96,15 @@ async def judged(sidecar: _Sidecar) -> list[dict[str, Any]]:
     return await sidecar.in_thread(_judged, str(settings.judged), settings.judged_split)
 
 
+@router.post("/page/fuse")
+async def fuse(body: Columns, sidecar: _Sidecar) -> dict[str, list[Any]]:
+    """Fuse columns of scores; return the fused scores, and the order that they make."""
+    if len({len(column) for column in body.columns}) != 1:
+        raise invalid("columns: expected as many scores in each, found different numbers")
+    fusion = fusion_of(body.fusion) or sidecar.fusion
+    return await sidecar.in_thread(_fused, body.columns, fusion)
+
+
 @open_router.get("/page/{name}")
 async def file(name: str) -> Response:
     """Answer with one of the page's files."""
@@ -82,11 +113,18 @@ async def file(name: str) -> Response:
     return _file(name)
 
 
-def _weight(settings: Settings) -> float:
-    weights = settings.fusion.parameters_for(settings.reranker.opinions).get("weights")
-    if settings.fusion.method != "weighted" or not weights or not sum(weights):
-        return _WEIGHT
-    return float(weights[-1] / sum(weights))
+def _fusion(own: FusionSettings) -> dict[str, Any]:
+    """Say how the server fuses: method, parameters, and weights by the number of columns."""
+    weighted = own if own.parameters.get("weights") else FusionSettings()
+    weights = {n: weighted.parameters_for(n)["weights"] for n in (2, 3)}
+    return {"method": own.method, "parameters": own.parameters, "weights": weights}
+
+
+def _fused(columns: list[list[float | None]], fusion: Fusion) -> dict[str, list[Any]]:
+    scores = np.array(columns, dtype=np.float32)  # None becomes NaN
+    fused, order = fused_order(scores, fusion)
+    shown = [None if np.isnan(score) else float(score) for score in fused]
+    return {"fused": shown, "order": order.tolist()}
 
 
 @cache

@@ -16,12 +16,12 @@ from twopass.pipeline.apps.sidecar.models import Models
 from twopass.pipeline.apps.sidecar.problems import ProblemError
 from twopass.pipeline.apps.sidecar.proxy.texts import text_of
 from twopass.pipeline.apps.sidecar.proxy.window import Window
+from twopass.pipeline.candidates import Candidates, fuse, score_groups, status_of
 from twopass.pipeline.errors import FusionError
 from twopass.pipeline.fusion import Fusion, fusion
 from twopass.pipeline.ranking import Ranking
-from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.errors import OverloadedError
-from twopass.retriever.filters.algebra import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = ["Rescored", "Rescorer"]
@@ -41,13 +41,13 @@ class Rescored:
 
     Attributes:
         status: ``complete``, ``partial``, ``skipped`` or ``failed``.
-        code: why not as asked, for programs: ``deadline``, ``overloaded``, ``error``, ``fusion``,
-            ``model``, ``text``, ``hits``, or ``fallback`` where another scorer than the first
-            answered.
-        reason: the same for people. It tells nothing of other searches that were scored in the
+        code: why it is not complete, for programs: ``deadline``, ``overloaded``, ``error``,
+            ``fusion``, ``model``, ``text``, ``hits``; or ``fallback`` where it is, but another
+            scorer than the first answered.
+        reason: the same for people. It says nothing about other searches that were scored in the
             same batch, as a scorer's own message might.
         candidates: how many hits were to be scored.
-        ranking: the order of the hits that have a text, ids being their places in the window;
+        ranking: the order of the hits that have a text, ids being their positions in the window;
             ``None`` where Elasticsearch's order stands.
         seconds: what it took.
 
@@ -128,21 +128,25 @@ class Rescorer:
     def _rank(self, head: Sequence[Mapping[str, Any]], window: Window) -> Ranking | None:
         """Rank the hits that have a text; None where no hit has."""
         texts = [text_of(hit, window.fields, strict=window.strict) for hit in head]
-        readable = [place for place, text in enumerate(texts) if text]
+        readable = [position for position, text in enumerate(texts) if text]
         if not readable:
             return None
         # Rescorers of Elasticsearch's own may leave a lower score above a higher one.
         scores = np.minimum.accumulate(np.array([hit["_score"] for hit in head], np.float32))
         found = Hits.of(
-            [str(place) for place in readable],
+            [str(position) for position in readable],
             scores[readable],
-            [texts[place] for place in readable],
+            [texts[position] for position in readable],
         )
         chosen = window.rescore.fusion
         method = self._fusion if chosen is None else fusion(chosen.method, **chosen.parameters)
         scorer = self._models.named(window.rescore.model).searching()
-        pipeline = SearchPipeline(_Found(found), scorer, method, depth=len(found))
-        return pipeline.search(window.query, len(found), deadline=window.rescore.deadline)
+        pairs = [(window.query, text) for text in found.texts]
+        started = perf_counter()
+        [rerank] = score_groups(scorer, [pairs], Deadline.after(window.rescore.deadline))
+        seconds = perf_counter() - started
+        candidates = Candidates(found, rerank, status_of(rerank), retrieval=0.0, rerank=seconds)
+        return fuse(candidates, method, len(found))
 
 
 def _described(
@@ -172,14 +176,3 @@ def _described(
         return "partial", "text", reason, ranking
     reason = f"{read} of {candidates} hits scored within {window.rescore.deadline} s"
     return "partial", "deadline", reason, ranking
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A first stage that has answered already."""
-
-    hits: Hits
-
-    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
-        del k, filter
-        return [self.hits] * len(queries)

@@ -16,6 +16,8 @@ from safetensors.numpy import load_file
 
 from .conftest import Run, write_corpus
 
+pytestmark = pytest.mark.slow
+
 TOWNS = ["Aldra", "Bormin", "Celdo", "Durvan", "Estrel", "Fenwick", "Galdo", "Hestia"]
 
 

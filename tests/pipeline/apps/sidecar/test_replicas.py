@@ -17,6 +17,8 @@ from servers import free_port
 
 from .processes import SECONDS, Serving, serve
 
+pytestmark = pytest.mark.slow
+
 CONFIGURATION = Path(__file__).resolve().parents[4] / "docker" / "nginx.conf"
 QUESTION = json.dumps({"query": "cat", "documents": ["The cat sat on the mat.", "An owl hunts."]})
 CALLERS = 6

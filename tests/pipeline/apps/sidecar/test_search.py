@@ -12,7 +12,12 @@ import httpx
 import numpy as np
 import pytest
 
-from twopass.pipeline.apps.assembly import build_chooser, build_fusion, build_reader, build_scorer
+from twopass.pipeline.apps.assembly import (
+    build_chooser,
+    build_final_scorer,
+    build_fusion,
+    build_scorer,
+)
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar.service import Sidecar
 from twopass.pipeline.fusion import fusion
@@ -258,7 +263,7 @@ def cascade(model: Path, animals: BM25Index) -> Iterator[Running]:
         {"reranker": {"model": str(model), "cascade": {"model": "twopass/tiny", "keep": 3}}}
     )
     chooser = build_chooser(chosen)
-    with running(Sidecar(chosen, build_reader(chosen), animals, chooser=chooser)) as server:
+    with running(Sidecar(chosen, build_final_scorer(chosen), animals, chooser=chooser)) as server:
         yield server
 
 

@@ -1,19 +1,21 @@
-// The page: asks the server once a query, fuses in the browser, draws.
+// The page: searches once a query, has the server fuse the scores again when a control moves, draws.
 
-import { fuse, ndcg, order } from "./fusion.js";
 import { element, documentItem, bars } from "./items.js";
 import { drawLines, light } from "./lines.js";
 
 const SHOWN = 20;
+const PAUSE = 60; // milliseconds in which no control moved, before the server is called
 const $ = (id) => document.getElementById(id);
-const state = { answer: null, asking: null, judged: new Map() };
+const state = {
+  about: null, answer: null, searching: null, fusing: null, timer: 0, moved: false, judged: new Map(),
+};
 
 async function start() {
-  const about = await (await fetch("page/about")).json();
+  const about = state.about = await (await fetch("page/about")).json();
   $("depth").value = about.depth;
   for (const name of about.models) $("model").append(element("option", { value: name }, called(name)));
   $("model").value = about.model;
-  $("weight").value = about.weight;
+  startFusion(about.fusion);
   $("deadline").value = about.deadline ?? "";
   $("key-field").hidden = !about.keyed;
   $("key").value = sessionStorage.getItem("key") ?? "";
@@ -24,6 +26,18 @@ async function start() {
   const asked = new URLSearchParams(location.search), model = asked.get("model");
   if (about.models.includes(model)) $("model").value = model;
   if (asked.has("q")) { $("query").value = asked.get("q"); search(); }
+}
+
+// The controls show the server's own fusion where they can; until one moves, it is the server's.
+function startFusion({ method, parameters, weights }) {
+  const { normalizer = "min-max", missing = "below" } = parameters;
+  const known = [...$("normalizer").options].map((option) => option.value);
+  const shown = method === "weighted" && missing === "below" && known.includes(normalizer);
+  $("method").append(element("option", { value: "own" }, `the server’s own: ${method}`));
+  $("method").value = shown ? method : "own";
+  if (shown) $("normalizer").value = normalizer;
+  const own = weights[2];
+  $("weight").value = own.at(-1) / own.reduce((sum, weight) => sum + weight, 0);
 }
 
 const called = (name) => (name === "none" ? "none: first stage alone" : name);
@@ -42,24 +56,28 @@ function authorization() {
   return $("key").value ? { authorization: `Bearer ${$("key").value}` } : {};
 }
 
+async function post(path, body, signal) {
+  const headers = { "content-type": "application/json", ...authorization() };
+  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error?.message ?? response.statusText);
+  return answer;
+}
+
 async function search() {
   const query = $("query").value.trim();
   if (!query) return;
   say("Searching …");
-  state.asking?.abort();
-  const { signal } = state.asking = new AbortController();
+  state.searching?.abort();
+  const { signal } = state.searching = new AbortController();
   sessionStorage.setItem("key", $("key").value);
   const model = $("model").value;
   history.replaceState(null, "", `?${new URLSearchParams({ q: query, model })}`);
   const depth = Number($("depth").value), deadline = Number($("deadline").value);
   const body = { query, model, depth, k: depth, highlight: true, ...(deadline > 0 && { deadline }) };
-  const headers = { "content-type": "application/json", ...authorization() };
   try {
     await loadJudged();
-    const response = await fetch("search", { method: "POST", headers, body: JSON.stringify(body), signal });
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error?.message ?? response.statusText);
-    show(answer);
+    show(await post("search", body, signal));
   } catch (error) {
     if (signal.aborted) return;
     $("rankings").hidden = true;
@@ -68,38 +86,91 @@ async function search() {
 }
 
 function show(answer) {
-  // the first stage's order is the one that all columns and ties go by
+  clearTimeout(state.timer);
+  state.fusing?.abort(); // it fuses another search's scores
+  $("rankings").ariaBusy = "false";
+  // columns and ties go by the first stage's order
   const hits = [...answer.hits].sort((a, b) => a.retrieval_rank - b.retrieval_rank);
   state.answer = { ...answer, hits };
   showStatus(answer);
   $("rankings").hidden = hits.length === 0;
   if (hits.length === 0) return say("Nothing was found.");
-  render();
+  if (state.moved) return later();
+  const order = answer.hits.map((hit) => hit.retrieval_rank - 1);
+  draw({ fused: hits.map((hit) => hit.fused), order });
 }
 
-function render() {
-  if (!state.answer?.hits.length) return;
+// All scores, (s, n): the first stage's, those of a cascade's first scorer, the second stage's.
+function columnsOf(hits) {
+  const names = Object.keys(hits[0].columns ?? {});
+  const between = names.map((name) => hits.map((hit) => hit.columns[name]));
+  return [hits.map((hit) => hit.retrieval), ...between, hits.map((hit) => hit.rerank)];
+}
+
+function later() {
+  clearTimeout(state.timer);
+  $("rankings").ariaBusy = "true";
+  state.timer = setTimeout(fuse, PAUSE);
+}
+
+// Fuse the scores that are there by the controls; nothing is searched or scored again.
+async function fuse() {
+  state.fusing?.abort();
+  const { signal } = state.fusing = new AbortController();
+  try {
+    const columns = columnsOf(state.answer.hits);
+    const result = $("method").value === "first"
+      ? { fused: columns[0], order: columns[0].map((_, index) => index) }
+      : await post("page/fuse", { columns, ...chosen(columns.length) }, signal);
+    if (signal.aborted) return;
+    draw(result);
+    showStatus(state.answer);
+  } catch (error) {
+    if (!signal.aborted) say(`The fusion failed: ${error.message}`, true);
+  } finally {
+    if (!signal.aborted) $("rankings").ariaBusy = "false";
+  }
+}
+
+// The fusion that the controls say. What stands before the second stage shares the rest of the
+// weight as in the server's own.
+function chosen(count) {
+  const method = $("method").value;
+  if (method === "own") return {};
+  if (method !== "weighted") return { fusion: method };
+  const weight = Number($("weight").value);
+  const own = (state.about.fusion.weights[count] ?? Array(count).fill(1)).slice(0, -1);
+  const sum = own.reduce((total, each) => total + each, 0);
+  const rest = own.map((each) => (1 - weight) * (sum ? each / sum : 1 / own.length));
+  return { fusion: { method, weights: [...rest, weight], normalizer: $("normalizer").value } };
+}
+
+function draw({ fused, order }) {
   const { hits, query } = state.answer;
-  const first = hits.map((hit) => hit.retrieval), second = hits.map((hit) => hit.rerank);
-  const chooser = hits[0].columns?.cheap === undefined
-    ? null : hits.map((hit) => hit.columns.cheap);
-  const fused = fuse(chooser ? [first, chooser, second] : [first, second], settings());
-  const places = order(fused, chooser);
+  const columns = columnsOf(hits), first = columns[0], second = columns.at(-1);
   const scales = { first, second, fused };
   const grades = state.judged.get(query);
-  const item = (place, rank, before) => documentItem(hits[place], {
-    rank, before, relevant: (grades?.[hits[place].id] ?? 0) > 0,
+  const item = (index, rank, before) => documentItem(hits[index], {
+    rank, before, relevant: (grades?.[hits[index].id] ?? 0) > 0,
     scores: before === undefined
-      ? bars(scales, place, ["first"]) : bars(scales, place, ["first", "second", "fused"]),
+      ? bars(scales, index, ["first"]) : bars(scales, index, ["first", "second", "fused"]),
   });
   const shown = Math.min(SHOWN, hits.length);
-  $("first").replaceChildren(...hits.slice(0, shown).map((_, place) => item(place, place + 1)));
+  $("first").replaceChildren(...hits.slice(0, shown).map((_, index) => item(index, index + 1)));
   $("final").replaceChildren(
-    ...places.slice(0, shown).map((place, rank) => item(place, rank + 1, place + 1)),
+    ...order.slice(0, shown).map((index, rank) => item(index, rank + 1, index + 1)),
   );
   showMeasure("measure-before", hits.map((hit) => hit.id), grades);
-  showMeasure("measure-after", places.map((place) => hits[place].id), grades);
+  showMeasure("measure-after", order.map((index) => hits[index].id), grades);
   drawLines($("lines"), $("first"), $("final"));
+}
+
+// nDCG@k with linear gains, as trec_eval has it.
+function ndcg(ids, grades, k = 10) {
+  const gain = (values) => values.slice(0, k)
+    .reduce((sum, grade, index) => sum + Math.max(grade, 0) / Math.log2(index + 2), 0);
+  const ideal = gain(Object.values(grades).sort((a, b) => b - a));
+  return ideal === 0 ? null : gain(ids.map((id) => grades[id] ?? 0)) / ideal;
 }
 
 function showMeasure(id, ids, grades) {
@@ -130,14 +201,6 @@ const time = (seconds) =>
 function say(text, degraded = false) {
   $("status").textContent = text;
   $("status").classList.toggle("degraded", degraded);
-}
-
-function settings() {
-  return {
-    method: $("method").value,
-    normalizer: $("normalizer").value,
-    weight: Number($("weight").value),
-  };
 }
 
 function showSettings() {
@@ -177,10 +240,14 @@ function toggle(item) {
 
 $("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 for (const id of ["method", "normalizer", "weight"]) {
-  $(id).addEventListener("input", () => { showSettings(); render(); });
+  $(id).addEventListener("input", () => {
+    showSettings();
+    state.moved = true;
+    if (state.answer?.hits.length) later();
+  });
 }
 for (const id of ["depth", "deadline", "model"]) {
-  $(id).addEventListener("change", () => { if (state.asking) search(); });
+  $(id).addEventListener("change", () => { if (state.searching) search(); });
 }
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", (event) => {

@@ -13,13 +13,19 @@ import pytest
 from numpy.typing import NDArray
 from tiny_bert import save_tiny_bert
 
-from twopass.pipeline.apps.assembly import build_chooser, build_model, build_reader, build_scorer
+from twopass.pipeline.apps.assembly import (
+    build_chooser,
+    build_final_scorer,
+    build_model,
+    build_scorer,
+)
 from twopass.pipeline.apps.settings import Settings
+from twopass.pipeline.apps.sidecar.keys import hash_key
 from twopass.pipeline.apps.sidecar.service import Sidecar
 from twopass.pipeline.evaluation import measure
 from twopass.retriever.index.index import BM25Index
 
-from ..running import Running, running
+from ..running import Running, running, settings
 
 QUERY = "cat hunts mice"
 GRADES = {"d04": 1, "d17": 1}
@@ -118,12 +124,21 @@ def _choose(browser: Any, **values: object) -> None:
             id,
             str(value),
         )
+    _wait_for_fusion(browser)
 
 
-def _searches(browser: Any) -> list[str]:
+def _wait_for_fusion(browser: Any) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    rankings = _element(browser, "#rankings")
+    wait = WebDriverWait(browser, 60, poll_frequency=0.02)
+    wait.until(lambda _: rankings.get_attribute("aria-busy") != "true")
+
+
+def _requests(browser: Any, path: str = "") -> list[str]:
     script = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
     found: list[str] = browser.execute_script(script)
-    return found
+    return [name for name in found if name.endswith(path)]
 
 
 def test_both_rankings_are_the_servers(page: Any, shown: Running) -> None:
@@ -159,13 +174,14 @@ def test_both_rankings_are_the_servers(page: Any, shown: Running) -> None:
         ({"method": "reranker"}, {"method": "reranker"}),
     ],
 )
-def test_controls_fuse_as_the_server_does_without_asking_it(
+def test_controls_fuse_as_the_server_does_without_another_search(
     page: Any, shown: Running, controls: dict[str, object], fusion: dict[str, object]
 ) -> None:
-    asked = _searches(page)
+    searches = _requests(page, "/search")
     _choose(page, **controls)
     found = _ids(page, "final")
-    assert _searches(page) == asked
+    assert _requests(page, "/search") == searches
+    assert _requests(page, "/page/fuse")
     body = {"query": QUERY, "k": 30, "depth": 30, "fusion": fusion}
     hits = shown.client.post("/search", json=body).json()["hits"]
     assert found == [hit["id"] for hit in hits][:20]
@@ -179,18 +195,93 @@ def test_a_cascade_is_fused_as_the_server_fuses_it(
     values = {"reranker": {"model": str(model), "cascade": cascade}, "depth": 30}
     settings = Settings.model_validate(values)
     chooser = build_chooser(settings)
-    with running(Sidecar(settings, build_reader(settings), animals, chooser=chooser)) as server:
+    with running(
+        Sidecar(settings, build_final_scorer(settings), animals, chooser=chooser)
+    ) as server:
         browser.get(f"{server.url}/")
         _search(browser, QUERY)
         page = browser
         assert "7 candidates were chosen" in _element(page, "#status").text
         hits = server.client.post("/search", json={"query": QUERY, "k": 30}).json()["hits"]
         assert _ids(page, "final") == [hit["id"] for hit in hits][:20]
-        for method in ("rrf", "reranker"):
-            _choose(page, method=method)
-            body = {"query": QUERY, "k": 30, "fusion": method}
+        assert not _requests(page, "/page/fuse")
+        weighted = {"method": "weighted", "weights": [0.2, 0.4, 0.4]}  # the rest as 0.1 and 0.2
+        for controls, fusion in (
+            ({"method": "rrf"}, "rrf"),
+            ({"method": "reranker"}, "reranker"),
+            ({"method": "weighted", "weight": 0.4}, weighted),
+            ({"method": "own"}, None),
+        ):
+            _choose(page, **controls)
+            body = {"query": QUERY, "k": 30, "fusion": fusion}
             hits = server.client.post("/search", json=body).json()["hits"]
             assert _ids(page, "final") == [hit["id"] for hit in hits][:20]
+
+
+def test_a_fusion_without_controls_is_the_servers_own(
+    browser: Any, model: Path, animals: BM25Index
+) -> None:
+    values = {"reranker": {"model": str(model)}, "fusion": {"method": "comb-mnz"}, "depth": 30}
+    settings = Settings.model_validate(values)
+    with running(Sidecar(settings, build_scorer(settings), animals)) as server:
+        browser.get(f"{server.url}/")
+        _search(browser, QUERY)
+        assert _element(browser, "#method").get_attribute("value") == "own"
+        hits = server.client.post("/search", json={"query": QUERY, "k": 30}).json()["hits"]
+        own = [hit["id"] for hit in hits][:20]
+        assert _ids(browser, "final") == own
+        _choose(browser, method="first")
+        assert _ids(browser, "final") == _ids(browser, "first")
+        _choose(browser, method="own")
+        assert _ids(browser, "final") == own
+
+
+def test_a_moving_slider_asks_the_server_once(page: Any) -> None:
+    page.execute_script(
+        "const field = document.getElementById('weight');"
+        "for (const value of [0.1, 0.2, 0.3, 0.4]) {"
+        " field.value = value; field.dispatchEvent(new Event('input', {bubbles: true})); }"
+    )
+    _wait_for_fusion(page)
+    assert len(_requests(page, "/page/fuse")) == 1
+    assert _element(page, "#weight-shown").text == "0.40"
+
+
+def test_fusing_needs_a_key_where_there_are_keys() -> None:
+    with running(Sidecar(settings(api_keys=(hash_key("secret"),)), Zeros())) as server:
+        body = {"columns": [[1.0], [1.0]]}
+        assert server.client.post("/page/fuse", json=body).status_code == 401
+        key = {"authorization": "Bearer secret"}
+        assert server.client.post("/page/fuse", json=body, headers=key).status_code == 200
+
+
+def test_fused_scores_and_their_order(shown: Running) -> None:
+    columns = [[9.0, 6.0, 3.0, 1.0], [0.2, 0.8, None, None]]
+    answer = shown.client.post("/page/fuse", json={"columns": columns, "fusion": "reranker"}).json()
+    assert answer["fused"] == [pytest.approx(0.2), pytest.approx(0.8), None, None]
+    assert answer["order"] == [1, 0, 2, 3]
+    own = shown.client.post("/page/fuse", json={"columns": columns}).json()
+    assert own["fused"][:2] == [pytest.approx(0.3), pytest.approx(0.7)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"columns": []},
+        {"columns": [[1.0], [1.0, 2.0]]},
+        {"columns": [[1e39], [1.0]]},
+        {"columns": [["1e400"], [1.0]]},
+        {"columns": [[1.0]] * 9},
+        {"columns": [[1.0] * 1001] * 2},
+        {"columns": [[1.0], [1.0]], "fusion": "none such"},
+        {"columns": [[1.0], [1.0]], "fusion": {"method": "rrf", "k": 0}},
+        {"columns": [[1.0]], "fusion": "tm2c2"},
+    ],
+)
+def test_columns_that_cannot_be_fused_are_refused(shown: Running, body: dict[str, Any]) -> None:
+    answer = shown.client.post("/page/fuse", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["type"] == "invalid"
 
 
 def test_judged_queries_show_what_was_gained(page: Any) -> None:
@@ -269,7 +360,7 @@ def _press(browser: Any, keys: str) -> None:
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_is_refused(page: Any, shown: Running) -> None:
-    assert all(name.startswith(shown.url) for name in _searches(page))
+    assert all(name.startswith(shown.url) for name in _requests(page))
     policy = shown.client.get("/").headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
