@@ -53,7 +53,7 @@ class CrossEncoder(Scorer):
             see :mod:`twopass.reranker.engines.precision`), ``"bf16"`` or ``"fp16"``;
             ``"auto"`` takes bf16 where a short measurement finds it clearly faster on this device,
             and logits may then differ by some 1e-2.
-        engine: ``"onnx"`` (ONNX Runtime on a CPU, without torch, for models of BERT's kind),
+        engine: ``"onnx"`` (ONNX Runtime on a CPU, without torch, for models of known families),
             ``"packed"`` (the same in torch, without padding), ``"torch"`` (any model), or
             ``"auto"``: the fastest of those that take the model on the device.
         cuda_graphs: start small batches on a GPU as CUDA graphs, where the engine is ``packed``.
