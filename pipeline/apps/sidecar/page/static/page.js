@@ -86,6 +86,9 @@ async function search() {
 }
 
 function show(answer) {
+  clearTimeout(state.timer);
+  state.fusing?.abort(); // it fuses another search's scores
+  $("rankings").ariaBusy = "false";
   // columns and ties go by the first stage's order
   const hits = [...answer.hits].sort((a, b) => a.retrieval_rank - b.retrieval_rank);
   state.answer = { ...answer, hits };
