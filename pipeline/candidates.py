@@ -22,7 +22,7 @@ from twopass.pipeline.fusion.base import ranks
 from twopass.pipeline.ranking import Ranking, RerankOutcome, RerankStatus, Timings
 from twopass.reranker.contract.deadlines import NO_DEADLINE, Deadline
 from twopass.reranker.contract.errors import OutputError
-from twopass.reranker.contract.scorer import DetailedScorer
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.hits import Hits
 
@@ -60,7 +60,7 @@ class Candidates:
 
 
 def score_groups(
-    scorer: DetailedScorer, groups: list[Pairs], deadline: Deadline = NO_DEADLINE
+    scorer: Scorer, groups: list[Pairs], deadline: Deadline = NO_DEADLINE
 ) -> list[Scores]:
     """Score the pairs of all groups in one call; one result a group, in order.
 

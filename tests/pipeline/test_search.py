@@ -16,7 +16,7 @@ from twopass.pipeline.fusion import fusion, reranker, rrf
 from twopass.pipeline.search import SearchPipeline
 from twopass.reranker.contract.errors import InputError, QueryTooLongError, RerankerError
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import Equal, Range
+from twopass.retriever.filters import Equal, Range
 from twopass.retriever.index.index import BM25Index
 
 WEIGHTED = fusion("weighted", weights=[0.4, 0.6])

@@ -38,9 +38,8 @@ from twopass.retriever import BM25Index, Document
 from twopass.retriever.analysis import get_analyzer
 from twopass.retriever.corpus.lines import parse_object
 from twopass.retriever.errors import CorpusError, QueryError
-from twopass.retriever.filters.algebra import In
-from twopass.retriever.filters.algebra import matches as document_matches
-from twopass.retriever.filters.json_syntax import parse_filter
+from twopass.retriever.filters import In, parse_filter
+from twopass.retriever.filters import matches as document_matches
 from twopass.retriever.query.analyzed import Phrase
 from twopass.retriever.query.highlight import highlight
 from twopass.retriever.query.language import parse

@@ -21,7 +21,7 @@ from twopass.pipeline.apps.cli.table import print_ranking
 if TYPE_CHECKING:
     from twopass.pipeline.apps.settings import Settings
     from twopass.pipeline.ranking import Ranking
-    from twopass.retriever.filters.algebra import Filter
+    from twopass.retriever.filters import Filter
 
 __all__ = ["add_parser", "run"]
 
@@ -141,7 +141,7 @@ def _to_json(ranking: Ranking, **about: str) -> str:
 
 def _filter(text: str | None) -> Filter | None:
     from twopass.retriever.errors import QueryError
-    from twopass.retriever.filters.json_syntax import parse_filter
+    from twopass.retriever.filters import parse_filter
 
     if text is None:
         return None

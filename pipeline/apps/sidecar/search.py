@@ -19,8 +19,7 @@ from twopass.pipeline.fusion import Fusion, fusion
 from twopass.pipeline.ranking import Ranking
 from twopass.reranker.contract.deadlines import Deadline
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
-from twopass.retriever.filters.json_syntax import parse_filter
+from twopass.retriever.filters import Filter, parse_filter
 
 __all__ = ["SearchBody", "fusion_of", "router"]
 
