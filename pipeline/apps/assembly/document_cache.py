@@ -1,4 +1,4 @@
-"""What an index's folder keeps of its documents for the second stage: token ids and embeddings."""
+"""Token ids and embeddings of documents, stored in an index's folder for the second stage."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Done = Callable[[int], None]
 def store_tokens(
     index: BM25Index, folder: Path, settings: Settings, done: Done = lambda _: None
 ) -> None:
-    """Store the documents' token ids for the model of the settings; what is there already stays.
+    """Store the documents' token ids for the model of the settings; existing ones are kept.
 
     Raises:
-        RerankerError: when the model's tokeniser cannot be had, or the folder not be written.
+        RerankerError: when the tokeniser cannot be loaded, or the folder cannot be written.
 
     """
     from twopass.reranker.files.model_folder import locate_model
@@ -36,10 +36,10 @@ def store_tokens(
 def store_embeddings(
     index: BM25Index, folder: Path, settings: Settings, done: Done = lambda _: None
 ) -> None:
-    """Store the documents' embeddings by the cascade's encoder; what is there already stays.
+    """Store the documents' embeddings by the cascade's encoder; existing ones are kept.
 
     Raises:
-        RerankerError: when the encoder cannot be had, or the folder not be written.
+        RerankerError: when the encoder cannot be loaded, or the folder cannot be written.
 
     """
     from twopass.pipeline.apps.assembly import build_encoder
@@ -52,11 +52,11 @@ def refresh_embeddings(
 ) -> list[str]:
     """Store embeddings of new documents for each encoder that the folder has embeddings of.
 
-    An encoder is the one that it was if its weights, and how the settings have it used, are. Those
-    that are not are left alone: what has no embedding is embedded when it is searched.
+    An encoder that is missing, or whose weights or options have changed, is skipped: documents
+    without an embedding are embedded during the search.
 
     Returns:
-        The names of the encoders that were left alone.
+        The names of the skipped encoders.
 
     """
     from twopass.pipeline.apps.assembly import build_encoder

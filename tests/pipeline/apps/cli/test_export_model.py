@@ -72,7 +72,7 @@ def test_a_models_own_folder_gets_them_and_its_card_says_so_once(
     assert run(*arguments, "--precision", "fp32").status == 0
     again = run(*arguments, "--precision", "fp32")
     assert (again.status, again.err.count("\n")) == (2, 1)
-    assert "model.onnx is there already" in again.err
+    assert "model.onnx exists already" in again.err
     assert run(*arguments, "--precision", "fp32", "--overwrite").status == 0
     card = (Path(own) / "README.md").read_text()
     assert card.startswith("# My model\n")
