@@ -19,6 +19,7 @@ import pytest
 import twopass
 from twopass.pipeline.apps.cli import build_parser
 from twopass.pipeline.fusion import fusions, normalizers
+from twopass.pipeline.fusion.base import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -39,6 +40,7 @@ def _all_blocks(language: str) -> Iterator[object]:
 @pytest.mark.parametrize("code", list(_all_blocks("python")))
 def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(METHODS, "_functions", dict(METHODS._functions))  # what it adds goes again
     names = {"__name__": "documentation"}
     exec(compile(code, "documentation", "exec"), names)
     names.clear()

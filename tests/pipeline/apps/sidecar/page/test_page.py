@@ -20,7 +20,7 @@ from twopass.pipeline.apps.assembly import (
     build_scorer,
 )
 from twopass.pipeline.apps.settings import Settings
-from twopass.pipeline.apps.sidecar.keys import hash_key
+from twopass.pipeline.apps.sidecar.keys import hash_key, new_key
 from twopass.pipeline.apps.sidecar.service import Sidecar
 from twopass.pipeline.evaluation import measure
 from twopass.retriever.index.index import BM25Index
@@ -246,11 +246,12 @@ def test_a_moving_slider_asks_the_server_once(page: Any) -> None:
 
 
 def test_fusing_needs_a_key_where_there_are_keys() -> None:
-    with running(Sidecar(settings(api_keys=(hash_key("secret"),)), Zeros())) as server:
+    key = new_key()
+    with running(Sidecar(settings(api_keys=(hash_key(key),)), Zeros())) as server:
         body = {"columns": [[1.0], [1.0]]}
         assert server.client.post("/page/fuse", json=body).status_code == 401
-        key = {"authorization": "Bearer secret"}
-        assert server.client.post("/page/fuse", json=body, headers=key).status_code == 200
+        headers = {"authorization": f"Bearer {key}"}
+        assert server.client.post("/page/fuse", json=body, headers=headers).status_code == 200
 
 
 def test_fused_scores_and_their_order(shown: Running) -> None:
