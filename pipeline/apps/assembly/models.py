@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from twopass.pipeline.apps.assembly.retrievers import stored_folder
 from twopass.pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
-    from twopass.pipeline.apps.settings import RerankerSettings, RetrieverSettings, Settings
+    from twopass.pipeline.apps.settings import RerankerSettings, Settings
     from twopass.reranker import BiEncoderScorer, PairScorer
 
 __all__ = [
@@ -17,7 +18,6 @@ __all__ = [
     "calibration_file",
     "model_source",
     "reads_pairs",
-    "stored_folder",
     "weights_fingerprint",
 ]
 
@@ -86,15 +86,6 @@ def model_source(settings: Settings, name: str) -> str:
         if local.is_dir():
             return str(local)
     return name
-
-
-def stored_folder(
-    retriever: RetrieverSettings, kind: Literal["tokens", "embeddings"]
-) -> Path | None:
-    """Return where an index in a folder keeps what was computed of its documents' texts."""
-    if retriever.index is None or retriever.kind not in ("bm25", "rank-bm25"):
-        return None
-    return Path(retriever.index) / kind
 
 
 def calibration_file(reranker: RerankerSettings) -> Path:

@@ -9,9 +9,9 @@ from twopass.pipeline.apps.assembly.models import (
     build_encoder,
     calibration_file,
     reads_pairs,
-    stored_folder,
     weights_fingerprint,
 )
+from twopass.pipeline.apps.assembly.retrievers import stored_folder
 from twopass.pipeline.errors import SettingsError
 
 if TYPE_CHECKING:

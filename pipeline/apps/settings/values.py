@@ -45,7 +45,7 @@ class RetrieverSettings(ServerSettings):
 
     Attributes:
         kind: "bm25", the in-process index; "rank-bm25", the same documents scored by that
-            library; or a server, "elasticsearch" or "opensearch".
+            library; a server, "elasticsearch" or "opensearch"; or the name of a plugin.
         index: the index's folder, or its name on the server.
         analyzer: how text becomes terms, when an index is built; an index knows its own.
         formula: the BM25 formula: lucene, okapi, l or plus. Where neither it nor a parameter is
@@ -60,7 +60,7 @@ class RetrieverSettings(ServerSettings):
 
     """
 
-    kind: Literal["bm25", "rank-bm25", "elasticsearch", "opensearch"] = "bm25"
+    kind: str = "bm25"
     index: str | None = None
     analyzer: str = "english"
     formula: str | None = None
