@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from twopass.pipeline.apps.assembly.models import (
     build_encoder,
+    build_plugin,
     calibration_file,
+    is_plugin,
     reads_pairs,
     weights_fingerprint,
 )
@@ -132,6 +134,8 @@ def _reading(settings: Settings, name: str, shared: bool) -> PairScorer:
     from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
     reranker = settings.reranker
+    if is_plugin(name):
+        return _cached(build_plugin(reranker, name), reranker)
     model = CrossEncoder(
         name,
         device=reranker.device,

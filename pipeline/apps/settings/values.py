@@ -98,7 +98,8 @@ class RerankerSettings(_Section):
     """The second stage.
 
     Attributes:
-        model: one that ships (twopass/default), a folder, or a name on the Hugging Face hub.
+        model: one that ships (twopass/default), a folder, a name on the Hugging Face hub, or
+            plugin:NAME, another distribution's scorer.
         device: cpu, cuda, ...; None chooses. Several, between commas, share the work.
         max_length: tokens a pair at most; None is the model's own.
         precision: fp32, bf16, fp16, int8 (on a CPU), or auto, which measures.
