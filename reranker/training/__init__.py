@@ -1,7 +1,7 @@
-"""Training cross-encoders: examples, losses, a trainer, and what is written about the result.
+"""Training cross-encoders: examples, losses, a trainer, and the model card.
 
-Nothing here knows how candidates are found: negatives from a user's own index are the pipeline's
-(``twopass.pipeline.training``). Names are loaded when they are first used.
+Nothing here knows how candidates are retrieved: ``twopass.pipeline.training`` mines negatives
+from a user's own index. Names are loaded when they are first used.
 """
 
 from __future__ import annotations

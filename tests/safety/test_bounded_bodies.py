@@ -13,7 +13,7 @@ from twopass.pipeline.apps.settings.serve import ServeSettings
 from twopass.pipeline.apps.sidecar.dialects.body import check_documents
 from twopass.pipeline.apps.sidecar.dialects.register import _SERVED
 from twopass.pipeline.apps.sidecar.problems import ProblemError
-from twopass.pipeline.apps.sidecar.proxy.window import of_header, without_neural
+from twopass.pipeline.apps.sidecar.proxy.window import rescore_of_header, split_neural
 from twopass.pipeline.apps.sidecar.search import SearchBody
 from twopass.pipeline.errors import SearchError
 from twopass.retriever.errors import QueryError
@@ -72,15 +72,15 @@ def test_a_search_of_many_names_is_one_finding() -> None:
 @pytest.mark.parametrize("header", ["[" * 60_000, '{"a":' * 10_000, "[" * 500 + "]" * 500])
 def test_a_nested_header_is_refused(header: str) -> None:
     with pytest.raises(SearchError):
-        of_header(header)
+        rescore_of_header(header)
 
 
 def test_a_rescorer_of_many_names_or_wrong_fields_is_one_finding() -> None:
     neural: dict[str, Any] = {f"x{i}": 0 for i in range(100_000)}
     with pytest.raises(SearchError, match="at most 100 names, found 100000"):
-        without_neural({"rescore": {"neural": neural}})
+        split_neural({"rescore": {"neural": neural}})
     with pytest.raises(SearchError, match="expected names of fields, found int") as error:
-        of_header(json.dumps({"fields": [0] * 10_000}))
+        rescore_of_header(json.dumps({"fields": [0] * 10_000}))
     assert len(str(error.value)) < 200
 
 

@@ -78,7 +78,7 @@ def build_retriever(settings: Settings) -> Retriever:
     """Open the first stage.
 
     Raises:
-        SettingsError: when its kind is unknown, or it needs an index or a server and none is named.
+        SettingsError: when its kind is unknown, or it needs an index or a server and none is set.
         RetrieverError: when it cannot be opened.
 
     """
@@ -136,18 +136,18 @@ def _elastic(retriever: RetrieverSettings) -> Retriever:
 def stored_folder(
     retriever: RetrieverSettings, kind: Literal["tokens", "embeddings"]
 ) -> Path | None:
-    """Return where an index in a folder keeps what was computed of its documents' texts."""
+    """Return where an index in a folder keeps token ids or embeddings of its documents."""
     if retriever.index is None or not find_kind(retriever.kind).in_folder:
         return None
     return Path(retriever.index) / kind
 
 
 def build_connection(settings: Settings, engine: Engine) -> Connection:
-    """Connect to the server that the settings name; nothing is sent yet.
+    """Connect to the settings' server; nothing is sent yet.
 
     Raises:
-        SettingsError: when no server is named.
-        RetrieverError: when its client is not installed or does not take an option.
+        SettingsError: when no server is set.
+        RetrieverError: when its client is not installed or does not support an option.
 
     """
     from twopass.retriever.elastic import connect
@@ -165,7 +165,7 @@ def _urls(retriever: RetrieverSettings) -> tuple[str, ...]:
 
 
 def _client_options(retriever: RetrieverSettings, engine: Engine) -> dict[str, Any]:
-    """Name what the settings say as the official clients do."""
+    """Return the settings as options of the official clients."""
     options: dict[str, Any] = {"timeout": retriever.timeout, "retries": retriever.retries}
     if retriever.api_key is not None:
         options["api_key"] = retriever.api_key.get_secret_value()
@@ -185,7 +185,7 @@ def build_index(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> BM25Index:
-    """Build an in-process index with the analyser and formula of the settings; in memory for None.
+    """Build an index with the settings' analyser and formula; in memory if the path is None.
 
     Raises:
         RetrieverError: when a document cannot be read or the index cannot be written.

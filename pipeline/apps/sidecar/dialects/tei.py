@@ -94,7 +94,7 @@ async def info(request: Request) -> Response:
             "model_dtype": sidecar.settings.reranker.precision,
             "model_type": {"reranker": labels},
             "max_concurrent_requests": sidecar.settings.serve.max_queue,
-            "max_input_length": model.tokens.longest,
+            "max_input_length": model.scorer.max_length,
             "max_batch_tokens": sidecar.settings.reranker.token_budget,
             "max_client_batch_size": sidecar.settings.serve.max_documents,
             "auto_truncate": True,
