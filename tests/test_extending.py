@@ -23,6 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twopass.reranker.contract.scorer import Scorer
+from twopass.reranker.contract.scores import Scores
 from twopass.reranker.training.loss import Loss, loss_type
 
 
@@ -40,12 +42,14 @@ class Constant:
         self.url = settings.url
 
 
-class Shortest:
+class Shortest(Scorer):
+    fingerprint = "shortest 1"
+
     def __init__(self, settings):
         self.device = settings.device
 
-    def predict(self, pairs):
-        return np.array([-len(passage) for _, passage in pairs], dtype=np.float32)
+    def score(self, pairs, *, deadline=None):
+        return Scores(np.array([-len(passage) for _, passage in pairs], dtype=np.float32))
 
 
 @loss_type("teacher-mse", needs="teacher", citation="Somebody, 2026.")

@@ -107,4 +107,4 @@ def register_analyzer(
 
 def available_analyzers() -> list[str]:
     """Return the names of all analysers, sorted."""
-    return sorted({*BUILTIN, *_registered, *plugin_names(_GROUP)})
+    return sorted(plugin_names(_GROUP, [*BUILTIN, *_registered]))

@@ -68,7 +68,7 @@ def find_kind(name: str) -> RetrieverKind:
     if name not in _KINDS:
         build = load_plugin(_GROUP, name)
         if build is None:
-            known = ", ".join([*_KINDS, *plugin_names(_GROUP)])
+            known = ", ".join(plugin_names(_GROUP, _KINDS))
             raise SettingsError(f"retriever.kind: expected one of {known}, found {name!r}")
         _KINDS.setdefault(name, RetrieverKind(build))
     return _KINDS[name]
