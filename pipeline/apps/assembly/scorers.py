@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from twopass.pipeline.apps.assembly.models import (
     build_encoder,
+    build_plugin,
     calibration_file,
+    is_plugin,
     reads_pairs,
-    stored_folder,
     weights_fingerprint,
 )
+from twopass.pipeline.apps.assembly.retrievers import stored_folder
 from twopass.pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -132,6 +134,8 @@ def _cross_encoder(settings: Settings, name: str, shared: bool) -> PairScorer:
     from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
     reranker = settings.reranker
+    if is_plugin(name):
+        return _cached(build_plugin(reranker, name), reranker)
     model = CrossEncoder(
         name,
         device=reranker.device,

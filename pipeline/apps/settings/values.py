@@ -45,7 +45,7 @@ class RetrieverSettings(ServerSettings):
 
     Attributes:
         kind: "bm25", the in-process index; "rank-bm25", the same documents scored by that
-            library; or a server, "elasticsearch" or "opensearch".
+            library; a server, "elasticsearch" or "opensearch"; or the name of a plugin.
         index: the index's folder, or its name on the server.
         analyzer: how text becomes terms, when an index is built; an index keeps its own.
         formula: the BM25 formula: lucene, okapi, l or plus. By default an index is
@@ -60,7 +60,7 @@ class RetrieverSettings(ServerSettings):
 
     """
 
-    kind: Literal["bm25", "rank-bm25", "elasticsearch", "opensearch"] = "bm25"
+    kind: str = "bm25"
     index: str | None = None
     analyzer: str = "english"
     formula: str | None = None
@@ -98,7 +98,8 @@ class RerankerSettings(_Section):
     """The second stage.
 
     Attributes:
-        model: a shipped one (twopass/default), a folder, or a name on the Hugging Face hub.
+        model: a shipped one (twopass/default), a folder, a name on the Hugging Face hub, or
+            plugin:NAME, another distribution's scorer.
         device: cpu, cuda, ...; None chooses the best available. Several, separated by commas, share
             the work.
         max_length: maximum tokens per pair; None is the model's own limit.
