@@ -56,7 +56,7 @@ def test_reciprocal_rank_is_cut_where_said(found: Any, qrels: Any) -> None:
 
 
 def test_a_ranking_has_each_document_once() -> None:
-    with pytest.raises(EvaluationError, match="query 'q': expected each document once, .* 'a'"):
+    with pytest.raises(EvaluationError, match=r"query 'q': expected each document once, .* 'a'"):
         measure({"q": ["a", "a", "b"]}, {"q": {"a": 1}}, ["P@5"])
 
 
