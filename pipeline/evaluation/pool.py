@@ -19,7 +19,7 @@ from twopass.pipeline.search import SearchPipeline, check_count
 from twopass.reranker.contract.scorer import PairScorer
 from twopass.retriever.base import Retriever
 from twopass.retriever.corpus.documents import Document
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = [

@@ -22,7 +22,7 @@ from twopass.pipeline.ranking import Ranking
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.corpus.lines import read_lines
 from twopass.retriever.corpus.sources import Source
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = [

@@ -15,7 +15,7 @@ from twopass.pipeline.errors import ExportError
 from twopass.pipeline.evaluation import Collection, collect
 from twopass.pipeline.fusion import reranker
 from twopass.reranker.contract.scorer import PairScorer
-from twopass.reranker.engines.onnx.export import EXPORTED, Exporter, Written
+from twopass.reranker.engines.onnx.export import FILES_BY_PRECISION, ExportedFile, Exporter
 from twopass.reranker.engines.precision import LOSS
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
 from twopass.retriever.base import Retriever
@@ -97,7 +97,7 @@ def export_model(
 
     """
     exporter = Exporter(model)
-    targets = {precision: out / EXPORTED[precision] for precision in precisions}
+    targets = {precision: out / FILES_BY_PRECISION[precision] for precision in precisions}
     if there := [str(path) for path in targets.values() if path.exists() and not overwrite]:
         raise ExportError(f"{', '.join(there)} exists already; pass --overwrite to replace it")
     whole = CrossEncoder(model, device="cpu", activation_fn=lambda logits: logits)
@@ -130,7 +130,7 @@ def export_model(
 def _compared(
     path: Path,
     precision: str,
-    file: Written,
+    file: ExportedFile,
     before: NDArray[np.float64],
     after: NDArray[np.float64],
 ) -> Export:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from twopass.reranker.contract.errors import RecipeError
-from twopass.reranker.training.losses import Loss, make_loss
+from twopass.reranker.training.loss import Loss
+from twopass.reranker.training.losses import make_loss
 
 __all__ = ["RECIPES", "Recipe", "named_recipe"]
 
@@ -17,7 +18,7 @@ class Recipe:
     """The hyperparameters of a training run.
 
     Attributes:
-        loss: a name of ``LOSSES``.
+        loss: a name of ``LOSSES``, or of an entry point of the group ``twopass.losses``.
         loss_parameters: of the loss.
         epochs: passes over the examples.
         batch_size: pairs per step for losses over pairs, lists per step for losses over lists.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.engines.engine import plan
+from twopass.reranker.engines.engine import plan_batches
 from twopass.reranker.text.encoding import PairEncoder
 from twopass.reranker.text.tokens import TokenRows
 from twopass.reranker.training.examples import Example
@@ -80,7 +80,7 @@ def token_parts(
     encoded = encoder.encode([(e.query, p) for e in examples for p in e.passages])
     lengths = encoded.rows.lengths[encoded.row_of]
     longest = np.maximum.reduceat(lengths, first[:-1])
-    for chosen in plan(longest * sizes, token_budget):
+    for chosen in plan_batches(longest * sizes, token_budget):
         mask = np.arange(sizes[chosen].max()) < sizes[chosen][:, None]
         pairs = np.concatenate([np.arange(first[row], first[row + 1]) for row in chosen])
         yield Part(

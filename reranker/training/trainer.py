@@ -119,7 +119,7 @@ class Trainer:
                 f"expected examples that the loss {recipe.loss!r} can learn from, found none among "
                 f"{len(examples)}; {type(self._loss).usable.__doc__ or ''}"
             )
-        self.examples = as_pairs(usable) if self._loss.pairwise_data else usable
+        self.examples = as_pairs(usable) if self._loss.needs == "pairs" else usable
         self.steps = step_count(len(self.examples), recipe.batch_size, recipe.epochs)
         mark = fingerprint(recipe, self.examples, subject.name)
         self._checkpoints = Checkpoints(folder, mark, writes=workers.leads)

@@ -26,12 +26,12 @@ def store_tokens(
         RerankerError: when the tokeniser cannot be loaded, or the folder cannot be written.
 
     """
-    from twopass.reranker.files.model_folder import locate
+    from twopass.reranker.files.model_folder import locate_model
     from twopass.reranker.text.row_store import store_tokens as store
     from twopass.reranker.text.tokenizer import ModelTokenizer
 
     model = settings.reranker.model
-    tokenizer = ModelTokenizer.load(locate(model)).backend
+    tokenizer = ModelTokenizer.load(locate_model(model)).backend
     store(folder / "tokens", tokenizer, _texts(index), model=model, done=done)
 
 
@@ -60,11 +60,11 @@ def refresh_embeddings(
 
     """
     from twopass.reranker.contract.errors import RerankerError
-    from twopass.reranker.text.row_store import TextRows
+    from twopass.reranker.text.row_store import RowStore
 
     left = []
     for own in sorted(path.parent for path in folder.glob("embeddings/*/about.json")):
-        name = str(TextRows(own).about.get("model", ""))
+        name = str(RowStore(own).about.get("model", ""))
         cascade = settings.reranker.cascade.model_copy(update={"model": name})
         reranker = settings.reranker.model_copy(update={"cascade": cascade})
         try:

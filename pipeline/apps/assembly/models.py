@@ -70,9 +70,9 @@ def reads_pairs(model: str) -> bool:
         RerankerError: when the model cannot be loaded.
 
     """
-    from twopass.reranker.files.model_folder import ModelFolder, locate
+    from twopass.reranker.files.model_folder import ModelFolder, locate_model
 
-    kinds = ModelFolder.read(locate(model)).config.get("architectures") or [""]
+    kinds = ModelFolder.read(locate_model(model)).config.get("architectures") or [""]
     return str(kinds[0]).endswith("ForSequenceClassification")
 
 
@@ -104,13 +104,13 @@ def calibration_file(reranker: RerankerSettings) -> Path:
         RerankerError: when it is beside a model that cannot be found.
 
     """
-    from twopass.reranker.files.model_folder import locate
+    from twopass.reranker.files.model_folder import locate_model
     from twopass.reranker.scorers.calibration import calibration_path
 
     name = reranker.calibration or "default"
     if name.endswith(".json"):
         return Path(name)
-    return calibration_path(name, locate(reranker.model))
+    return calibration_path(name, locate_model(reranker.model))
 
 
 def weights_fingerprint(reranker: RerankerSettings) -> str:
@@ -120,7 +120,6 @@ def weights_fingerprint(reranker: RerankerSettings) -> str:
         RerankerError: when the model cannot be loaded.
 
     """
-    from twopass.reranker.contract.scorer import model_fingerprint
-    from twopass.reranker.files.model_folder import locate
+    from twopass.reranker.files.model_folder import locate_model, model_fingerprint
 
-    return model_fingerprint(locate(reranker.model), {}) if "model" in reranker.chain else ""
+    return model_fingerprint(locate_model(reranker.model), {}) if "model" in reranker.chain else ""

@@ -25,7 +25,7 @@ from twopass.retriever.hits import Hits
 if TYPE_CHECKING:
     from twopass.pipeline.apps.settings import Settings
     from twopass.pipeline.fusion import Fusion
-    from twopass.reranker.contract.scorer import DetailedScorer
+    from twopass.reranker.contract.scorer import Scorer
 
 __all__ = [
     "BulkJob",
@@ -102,7 +102,7 @@ def score_shard(job: BulkJob, shard: Shard) -> int:
 class _Tools:
     """What a process needs for its shards, loaded once."""
 
-    scorer: DetailedScorer
+    scorer: Scorer
     fusion: Fusion
     texts: Texts
     queries: dict[str, str]
@@ -133,12 +133,12 @@ def _tools(job: BulkJob) -> _Tools:
 @lru_cache(maxsize=1)
 def _loaded(texts: Path, queries: Path, pickled: bytes) -> _Tools:
     """Load what a process needs once; settings are not hashable, but their bytes are."""
-    from twopass.reranker.contract.scorer import as_detailed
+    from twopass.reranker.contract.scorer import as_scorer
     from twopass.retriever.corpus import read_queries
 
     settings: Settings = pickle.loads(pickled)
     return _Tools(
-        as_detailed(build_scorer(settings)),
+        as_scorer(build_scorer(settings)),
         build_fusion(settings),
         open_texts(texts),
         read_queries(queries),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twopass.pipeline.ranking import Ranking
     from twopass.retriever import Retriever
     from twopass.retriever.corpus.documents import Document
-    from twopass.retriever.filters.algebra import Filter
+    from twopass.retriever.filters import Filter
     from twopass.retriever.hits import Hits
     from twopass.retriever.index.index import BM25Index
     from twopass.retriever.query.language import Syntax
@@ -198,7 +198,7 @@ def _to_json(ranking: Ranking, **about: str) -> str:
 
 def _filter(text: str | None) -> Filter | None:
     from twopass.retriever.errors import QueryError
-    from twopass.retriever.filters.json_syntax import parse_filter
+    from twopass.retriever.filters import parse_filter
 
     if text is None:
         return None

@@ -33,6 +33,9 @@ class ServeSettings(BaseModel):
         host: the address to listen on; 0.0.0.0 for all of the machine's.
         port: the port to listen on; 0 chooses a free one.
         workers: number of processes, each with its own model and queue.
+        hosts: names by which clients call the service, besides ``host``, localhost and addresses;
+            requests for other names are refused, which protects from web pages of other sites. If
+            empty, only a service on a loopback address checks names; ``*`` accepts all.
         api_keys: hashes of accepted keys, as printed by ``twopass serve --hash-key``; without any,
             everybody has access.
         name: the model's name in answers; by default ``reranker.model``.
@@ -41,6 +44,16 @@ class ServeSettings(BaseModel):
         scores: what the scorer's numbers are: ``logits``, which are answered as their sigmoid, or
             ``probabilities``, which are answered unchanged; ``auto`` uses what the scorer states.
         max_body_bytes: maximum size of a request's body.
+        max_bodies_bytes: maximum size of all bodies that a worker is receiving at one time; further
+            requests are refused with 429.
+        max_connections: maximum connections of a worker, never more than two thirds of the files
+            that the process may open; beyond it, the connection that has been idle longest is
+            closed.
+        header_timeout: seconds that a request's headers may take to arrive.
+        body_timeout: seconds that a request's body may take to arrive, plus one for each MiB; also
+            the time that a client may take to read a part of its answer.
+        keep_alive: seconds that a connection stays open for the next request; longer than load
+            balancers keep it, or it may be closed under a request that is being sent.
         max_documents: maximum documents per request.
         max_characters: maximum characters per text; longer texts are refused, not truncated.
         max_queue: (query, document) pairs that wait or are being scored by a model, at most; a
@@ -61,11 +74,17 @@ class ServeSettings(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
     workers: Count = 1
+    hosts: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     name: str | None = None
     models: Mapping[str, str] = {}
     scores: Literal["auto", "logits", "probabilities"] = "auto"
     max_body_bytes: Count = 16 * 1024 * 1024
+    max_bodies_bytes: Count = 256 * 1024 * 1024
+    max_connections: Count = 1_000
+    header_timeout: Seconds = 20.0
+    body_timeout: Seconds = 30.0
+    keep_alive: Seconds = 75.0
     max_documents: Count = 1_000
     max_characters: Count = 1_000_000
     max_queue: Count = 8_192
@@ -76,7 +95,7 @@ class ServeSettings(BaseModel):
     logs: Literal["auto", "json", "text"] = "auto"
     forwarded_allow_ips: str = "127.0.0.1"
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "hosts", mode="before")
     @classmethod
     def _one_key(cls, keys: Any) -> Any:
         """Accept one key as a string."""
