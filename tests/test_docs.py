@@ -51,6 +51,14 @@ def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         gc.collect()
 
 
+@pytest.mark.parametrize("page", [PAGES[0], ROOT / "docs" / "index.md"], ids=lambda page: page.name)
+def test_the_first_example_prints_what_stands_below_it(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(_blocks(page, "python")[0], page.name, "exec"), {})
+    assert capsys.readouterr().out == _blocks(page, "text")[0]
+
+
 def _commands() -> list[list[str]]:
     blocks = [block for page in PAGES for block in _blocks(page, "console")]
     text = re.sub(r"\\\n\s*", "", "\n".join(blocks))
