@@ -147,4 +147,3 @@ def test_stalled_bodies_take_little_memory_and_give_it_back(tmp_path: Path) -> N
             time.sleep(0.2)
         assert service.resident() - before <= 64 * MIB
         assert service.get("/healthz")[0] == 200
-        print(f"memory: {before >> 20} MiB before, {most >> 20} at most, {service.resident() >> 20} after")

@@ -196,7 +196,8 @@ class ProxySettings(BaseModel):
         max_body_bytes: a larger body passes through unread.
         max_answer_bytes: a larger answer of Elasticsearch's with the whole window is not
             reranked; the search is then sent as it came.
-        timeout: seconds that the server may take.
+        timeout: seconds that the server may take, from a request to the last byte of its answer;
+            what the caller takes to send and to read does not count.
         connections: to the server, at most.
 
     """

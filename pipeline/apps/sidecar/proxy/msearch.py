@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -12,7 +12,7 @@ from fastapi import Response
 
 from twopass.pipeline.apps.settings.serve import NeuralRescore
 from twopass.pipeline.apps.sidecar import tracing
-from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, finished, shards_failed
+from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, finished, has_hits, shards_failed
 from twopass.pipeline.apps.sidecar.proxy.exchange import Exchange, Fetched
 from twopass.pipeline.apps.sidecar.proxy.messages import as_object, dumped
 from twopass.pipeline.apps.sidecar.proxy.obstacles import Params, Passed
@@ -154,7 +154,7 @@ async def _reranked(
     if isinstance(fetched, Response):
         outcomes.passed(Passed("error", ""))
         return fetched
-    found = [] if isinstance(fetched, Passed) else fetched.body.get("responses", [])
+    found = [] if isinstance(fetched, Passed) else _responses(fetched.body)
     if isinstance(fetched, Passed) or len(found) != len(items):
         why = fetched if isinstance(fetched, Passed) else _REFUSED
         return await _passed(exchange, content, items, why, outcomes)
@@ -173,6 +173,14 @@ async def _reranked(
     return exchange.answer_anew(fetched.answer, answer, *_said([each for _, each in results]))
 
 
+def _responses(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the answers to all searches; none where they are not in the form of such."""
+    found = answer.get("responses")
+    if not isinstance(found, list) or not isinstance(answer.get("took", 0), int | float):
+        return []
+    return found if all(isinstance(each, dict) for each in found) else []
+
+
 _REFUSED = Passed("refused", "the search for the window failed")
 
 
@@ -189,7 +197,7 @@ async def _again(
         return {}
     sent = b"".join(items[place].own() for place in places)
     fetched = await exchange.fetch(exchange.query, sent, _NDJSON)
-    own = fetched.body.get("responses", []) if isinstance(fetched, Fetched) else []
+    own = _responses(fetched.body) if isinstance(fetched, Fetched) else []
     return dict(zip(places, own, strict=False))
 
 
@@ -200,7 +208,7 @@ async def _finished(
     retrieval: float,
     annotate: bool,
 ) -> tuple[dict[str, Any], Rescored | None]:
-    if isinstance(plan, Passed) or "hits" not in response:
+    if isinstance(plan, Passed) or not has_hits(response):
         return response, None
     rescored = await rescorer.rescore(response["hits"]["hits"], plan)
     return finished(response, plan, rescored, retrieval, annotate), rescored
