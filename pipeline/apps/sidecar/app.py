@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar import page, search
-from twopass.pipeline.apps.sidecar.dialects import routers
+from twopass.pipeline.apps.sidecar.dialects.register import routers
 from twopass.pipeline.apps.sidecar.hosts import KnownHosts
-from twopass.pipeline.apps.sidecar.middleware import Observed
+from twopass.pipeline.apps.sidecar.middleware import RequestMiddleware
 from twopass.pipeline.apps.sidecar.proxy.proxy import METHODS
 from twopass.pipeline.apps.sidecar.routes import Bodies, route_class
 from twopass.pipeline.apps.sidecar.service import Sidecar, sidecar_of
@@ -68,7 +68,6 @@ _ROUTERS = (
     page.router,
     page.open_router,
     search.router,
-    *routers(),
 )
 
 
@@ -90,15 +89,15 @@ def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:
         summary="Reranking for any client, and two-stage search.",
         version=version("twopass"),
         lifespan=_lifespan,
-        openapi_url=None,  # ours asks for a key; FastAPI's pages of it load scripts from elsewhere
-        telemetry={"tracing": False},  # a request has one span, Observed's
+        openapi_url=None,  # ours requires a key; FastAPI's pages load scripts from another site
+        telemetry={"tracing": False},  # a request has one span, RequestMiddleware's
     )
     app.state.sidecar = sidecar
     app.state.bodies = Bodies(settings.serve.max_bodies_bytes)
     app.add_middleware(KnownHosts, serve=settings.serve)
-    app.add_middleware(Observed, metrics=sidecar.metrics)
+    app.add_middleware(RequestMiddleware, metrics=sidecar.metrics)
     app.add_exception_handler(HTTPException, _http_error)
-    for router in _ROUTERS:
+    for router in (*_ROUTERS, *routers()):
         app.include_router(router)
     if sidecar.proxy is not None:  # last: it matches every path that no other route has
         app.add_route("/{path:path}", sidecar.proxy.handle, METHODS, include_in_schema=False)

@@ -68,8 +68,8 @@ class Preparation:
         """Return the examples, and the development queries with their candidates.
 
         Raises:
-            TrainingDataError: when there is nothing to train on, or training and development data overlap
-                and the settings call that an error.
+            TrainingDataError: when there is nothing to train on, or training and development data
+                overlap and the settings call that an error.
 
         """
         sets, development = [], []
