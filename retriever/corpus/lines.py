@@ -1,4 +1,4 @@
-"""Lines of text from bytes (gzip, byte order marks), and JSON Lines: one object a line."""
+"""Lines of UTF-8 text from bytes, plain or gzipped, and JSON Lines: one object a line."""
 
 from __future__ import annotations
 
@@ -25,25 +25,22 @@ __all__ = [
 
 
 _GZIP = b"\x1f\x8b"
-_ENCODINGS = (
-    # The four-byte mark first: it begins with the two-byte one.
-    (codecs.BOM_UTF32_LE, "utf-32", "surrogatepass"),
-    (codecs.BOM_UTF32_BE, "utf-32", "surrogatepass"),
-    (codecs.BOM_UTF16_LE, "utf-16", "surrogatepass"),
-    (codecs.BOM_UTF16_BE, "utf-16", "surrogatepass"),
-    (codecs.BOM_UTF8, "utf-8-sig", "surrogateescape"),
-    (b"", "utf-8", "surrogateescape"),
-)
+_OTHER_MARKS = {  # the four-byte mark first: it starts with the two-byte one
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 
 def read_lines(source: Source) -> Iterator[str]:
     """Yield the source's lines with their ends, decoded.
 
     What cannot be decoded comes as lone surrogates, so that one bad line does not end the
-    reading: ``check_encoding`` tells them.
+    reading: ``check_encoding`` finds them.
 
     Raises:
-        CorpusError: when the source cannot be opened or is damaged.
+        CorpusError: when the source cannot be opened, is damaged, or is in UTF-16 or UTF-32.
 
     """
     number = 0
@@ -51,7 +48,7 @@ def read_lines(source: Source) -> Iterator[str]:
         with _open_text(source) as text:
             for number, line in enumerate(text, 1):  # noqa: B007
                 yield line
-    except (OSError, EOFError, zlib.error, UnicodeError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         where = f" after line {number}" if number else ""
         raise CorpusError(f"{source.name}: cannot be read{where}: {_reason(error)}") from error
 
@@ -83,15 +80,21 @@ def _open_text(source: Source) -> Iterator[io.TextIOWrapper]:
         stream = raw
         if raw.peek(2).startswith(_GZIP):
             stream = cast("io.BufferedReader", gzip.GzipFile(fileobj=raw))
-        head = stream.peek(4)
-        encoding, errors = next(
-            (name, errors) for mark, name, errors in _ENCODINGS if head.startswith(mark)
-        )
-        text = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
+        _refuse_other_encodings(source, stream.peek(4))
+        text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
         try:
             yield text
         finally:
             text.detach()
+
+
+def _refuse_other_encodings(source: Source, head: bytes) -> None:
+    for mark, name in _OTHER_MARKS.items():
+        if head.startswith(mark):
+            raise CorpusError(
+                f"{source.name}: expected UTF-8, found the byte order mark of {name}; "
+                f"convert the file (iconv -f {name} -t UTF-8 FILE)"
+            )
 
 
 @contextmanager
@@ -104,8 +107,6 @@ def _open_bytes(source: Source) -> Iterator[io.BufferedReader]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeError):
-        return f"expected {getattr(error, 'encoding', 'text')}, found a cut or wrong sequence"
     if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
         return f"expected a whole gzip file, found a damaged or cut one ({error})"
     return str(error.strerror if isinstance(error, OSError) else error)
@@ -158,7 +159,7 @@ def _explain(line: str, error: json.JSONDecodeError) -> str:
     if line.lstrip().startswith("["):
         message += "; a JSON array is not JSON Lines: convert it with jq -c '.[]'"
     if "\0" in line:
-        message += "; is it UTF-16 without a byte order mark? Save it as UTF-8"
+        message += "; is it UTF-16? Convert it (iconv -f UTF-16LE -t UTF-8 FILE)"
     return message
 
 

@@ -1,7 +1,10 @@
 """numba's part: a loop -> an object file that needs nothing of numba.
 
+This reads what numba does not promise to keep: hence the range of versions, beyond which loops
+are compiled by numba's own means.
+
 The loop is compiled for C-contiguous arrays and numbers of exactly the declared types. Its entry
-takes the address of a row of words, which :mod:`twopass.retriever.native.layout` describes.
+takes the address of a row of words, as :mod:`twopass.retriever.native.layout` describes.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from importlib import import_module
 from itertools import count
 from typing import Any
 
+import numba
 import numpy as np
 from numba import from_dtype, njit, types
 from numba.core import cgutils
@@ -21,6 +25,7 @@ from twopass.retriever.native.layout import Parameter
 
 __all__ = ["compile_object"]
 
+_FIRST, _LAST = (0, 61), (0, 68)  # the versions of numba whose inner parts are known
 _WORDS = types.CPointer(types.int64)
 _PLAIN_C = {"memcpy", "memmove", "memset"}  # what compilers call on their own
 
@@ -36,9 +41,11 @@ def compile_object(home: str, parameters: Sequence[Parameter]) -> tuple[bytes, s
         the object file's content, and the entry's name in it.
 
     Raises:
+        ImportError: when this version of numba is none whose inner parts are known.
         RuntimeError: when the machine code would need more than plain C's memory functions.
 
     """
+    _check_version()
     module, name = home.split(":")
     compiled = _compile(getattr(import_module(module), name), [_type(each) for each in parameters])
     llvm_module = compiled.library._final_module
@@ -47,6 +54,12 @@ def compile_object(home: str, parameters: Sequence[Parameter]) -> tuple[bytes, s
         raise RuntimeError(f"{home}: expected a loop that stands alone, it needs {sorted(needed)}")
     target = compiled.library.codegen._tm
     return target.emit_object(llvm_module), compiled.fndesc.llvm_func_name
+
+
+def _check_version() -> None:
+    if not _FIRST <= numba.version_info.short <= _LAST:
+        first, last = (".".join(map(str, each)) for each in (_FIRST, _LAST))
+        raise ImportError(f"expected numba {first} to {last}, found {numba.__version__}")
 
 
 def _type(parameter: Parameter) -> Any:
@@ -61,8 +74,8 @@ def _compile(loop: Callable[..., None], kinds: Sequence[Any]) -> Any:
     arguments = types.Tuple(kinds)
 
     def generate(context: Any, builder: Any, _: Any, given: Any) -> Any:
-        places = count()
-        values = [_load(context, builder, given[0], places, kind) for kind in kinds]
+        positions = count()
+        values = [_load(context, builder, given[0], positions, kind) for kind in kinds]
         return context.make_tuple(builder, arguments, values)
 
     def unpacking(_: Any, words: Any) -> Any:
@@ -81,16 +94,16 @@ def _compile(loop: Callable[..., None], kinds: Sequence[Any]) -> Any:
     return entry.overloads[(_WORDS,)]
 
 
-def _load(context: Any, builder: Any, words: Any, places: Iterator[int], kind: Any) -> Any:
-    """Generate the reading of one argument from the words at the next places."""
+def _load(context: Any, builder: Any, words: Any, positions: Iterator[int], kind: Any) -> Any:
+    """Generate the reading of one argument from the words at the next positions."""
     if isinstance(kind, types.NamedTuple):
-        fields = [_load(context, builder, words, places, field) for field in kind]
+        fields = [_load(context, builder, words, positions, field) for field in kind]
         return context.make_tuple(builder, kind, fields)
-    word = builder.load(cgutils.gep_inbounds(builder, words, next(places)))
+    word = builder.load(cgutils.gep_inbounds(builder, words, next(positions)))
     if kind == types.int64:
         return word
     array = make_array(kind)(context, builder)
-    length = builder.load(cgutils.gep_inbounds(builder, words, next(places)))
+    length = builder.load(cgutils.gep_inbounds(builder, words, next(positions)))
     size = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
     data = builder.inttoptr(word, array.data.type)
     populate_array(array, data=data, shape=[length], strides=[size], itemsize=size, meminfo=None)

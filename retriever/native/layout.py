@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["Parameter", "Words", "pack"]
+__all__ = ["Parameter", "pack"]
 
 Parameter: TypeAlias = str | tuple[Any, ...]
 
@@ -18,19 +18,13 @@ _NUMBERS = ("uint8", "uint16", "uint32", "uint64", "int32", "int64", "float32", 
 _DTYPES = {f"{name}[]": np.dtype(name) for name in _NUMBERS}
 
 
-class Words(tuple[int, ...]):
-    """An argument that was packed before; who keeps it must keep its arrays, too."""
-
-    __slots__ = ()
-
-
-def pack(parameter: Parameter, argument: Any) -> Words:
+def pack(parameter: Parameter, argument: Any) -> list[int]:
     """Turn an argument into words.
 
     Args:
         parameter: what is expected.
-        argument: a number, a C-contiguous array of that dtype and any shape, a tuple of such in
-            the parameter's order, or what was packed already.
+        argument: a number, a C-contiguous array of that dtype and any shape, or a tuple of such
+            in the parameter's order.
 
     Raises:
         TypeError: when an array is not as expected.
@@ -38,13 +32,11 @@ def pack(parameter: Parameter, argument: Any) -> Words:
     """
     words: list[int] = []
     _pack(parameter, argument, words)
-    return Words(words)
+    return words
 
 
 def _pack(parameter: Parameter, argument: Any, words: list[int]) -> None:
-    if isinstance(argument, Words):
-        words.extend(argument)
-    elif isinstance(parameter, tuple):
+    if isinstance(parameter, tuple):
         for part, value in zip(parameter, argument, strict=True):
             _pack(part, value, words)
     elif parameter == "int64":

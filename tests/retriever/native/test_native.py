@@ -12,7 +12,7 @@ import pytest
 
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.index.index import BM25Index
-from twopass.retriever.native import cache, function
+from twopass.retriever.native import compiler, function, machine_code
 from twopass.retriever.native.function import Function
 from twopass.retriever.native.layout import pack
 from twopass.retriever.native.loops.records import Top
@@ -70,7 +70,9 @@ def test_what_was_compiled_once_is_loaded(place: Path, compilations: list[str]) 
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: data[:50] + b"x", bytes])
-def test_a_damaged_file_is_compiled_anew(place: Path, compilations: list[str], damage: Any) -> None:
+def test_a_damaged_file_is_compiled_again(
+    place: Path, compilations: list[str], damage: Any
+) -> None:
     assert works(finish())
     (file,) = place.iterdir()
     whole = file.read_bytes()
@@ -95,7 +97,7 @@ def test_where_the_package_cannot_be_written_the_users_cache_is(
 ) -> None:
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     (tmp_path / "no-folder").touch()
-    monkeypatch.setattr(cache, "__file__", str(tmp_path / "no-folder" / "cache.py"))
+    monkeypatch.setattr(machine_code, "__file__", str(tmp_path / "no-folder" / "code.py"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     assert works(finish())
     assert len(list((tmp_path / "home" / "twopass" / "native").iterdir())) == 1
@@ -154,6 +156,51 @@ def test_too_few_arguments_are_refused() -> None:
         finish()((np.zeros(1, np.int64),))
 
 
+CHANGES = {
+    "import numba; numba.version_info = numba.version_info._replace(short=(9, 1))\n": "0.61 to",
+    "import numba.extending as part; del part.intrinsic\n": "cannot import name 'intrinsic'",
+}
+SEARCH = """\
+import logging, sys
+logging.basicConfig(level=logging.WARNING)
+from twopass.retriever import BM25Index, Document
+documents = [Document(str(i), f"a tale of {i % 7} cities and {i % 3} towns") for i in range(99)]
+index = BM25Index.build(documents, sys.argv[1], overwrite=True)
+index.add([Document("x", "one more city, 3")])
+index.merge()
+for hits in index.search(["cities 3", "town", "tale of 2 cities"], 5):
+    print(*hits.ids, *hits.scores)
+"""
+
+
+def test_the_installed_numba_is_one_whose_inner_parts_are_known() -> None:
+    """Fails when a newer one is released: see that all tests pass, then raise the range."""
+    compiler._check_version()
+
+
+def test_a_changed_numba_gives_the_same_answers(place: Path) -> None:
+    plain = run_search(place, "")
+    assert len(plain.stdout.splitlines()) == 3
+    assert plain.stderr == ""
+    for change, reason in CHANGES.items():
+        changed = run_search(place, change)
+        assert changed.stdout == plain.stdout
+        (line,) = changed.stderr.splitlines()
+        assert line.startswith("WARNING:")
+        assert reason in line
+
+
+def run_search(place: Path, before: str) -> subprocess.CompletedProcess[str]:
+    folder = place if not before else place.with_name("changed")  # nothing compiled before
+    return subprocess.run(
+        [sys.executable, "-c", before + SEARCH, str(place.with_name("index"))],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
 def allocate(values: Any) -> None:
     values[:] = np.zeros(len(values))
 
@@ -180,7 +227,7 @@ def test_a_loop_that_allocates_is_refused(place: Path) -> None:
         Function(module_of(allocate), "float64[]").load()
 
 
-def test_a_loop_that_raises_is_told(place: Path) -> None:
+def test_a_loop_that_raises_is_reported(place: Path) -> None:
     loop = Function(module_of(fail), "float64[]")
     values = np.zeros(1)
     loop(values)
