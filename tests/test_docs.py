@@ -33,6 +33,8 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 def _all_blocks(language: str) -> Iterator[object]:
     for page in PAGES:
+        if page.name == "extending.md":  # its blocks register names: tests/test_extending.py
+            continue
         for number, block in enumerate(_blocks(page, language), 1):
             yield pytest.param(block, id=f"{page.name}-{number}")
 
@@ -47,6 +49,14 @@ def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with warnings.catch_warnings():  # an example need not close what it opens
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.mark.parametrize("page", [PAGES[0], ROOT / "docs" / "index.md"], ids=lambda page: page.name)
+def test_the_first_example_prints_what_stands_below_it(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(_blocks(page, "python")[0], page.name, "exec"), {})
+    assert capsys.readouterr().out == _blocks(page, "text")[0]
 
 
 def _commands() -> list[list[str]]:

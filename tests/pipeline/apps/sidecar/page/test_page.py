@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tiny_bert import save_tiny_bert
 
 from twopass.pipeline.apps.assembly import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_model,
     build_scorer,
@@ -194,10 +194,8 @@ def test_a_cascade_is_fused_as_the_server_fuses_it(
     cascade = {"model": "twopass/tiny", "keep": 7}
     values = {"reranker": {"model": str(model), "cascade": cascade}, "depth": 30}
     settings = Settings.model_validate(values)
-    chooser = build_chooser(settings)
-    with running(
-        Sidecar(settings, build_final_scorer(settings), animals, chooser=chooser)
-    ) as server:
+    cheap = build_cheap_scorer(settings)
+    with running(Sidecar(settings, build_final_scorer(settings), animals, cheap=cheap)) as server:
         browser.get(f"{server.url}/")
         _search(browser, QUERY)
         page = browser
