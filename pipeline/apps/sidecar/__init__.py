@@ -14,6 +14,8 @@
     proxy/          _search in front of Elasticsearch
     models.py       the scorers that a request may name
     middleware.py   around every request: its id, a log line, its time, a span
+    hosts.py        which Host names are answered
+    connections.py  limits of connections: how many, and how long each may keep the service waiting
     metrics.py, tracing.py, keys.py, cancellation.py
 """
 
