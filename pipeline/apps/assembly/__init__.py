@@ -19,7 +19,7 @@ from twopass.pipeline.apps.assembly.retrievers import (
     stored_folder,
 )
 from twopass.pipeline.apps.assembly.scorers import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_model,
     build_scorer,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "assemble_pipeline",
-    "build_chooser",
+    "build_cheap_scorer",
     "build_connection",
     "build_encoder",
     "build_final_scorer",

@@ -38,7 +38,7 @@ def build_encoder(settings: Settings) -> BiEncoderScorer:
     """
     from twopass.reranker.scorers.encoders import BiEncoderScorer
 
-    cascade, name = settings.reranker.cascade, settings.reranker.chooser
+    cascade, name = settings.reranker.cascade, settings.reranker.cheap_model
     if name is None:
         raise SettingsError("reranker.cascade.model: expected an encoder, found none")
     first = None if settings.reranker.device is None else settings.reranker.device.split(",")[0]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twopass.reranker import CrossEncoder, PairScorer
     from twopass.reranker.text.encoding import PairEncoder
 
-__all__ = ["build_chooser", "build_final_scorer", "build_model", "build_scorer"]
+__all__ = ["build_cheap_scorer", "build_final_scorer", "build_model", "build_scorer"]
 
 _CACHE_MEGABYTES = 64.0  # of memory, if only a folder is set
 
@@ -41,21 +41,19 @@ def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
     """
     from twopass.reranker.scorers.cascade import Cascade
 
-    chooser = build_chooser(settings, shared=shared)
+    cheap = build_cheap_scorer(settings, shared=shared)
     final = build_final_scorer(settings, shared=shared)
-    return (
-        final if chooser is None else Cascade(chooser, final, keep=settings.reranker.cascade.keep)
-    )
+    return final if cheap is None else Cascade(cheap, final, keep=settings.reranker.cascade.keep)
 
 
-def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | None:
+def build_cheap_scorer(settings: Settings, *, shared: bool = False) -> PairScorer | None:
     """Load the first scorer of the cascade; None without a cascade.
 
     Raises:
         RerankerError: when the model cannot be loaded.
 
     """
-    name = settings.reranker.chooser
+    name = settings.reranker.cheap_model
     if name is None:
         return None
     if not reads_pairs(name):

@@ -133,8 +133,8 @@ class RerankerSettings(_Section):
     fallback: tuple[Literal["cpu", "cpu-int8", "remote", "none"], ...] = ()
 
     @property
-    def chooser(self) -> str | None:
-        """The model that chooses what the second stage reads; None if it reads all candidates."""
+    def cheap_model(self) -> str | None:
+        """The cascade's cheap model; None if the second stage reads all candidates."""
         match self.cascade.model:
             case "auto":
                 ships = self.chain[0] == "model" and self.model == "twopass/default"
@@ -147,7 +147,7 @@ class RerankerSettings(_Section):
     @property
     def opinions(self) -> int:
         """How many score columns a search fuses, including the first stage's."""
-        return 2 if self.chooser is None else 3
+        return 2 if self.cheap_model is None else 3
 
     @property
     def chain(self) -> tuple[str, ...]:
