@@ -55,7 +55,7 @@ def get_analyzer(which: str | Mapping[str, Any] | Analyzer) -> Analyzer:
     if which.get("version") != found.version:
         raise AnalysisError(
             f"the index was made by version {which.get('version')} of the analyser "
-            f"{found.name!r}, this package has version {found.version}, whose terms may differ; build the "
+            f"{found.name!r}, here is version {found.version}, whose terms may differ; build the "
             "index again with this version, or use the twopass that made it"
         )
     return found

@@ -122,7 +122,7 @@ class Transport:
         return retrying(self._post_once, body, until)
 
     def _is_passing(self, error: BaseException) -> bool:
-        """Return whether a failure may be temporary; with an open breaker, nothing is tried again."""
+        """Return whether to try again: the failure may be temporary and the breaker is not open."""
         passing = isinstance(error, OverloadedError | UnavailableError)
         return passing and self._breaker.state != "open"
 
