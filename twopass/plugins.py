@@ -14,7 +14,6 @@ used.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from typing import Any
 
 __all__ = ["load_plugin", "plugin_names"]
@@ -22,11 +21,15 @@ __all__ = ["load_plugin", "plugin_names"]
 
 def plugin_names(group: str, ours: Iterable[str] = ()) -> list[str]:
     """Return our own names, in their order, and those of a group's entry points, sorted."""
+    from importlib.metadata import entry_points
+
     return list(dict.fromkeys([*ours, *sorted(entry_points(group=group).names)]))
 
 
 def load_plugin(group: str, name: str) -> Any:
     """Return what an entry point names; None where there is no entry point of that name."""
+    from importlib.metadata import entry_points
+
     for found in entry_points(group=group, name=name):
         return found.load()
     return None

@@ -70,7 +70,7 @@ def _by_name(name: Any) -> Analyzer:
         return register_analyzer(name, added)
     raise AnalysisError(
         f"no analyser is called {name!r}; there are {', '.join(available_analyzers())}; "
-        "one of your own must be given to register_analyzer first"
+        "register your own with register_analyzer first"
     )
 
 
@@ -87,7 +87,7 @@ def register_analyzer(
     Args:
         name: the name that an index stores; whoever opens the index must register it again.
         analyzer: an analyser of that name, or a function from text to terms (or tokens, which
-            carry the places that highlights need).
+            carry the positions that highlights need).
 
     Raises:
         AnalysisError: when the name is one of the package's own, or not the analyser's.

@@ -1,4 +1,4 @@
-"""A circuit breaker: a service that is down is left alone for a while, then tried once.
+"""A circuit breaker: a service that is down is not called for a while, then tried once.
 
 Source: Nygard 2007, "Release It!". Closed: requests pass. Open, after so many failures in a row:
 none passes. Half-open, after a pause: one passes, and its outcome closes or opens it again.

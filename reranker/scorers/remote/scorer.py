@@ -41,7 +41,7 @@ class RemoteScorer(Scorer):
             time-outs, after a pause each: ``Retry-After``, or a growing one.
         connections: requests at one time.
         headers: further headers.
-        breaker: when to leave a broken service alone.
+        breaker: when not to call a broken service.
 
     Raises:
         ModelError: when httpx is not installed.

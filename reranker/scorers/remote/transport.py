@@ -85,7 +85,7 @@ class Transport:
         reset_in_child(self)
 
     def reset(self) -> None:
-        """Open connections of one's own."""
+        """Open new connections."""
         self._httpx.URL(self.url)
         self._client = self._httpx.Client(headers=self._headers, follow_redirects=True)
 
@@ -122,7 +122,7 @@ class Transport:
         return retrying(self._post_once, body, until)
 
     def _is_passing(self, error: BaseException) -> bool:
-        """Tell trouble that may be over soon; an open breaker is to be left alone."""
+        """Return whether to try again: the failure may be temporary and the breaker is not open."""
         passing = isinstance(error, OverloadedError | UnavailableError)
         return passing and self._breaker.state != "open"
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from huggingface_hub import ModelCard
 
 from twopass.reranker.training import (
+    LOSSES,
     Card,
     EvaluationTable,
     Example,
+    ListSoftmax,
     Recipe,
     RecipeError,
     TrainingResult,
@@ -68,6 +72,19 @@ def test_the_hub_reads_the_metadata():
 )
 def test_the_tables_say_what_was(line):
     assert line in CARD.markdown().splitlines()
+
+
+def test_each_loss_is_cited_and_one_without_a_source_is_not(monkeypatch):
+    for name in LOSSES:
+        card = replace(CARD, recipe=Recipe(loss=name)).markdown()
+        assert f"## Citation\n\nThe loss: {LOSSES[name].citation}" in card
+        assert LOSSES[name].citation
+
+    class Nameless(ListSoftmax):
+        citation = ""
+
+    monkeypatch.setitem(LOSSES, "nameless", Nameless)
+    assert "## Citation" not in replace(CARD, recipe=Recipe(loss="nameless")).markdown()
 
 
 def test_no_markup_of_docstrings_is_left():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from twopass.retriever.filters import (
     And,
     Equal,
     Exists,
+    FieldFilter,
     Filter,
     In,
     Not,
@@ -23,6 +25,7 @@ from twopass.retriever.filters import (
     Range,
     matches,
 )
+from twopass.retriever.filters.base import Value
 from twopass.retriever.index.index import BM25Index
 
 FIELDS = ["a", "b", "c.d"]
@@ -47,7 +50,27 @@ def ranges(bounds: st.SearchStrategy[Any]) -> st.SearchStrategy[Filter]:
     return st.builds(lambda field, limits: Range(field, **limits), fields, given)
 
 
+@dataclass(frozen=True, slots=True)
+class Truthy(FieldFilter):
+    """A filter without look-ups of its own: True, numbers above 1 and texts from x on."""
+
+    field: str
+
+    @classmethod
+    def parse(cls, body: Any, place: str) -> Truthy:
+        raise NotImplementedError
+
+    def accepts(self, value: Value) -> bool:
+        if isinstance(value, str):
+            return value >= "x"
+        return value if isinstance(value, bool) else value > 1
+
+    def to_elasticsearch(self, path: Callable[[str], str]) -> dict[str, Any]:
+        raise NotImplementedError
+
+
 leaves: st.SearchStrategy[Filter] = st.one_of(
+    st.builds(Truthy, fields),
     st.builds(Equal, fields, values),
     st.builds(In, fields, st.lists(values, max_size=3).map(tuple)),
     ranges(numbers),
