@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from twopass.pipeline.apps.assembly import build_fusion, build_scorer
+from twopass.pipeline.apps import assembly
 from twopass.pipeline.apps.bulk.inputs import Shard, Texts, find_shards, open_texts
 from twopass.pipeline.candidates import Candidates, fuse, score_groups, status_of
 from twopass.pipeline.errors import BulkError
@@ -138,8 +138,8 @@ def _loaded(texts: Path, queries: Path, pickled: bytes) -> _Tools:
 
     settings: Settings = pickle.loads(pickled)
     return _Tools(
-        as_scorer(build_scorer(settings)),
-        build_fusion(settings),
+        as_scorer(assembly.build_scorer(settings)),
+        assembly.build_fusion(settings),
         open_texts(texts),
         read_queries(queries),
     )
