@@ -33,6 +33,10 @@ class ServeSettings(BaseModel):
         host: the address to listen on; 0.0.0.0 for all of the machine's.
         port: the port to listen on; 0 chooses a free one.
         workers: number of processes, each with its own model and queue.
+        hosts: names by which clients call the service, besides ``host``, localhost and addresses;
+            requests to other names are refused, so that web pages of other sites cannot read
+            answers. If it is empty, only a service on a loopback address checks names; ``*``
+            accepts all.
         api_keys: hashes of accepted keys, as printed by ``twopass serve --hash-key``; without any,
             everybody has access.
         name: the model's name in answers; by default ``reranker.model``.
@@ -41,6 +45,15 @@ class ServeSettings(BaseModel):
         scores: what the scorer's numbers are: ``logits``, which are answered as their sigmoid, or
             ``probabilities``, which are answered unchanged; ``auto`` uses what the scorer states.
         max_body_bytes: maximum size of a request's body.
+        max_bodies_bytes: maximum size of all bodies together that a worker is receiving or
+            answering; beyond it, a request is refused with 429.
+        max_connections: maximum connections per worker, and never more than two thirds of the files
+            that the process may open; beyond it, the one that has been idle longest is closed.
+        header_timeout: seconds for a request's headers to arrive.
+        body_timeout: seconds for a request's body to arrive, plus one per MiB; also for a client to
+            read a part of its answer.
+        keep_alive: seconds that an idle connection is kept open; longer than load balancers do, or
+            it may be closed just as a request is sent.
         max_documents: maximum documents per request.
         max_characters: maximum characters per text; longer texts are refused, not truncated.
         max_queue: (query, document) pairs that wait or are being scored by a model, at most; a
@@ -61,11 +74,17 @@ class ServeSettings(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
     workers: Count = 1
+    hosts: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     name: str | None = None
     models: Mapping[str, str] = {}
     scores: Literal["auto", "logits", "probabilities"] = "auto"
     max_body_bytes: Count = 16 * 1024 * 1024
+    max_bodies_bytes: Count = 256 * 1024 * 1024
+    max_connections: Count = 1_000
+    header_timeout: Seconds = 20.0
+    body_timeout: Seconds = 30.0
+    keep_alive: Seconds = 75.0
     max_documents: Count = 1_000
     max_characters: Count = 1_000_000
     max_queue: Count = 8_192
@@ -76,7 +95,7 @@ class ServeSettings(BaseModel):
     logs: Literal["auto", "json", "text"] = "auto"
     forwarded_allow_ips: str = "127.0.0.1"
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "hosts", mode="before")
     @classmethod
     def _one_key(cls, keys: Any) -> Any:
         """Accept one key as a string."""
@@ -179,7 +198,8 @@ class ProxySettings(BaseModel):
         max_body_bytes: a larger body is passed on unread.
         max_answer_bytes: if Elasticsearch's answer with the whole window is larger, it is not
             reranked, and the search is sent unchanged.
-        timeout: time limit of the server's answers, in seconds.
+        timeout: time limit of the server's answers, to their last byte, in seconds; the time that
+            the caller takes to send and to read does not count.
         connections: maximum connections to the server.
 
     """

@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar import page, search
 from twopass.pipeline.apps.sidecar.dialects.register import routers
+from twopass.pipeline.apps.sidecar.hosts import KnownHosts
 from twopass.pipeline.apps.sidecar.middleware import RequestMiddleware
 from twopass.pipeline.apps.sidecar.proxy.proxy import METHODS
-from twopass.pipeline.apps.sidecar.routes import route_class
+from twopass.pipeline.apps.sidecar.routes import Bodies, route_class
 from twopass.pipeline.apps.sidecar.service import Sidecar, sidecar_of
 
 __all__ = [
@@ -53,6 +54,13 @@ async def metrics(sidecar: _Sidecar) -> Response:
     return Response(sidecar.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+@metrics_router.get("/openapi.json", include_in_schema=False)
+async def description(request: Request) -> dict[str, Any]:
+    """Return the description of the API."""
+    app: FastAPI = request.app
+    return app.openapi()
+
+
 # The order matters: a later router's pattern may match an earlier one's paths.
 _ROUTERS = (
     health_router,
@@ -81,9 +89,12 @@ def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:
         summary="Reranking for any client, and two-stage search.",
         version=version("twopass"),
         lifespan=_lifespan,
+        openapi_url=None,  # ours requires a key; FastAPI's pages load scripts from another site
         telemetry={"tracing": False},  # a request has one span, RequestMiddleware's
     )
     app.state.sidecar = sidecar
+    app.state.bodies = Bodies(settings.serve.max_bodies_bytes)
+    app.add_middleware(KnownHosts, serve=settings.serve)
     app.add_middleware(RequestMiddleware, metrics=sidecar.metrics)
     app.add_exception_handler(HTTPException, _http_error)
     for router in (*_ROUTERS, *routers()):

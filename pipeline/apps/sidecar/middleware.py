@@ -44,13 +44,25 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, ensure_ascii=False, default=str).translate(_ESCAPED)
 
 
 class _TextFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
         about = " ".join(f"{name}={value}" for name, value in _about(record).items())
-        return f"{super().format(record)} {about}".rstrip()
+        return f"{super().formatMessage(record)} {about}".rstrip().translate(_ESCAPED)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's name)
+        """Indent each line, so that none looks like the start of a record."""
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(f"    {line.translate(_ESCAPED)}" for line in lines)
+
+
+# What callers send is logged: characters that end a line, move a terminal's cursor or turn the
+# direction of writing are written as JSON escapes them.
+_CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+_DIRECTIONS = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPED = {code: f"\\u{code:04x}" for code in (*_CONTROLS, *_DIRECTIONS, *range(0xD800, 0xE000))}
 
 
 def _about(record: logging.LogRecord) -> dict[str, Any]:

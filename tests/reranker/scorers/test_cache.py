@@ -19,7 +19,14 @@ from twopass.reranker import CachingScorer, CrossEncoder
 from twopass.reranker.contract.errors import InputError
 from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores, Span
-from twopass.reranker.scorers.cache_entries import DiskStore, Entry, entries_of, keys_of, scores_of
+from twopass.reranker.scorers.cache_entries import (
+    DiskStore,
+    Entry,
+    _checksum,
+    entries_of,
+    keys_of,
+    scores_of,
+)
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -169,7 +176,7 @@ FULL = Scores(
 
 
 def test_all_that_a_scorer_says_is_kept() -> None:
-    entries = [Entry.from_bytes(entry.to_bytes()) for entry in entries_of(FULL) if entry]
+    entries = [Entry.from_bytes(b"k", entry.to_bytes(b"k")) for entry in entries_of(FULL) if entry]
     found = scores_of([entry for entry in entries if entry])
     np.testing.assert_array_equal(found.values, FULL.values)
     np.testing.assert_array_equal(found.columns["cheap"], FULL.columns["cheap"])
@@ -186,7 +193,15 @@ def test_all_that_a_scorer_says_is_kept() -> None:
     "data", [b"", b"{}", b"[1]", b'["x","",{},null,null,null]', b"[NaN,1,{},0,0,0]"]
 )
 def test_an_entry_that_is_none(data: bytes) -> None:
-    assert Entry.from_bytes(data) is None
+    assert Entry.from_bytes(b"k", data) is None
+    assert Entry.from_bytes(b"k", _checksum(b"k", data) + data) is None
+
+
+def test_an_entry_is_of_its_key() -> None:
+    entry = entries_of(FULL)[1]
+    assert entry is not None
+    assert Entry.from_bytes(b"k", entry.to_bytes(b"k")) == entry
+    assert Entry.from_bytes(b"another", entry.to_bytes(b"k")) is None
 
 
 def test_a_folder_outlives_the_scorer(tmp_path: Path) -> None:
