@@ -23,7 +23,7 @@ from twopass.pipeline.fusion.base import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FOLDERS = "retriever|reranker|pipeline|benchmarks|tests|examples|docker|docs"
+FOLDERS = "retriever|reranker|pipeline|benchmarks|tests|examples|recipes|docker|docs"
 
 
 def _blocks(page: Path, language: str) -> list[str]:
