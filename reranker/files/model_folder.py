@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twopass.reranker.contract.errors import ModelError
+from twopass.reranker.files.checks import check_files, check_sizes
 from twopass.reranker.telemetry import hugging_face_hub
 
 __all__ = [
@@ -146,12 +147,17 @@ class ModelFolder:
                 folder holds something else than one transformer with a classification head.
 
         """
+        if path.parent != _SHIPPED:  # whose files an installer may have linked
+            check_files(path)
         config = _json(path / "config.json")
         if config is None:
             raise ModelError(
                 f"expected a model's folder with a config.json, found none in {str(path)!r}"
             )
+        if not isinstance(config, Mapping):
+            raise ModelError(f"expected an object in {str(path / 'config.json')!r}")
         _check_weights(path)
+        check_sizes(path, config)
         own = _own_settings(path)
         layout = _json(path / "sentence_bert_config.json") if own else None
         return cls(path, config, _activation(config, own), (layout or {}).get("max_seq_length"))
@@ -163,7 +169,7 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"expected JSON in {str(path)!r}, could not read it: {error}") from error
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from twopass.reranker.console import quiet_transformers
 from twopass.reranker.contract.errors import ModelError
+from twopass.reranker.files.checks import weight_files
 from twopass.reranker.files.model_folder import ModelFolder
 
 if TYPE_CHECKING:
@@ -69,7 +68,6 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + more
 
 
-_ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _KINDS = {"F16", "F32"}
 _BITS: Mapping[str, tuple[type, type, int]] = {
     "float16": (np.int16, np.uint16, 0x7C00),
@@ -106,7 +104,7 @@ class Weights:
     def _open(self) -> Iterator[tuple[str, Any]]:
         from safetensors import safe_open
 
-        for path in _files(self._folder.path):
+        for path in weight_files(self._folder.path):
             file = self._stack.enter_context(safe_open(path, framework="np"))
             yield from ((name, file) for name in file.keys())  # noqa: SIM118  (it is no mapping)
 
@@ -149,14 +147,6 @@ class Weights:
     def full(self, name: str) -> NDArray[np.float32]:
         """Return an array as float32; raises as :meth:`take`."""
         return self.take(name).astype(np.float32, copy=False)
-
-
-def _files(folder: Path) -> list[Path]:
-    """List the files with the weights: one, or those that an index names."""
-    if (folder / _ONE).is_file():
-        return [folder / _ONE]
-    index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-    return [folder / name for name in sorted(set(index["weight_map"].values()))]
 
 
 def _finite(array: NDArray[Any]) -> bool:

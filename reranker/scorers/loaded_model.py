@@ -108,11 +108,18 @@ def load_model(
 
 
 def _check_vocabulary(engine: Engine, tokenizer: ModelTokenizer) -> None:
-    """Refuse a tokeniser of another model, whose tokens this one has no place for."""
-    if tokenizer.backend.get_vocab_size() > engine.vocabulary_size:
+    """Refuse a tokeniser of another model, whose tokens this one has no place for.
+
+    Token ids are looked at, not only counted: a vocabulary may have gaps, and a template may name
+    ids that no vocabulary has.
+    """
+    vocabulary = tokenizer.backend.get_vocab(with_added_tokens=True)
+    framed = tokenizer.backend.encode("a", "b").ids
+    found = max(len(vocabulary), 1 + max((tokenizer.pad_id, *vocabulary.values(), *framed)))
+    if found > engine.vocabulary_size:
         raise ModelError(
             f"expected a tokenizer of at most the model's {engine.vocabulary_size} tokens, "
-            f"found one of {tokenizer.backend.get_vocab_size()}: it belongs to another model"
+            f"found one of {found}: it belongs to another model"
         )
 
 

@@ -30,6 +30,7 @@ from twopass.retriever.index.strings import StringTable, cut, decode, encode, pu
 
 __all__ = ["DocumentStore", "DocumentWriter", "unpack_metadata"]
 
+_MAX_DEPTH = 100  # of nested metadata
 _HEAD = struct.Struct("<II")  # bytes of the title, and of title and text as one
 _SAMPLE_LEAST = 300  # documents; fewer do not pay for a dictionary
 _SAMPLE_BYTES = 256 << 10  # of the first documents, which train it
@@ -157,12 +158,33 @@ def _pack(document: Document) -> bytes:
     if not title and not document.metadata:
         return _HEAD.pack(0, len(contents)) + contents
     try:
-        metadata = json.dumps(dict(document.metadata)).encode() if document.metadata else b""
-    except (TypeError, ValueError) as error:
+        metadata = _json(document.metadata) if document.metadata else b""
+    except (TypeError, ValueError, RecursionError) as error:
         raise CorpusError(
             f"document {document.id!r}: expected metadata of JSON values, found {error}"
         ) from error
     return _HEAD.pack(len(encode(title)), len(contents)) + contents + metadata
+
+
+def _json(metadata: Mapping[str, Any]) -> bytes:
+    """Return metadata as JSON.
+
+    Raises:
+        ValueError: when it is nested more deeply than any later reader is sure to manage.
+
+    """
+    written = json.dumps(dict(metadata)).encode()
+    level: list[Any] = [metadata]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [
+            value
+            for each in level
+            for value in (each.values() if isinstance(each, Mapping) else each)
+            if isinstance(value, dict | list | tuple)
+        ]
+        if not level:
+            return written
+    raise ValueError(f"some nested more than {_MAX_DEPTH} deep")
 
 
 def _contents(frame: bytes) -> str:

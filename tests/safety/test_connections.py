@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import socket
 import time
@@ -147,3 +148,23 @@ def test_stalled_bodies_take_little_memory_and_give_it_back(tmp_path: Path) -> N
             time.sleep(0.2)
         assert service.resident() - before <= 64 * MIB
         assert service.get("/healthz")[0] == 200
+
+
+def test_an_answer_that_nobody_reads_is_dropped(strict: Standing) -> None:
+    documents = ["x" * 10_000] * 1_000
+    asked = {"query": "a", "documents": documents, "return_documents": True}
+    body = json.dumps(asked).encode()
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(30)
+        connection.connect(("127.0.0.1", strict.port))
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        time.sleep(6)
+        received = 0
+        try:
+            while part := connection.recv(1 << 20):
+                received += len(part)
+        except OSError:  # it was reset
+            pass
+    assert received < len(body)
+    assert strict.get("/healthz")[0] == 200

@@ -13,7 +13,7 @@ import pytest
 
 from twopass.pipeline.apps.settings.serve import ProxySettings
 from twopass.pipeline.apps.sidecar.proxy.exchange import target_of
-from twopass.pipeline.apps.sidecar.proxy.messages import of_request
+from twopass.pipeline.apps.sidecar.proxy.messages import request_headers
 
 from .standing import Standing, standing
 
@@ -194,7 +194,7 @@ def test_nothing_by_which_a_caller_says_who_it_is_goes_on(proxy: Standing, engin
 
 def test_with_the_callers_own_credentials_its_headers_go_on() -> None:
     headers = [("X-Forwarded-For", "1.2.3.4"), ("Authorization", "Basic x")]
-    assert dict(of_request(headers, ProxySettings())) == {
+    assert dict(request_headers(headers, ProxySettings())) == {
         "x-forwarded-for": "1.2.3.4",
         "authorization": "Basic x",
     }

@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 
 from twopass.reranker import CachingScorer
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 
 FLIPS = 400
 
 
-class _ByLength:
-    fingerprint = "by length"
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        return self.score(pairs).whole()
+class _ByLength(Scorer):
+    fingerprint = "by length"  # type: ignore[assignment]
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         del deadline
