@@ -191,14 +191,14 @@ def candidates(name: str, arguments: argparse.Namespace) -> Pairs:
 def folder_of(case: Case, temporary: Path) -> Path:
     """Return the shipped model's folder, or that of one with seeded random weights."""
     from twopass.reranker.console import quiet_transformers
-    from twopass.reranker.files.model_folder import locate
+    from twopass.reranker.files.model_folder import locate_model
 
     if case.shipped:
-        return Path(locate(SHIPPED))
+        return Path(locate_model(SHIPPED))
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    tokenizer = AutoTokenizer.from_pretrained(locate(SHIPPED))
+    tokenizer = AutoTokenizer.from_pretrained(locate_model(SHIPPED))
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=case.hidden,
@@ -278,20 +278,20 @@ def padding(
     system: str, lengths: np.ndarray, pairs: Pairs, hidden: int, job: dict[str, Any]
 ) -> float:
     """Share of the tokens that a system computes that are none of the pairs'."""
-    from twopass.reranker.engines.engine import plan
+    from twopass.reranker.engines.engine import plan_batches
+    from twopass.reranker.engines.torch.cpu_parts import split_batch
     from twopass.reranker.engines.torch.engine import CPU_BUDGET, GPU_BUDGET
-    from twopass.reranker.engines.torch.parts import cut
 
     on_cpu = job["device"] == "cpu"
     if system.startswith("sentence-transformers"):  # 32 a batch, sorted by characters
         order = np.argsort([-len(query) - len(document) for query, document in pairs])
         batches = [order[i : i + 32] for i in range(0, len(order), 32)]
     elif SYSTEMS[system].padded:
-        batches = plan(lengths, CPU_BUDGET if on_cpu else GPU_BUDGET)
+        batches = plan_batches(lengths, CPU_BUDGET if on_cpu else GPU_BUDGET)
     else:
         batches = [np.array([i]) for i in range(len(lengths))]
     if on_cpu and SYSTEMS[system].rectangles:
-        computed = sum(part.tokens for part in cut(lengths, hidden, 1))
+        computed = sum(part.tokens for part in split_batch(lengths, hidden, 1))
     else:
         computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
     return 1 - float(lengths.sum()) / computed

@@ -22,7 +22,7 @@ from twopass.pipeline.fusion.base import ranks
 from twopass.pipeline.ranking import Ranking, RerankOutcome, RerankStatus, Timings
 from twopass.reranker.contract.deadlines import NO_DEADLINE, Deadline
 from twopass.reranker.contract.errors import OutputError
-from twopass.reranker.contract.scorer import DetailedScorer
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.hits import Hits
 
@@ -60,11 +60,11 @@ class Candidates:
 
 
 def score_groups(
-    scorer: DetailedScorer, groups: list[Pairs], deadline: Deadline = NO_DEADLINE
+    scorer: Scorer, groups: list[Pairs], deadline: Deadline = NO_DEADLINE
 ) -> list[Scores]:
     """Score the pairs of all groups in one call; one result a group, in order.
 
-    With a deadline, pairs go in the order of their places in their groups: the first of each, the
+    With a deadline, pairs go by their positions in their groups: the first of each, then the
     second of each, and so on, so that no group waits for another to be done.
 
     Raises:
@@ -77,7 +77,7 @@ def score_groups(
     if deadline.remaining is not None:
         order = np.argsort(np.concatenate([np.arange(size) for size in sizes]), kind="stable")
     try:
-        scores = scorer.score([pairs[place] for place in order], deadline=deadline.remaining)
+        scores = scorer.score([pairs[i] for i in order], deadline=deadline.remaining)
     except OutputError as error:
         raise ScoringError(str(error)) from error
     if len(scores) != len(pairs):

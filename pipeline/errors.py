@@ -4,10 +4,10 @@
 
     PipelineError
     ├── SettingsError      a setting that is unknown or has an unusable value
-    ├── SearchError        a search that cannot be run as asked
+    ├── SearchError        a search that cannot be run as it is
     ├── ScoringError       a second stage whose scores cannot be used
     ├── FusionError        score columns that cannot be fused
-    ├── BulkError          a run that cannot be reranked from files as asked
+    ├── BulkError          a run that cannot be reranked from files
     ├── EvaluationError    qrels, runs or measures that cannot be used
     ├── ExportError        a model whose files would rank worse than they may
     ├── TrainingDataError  data that cannot be trained on
@@ -39,7 +39,7 @@ class SettingsError(PipelineError):
 
 
 class SearchError(PipelineError):
-    """A search that cannot be run as asked."""
+    """A search that cannot be run as it is: a wrong k, depth, deadline or query."""
 
 
 class ScoringError(PipelineError):
@@ -55,7 +55,7 @@ class EvaluationError(PipelineError):
 
 
 class BulkError(PipelineError):
-    """A run that cannot be reranked from files as asked."""
+    """A run that cannot be reranked from files."""
 
 
 class ExportError(PipelineError):

@@ -20,8 +20,8 @@ class RerankStatus:
 
     Attributes:
         outcome: ``complete``: all candidates were scored; ``partial``: some; ``skipped``: none,
-            for there was nothing to do; ``failed``: none, for scoring went wrong or time was up,
-            and the ranking is the first stage's.
+            because there was nothing to do; ``failed``: none, because scoring went wrong or time
+            was up, and the ranking is the first stage's.
         scored: how many candidates got a score.
         candidates: how many were to get one: the first stage's best, up to the depth, or those of
             them that a cascade chose.
@@ -78,11 +78,11 @@ class Ranking:
         retrieval: (n,) float32, finite: the first stage's scores.
         rerank: (n,) float32: the second stage's scores, NaN where it did not score.
         fused: (n,) float32, non-increasing, NaN last: what the order is by. NaN are documents
-            that the second stage did not score or fusion did not place; they keep the first
+            that the second stage did not score or fusion did not rank; they keep the first
             stage's order, or that of a further opinion. Where the second stage was skipped or
             failed, these are the first stage's scores.
-        retrieval_ranks: (n,) int32, from 1: places in the first stage's list.
-        rerank_ranks: (n,) int32, from 1: places by the second stage's scores among all
+        retrieval_ranks: (n,) int32, from 1: ranks in the first stage's list.
+        rerank_ranks: (n,) int32, from 1: ranks by the second stage's scores among all
             candidates; 0 where it did not score.
         status: how the second stage went.
         timings: how long each stage took.
@@ -98,7 +98,7 @@ class Ranking:
             scored; None where no calibrated scorer answered.
 
     Raises:
-        ValueError: when the columns do not fit together or break the promises above.
+        ValueError: when the columns do not fit together or do not keep the rules above.
 
     """
 
@@ -169,7 +169,7 @@ class Ranking:
         ]
 
     def _further(self, i: int) -> dict[str, Any]:
-        """Say of hit i what only some scorers do."""
+        """Return what only some scorers say of hit i."""
         found: dict[str, Any] = {}
         if self.columns:
             found["columns"] = {name: _number(column[i]) for name, column in self.columns.items()}

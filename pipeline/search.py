@@ -16,10 +16,10 @@ from twopass.pipeline.fusion import Fusion
 from twopass.pipeline.ranking import Ranking, RerankStatus
 from twopass.reranker.contract.deadlines import NO_DEADLINE, Deadline
 from twopass.reranker.contract.errors import InputError
-from twopass.reranker.contract.scorer import PairScorer, as_detailed
+from twopass.reranker.contract.scorer import PairScorer, as_scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 
 __all__ = ["OnError", "SearchOptions", "SearchPipeline", "check_count"]
 
@@ -54,7 +54,7 @@ class SearchOptions(TypedDict, total=False):
 class SearchPipeline:
     """Two-stage search: candidates, their scores, one ranking.
 
-    It holds no state of its own: as many threads may use it as its parts allow::
+    It holds no state: as many threads may use it as its parts allow::
 
         pipeline = SearchPipeline(index, CrossEncoder(), fusion("weighted", weights=[0.3, 0.7]))
         ranking = pipeline.search("what helps against a migraine?", k=5, deadline=0.5)
@@ -96,7 +96,7 @@ class SearchPipeline:
         self.scorer = scorer
         self.fusion = fusion
         self.depth = check_count("depth", depth)
-        self._detailed = None if scorer is None else as_detailed(scorer)
+        self._detailed = None if scorer is None else as_scorer(scorer)
         self._on_error = on_error
         self._deadline = _check_seconds(deadline)
         self._min_score = _check_probability(min_score)

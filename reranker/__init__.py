@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twopass.reranker.contract.errors import RerankerError
-    from twopass.reranker.contract.scorer import DetailedScorer, PairScorer
+    from twopass.reranker.contract.scorer import PairScorer, Scorer, Wrapper
     from twopass.reranker.contract.scores import Scores
     from twopass.reranker.scorers.batching import BatchingScorer
     from twopass.reranker.scorers.cache import CachingScorer
@@ -30,14 +30,15 @@ _HOME = {
     "Calibration": "twopass.reranker.scorers.calibration",
     "Cascade": "twopass.reranker.scorers.cascade",
     "CrossEncoder": "twopass.reranker.scorers.cross_encoder",
-    "DetailedScorer": "twopass.reranker.contract.scorer",
     "FallbackScorer": "twopass.reranker.scorers.fallback",
     "PairScorer": "twopass.reranker.contract.scorer",
     "PassageScorer": "twopass.reranker.scorers.passages",
     "Reading": "twopass.reranker.scorers.passages",
     "RemoteScorer": "twopass.reranker.scorers.remote.scorer",
     "RerankerError": "twopass.reranker.contract.errors",
+    "Scorer": "twopass.reranker.contract.scorer",
     "Scores": "twopass.reranker.contract.scores",
+    "Wrapper": "twopass.reranker.contract.scorer",
 }
 
 __all__ = [
@@ -48,14 +49,15 @@ __all__ = [
     "Calibration",
     "Cascade",
     "CrossEncoder",
-    "DetailedScorer",
     "FallbackScorer",
     "PairScorer",
     "PassageScorer",
     "Reading",
     "RemoteScorer",
     "RerankerError",
+    "Scorer",
     "Scores",
+    "Wrapper",
 ]
 
 

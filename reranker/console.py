@@ -43,7 +43,7 @@ def quiet_transformers() -> Iterator[None]:
 def progress_bar(work: Sized | None) -> Iterator[Callable[[int], None]]:
     """Draw a bar on standard error over so much work, or nothing for None.
 
-    Gives a function to be told how much has been done since it was last told.
+    Yields a function to call with how much was done since the last call.
     """
     if work is None:
         yield lambda _: None

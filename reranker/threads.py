@@ -12,7 +12,7 @@ from weakref import WeakSet
 __all__ = [
     "Helpers",
     "Jobs",
-    "one_ahead",
+    "prefetch",
     "reset_in_child",
 ]
 
@@ -42,8 +42,8 @@ Job = TypeVar("Job")
 Made = TypeVar("Made")
 
 
-def one_ahead(work: Callable[[Job], Made], jobs: Sequence[Job]) -> Iterator[Made]:
-    """Give what each job makes, in order; the next is made while the caller uses the last.
+def prefetch(work: Callable[[Job], Made], jobs: Sequence[Job]) -> Iterator[Made]:
+    """Yield what each job makes, in order; the next is made while the caller uses the last.
 
     What a job raises is raised in its turn.
     """
@@ -62,10 +62,10 @@ def one_ahead(work: Callable[[Job], Made], jobs: Sequence[Job]) -> Iterator[Made
 
 
 class Helpers:
-    """Threads that help a caller with its jobs, so many at a time for all callers together.
+    """Threads that help a caller with its jobs, a limited number at a time for all callers.
 
-    They are begun for a call and end with it: nothing is to be closed, and nothing is lost when
-    the process forks. Beginning one takes some 50 microseconds.
+    They start with a call and end with it: nothing has to be closed, and nothing is lost when
+    the process forks. Starting one takes some 50 microseconds.
 
     Args:
         number: how many may be at work beside the callers themselves.
@@ -76,7 +76,7 @@ class Helpers:
         self._free = BoundedSemaphore(number) if number else None
 
     def run(self, work: Callable[[Job], None], jobs: Sequence[Job]) -> None:
-        """Do all jobs, the first ones first; after an error, none is begun.
+        """Do all jobs, the first ones first; after an error, none is started.
 
         Raises:
             BaseException: the first that a job raised.

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from twopass.retriever.corpus.documents import Document
     from twopass.retriever.elastic import ElasticsearchRetriever, IndexFields
     from twopass.retriever.errors import RetrieverError
-    from twopass.retriever.filters.algebra import Filter
-    from twopass.retriever.filters.json_syntax import parse_filter
+    from twopass.retriever.filters import Filter, parse_filter
     from twopass.retriever.hits import Hits
     from twopass.retriever.index.fields import FieldWeights
     from twopass.retriever.index.index import BM25Index
@@ -31,7 +30,7 @@ _HOME = {
     "Document": "twopass.retriever.corpus.documents",
     "ElasticsearchRetriever": "twopass.retriever.elastic",
     "FieldWeights": "twopass.retriever.index.fields",
-    "Filter": "twopass.retriever.filters.algebra",
+    "Filter": "twopass.retriever.filters",
     "Hits": "twopass.retriever.hits",
     "IndexFields": "twopass.retriever.elastic",
     "Lucene": "twopass.retriever.scoring",
@@ -42,7 +41,7 @@ _HOME = {
     "SearchRequest": "twopass.retriever.index.requests",
     "available_analyzers": "twopass.retriever.analysis",
     "get_analyzer": "twopass.retriever.analysis",
-    "parse_filter": "twopass.retriever.filters.json_syntax",
+    "parse_filter": "twopass.retriever.filters",
     "read_documents": "twopass.retriever.corpus",
     "read_qrels": "twopass.retriever.corpus",
     "read_queries": "twopass.retriever.corpus",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = ["Retriever"]

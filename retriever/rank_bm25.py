@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from twopass.retriever.analysis import get_analyzer
 from twopass.retriever.corpus.documents import Document, checked
 from twopass.retriever.errors import DuplicateIdError, QueryError, ScoringError
-from twopass.retriever.filters.algebra import Filter, field_values, matches
+from twopass.retriever.filters.base import Filter, check_fields, field_values, matches
 from twopass.retriever.hits import Hits
-from twopass.retriever.index.metadata import check_fields
 from twopass.retriever.scoring import formula
 
 __all__ = ["RankBM25Retriever"]

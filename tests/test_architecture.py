@@ -47,10 +47,10 @@ FLOORS = {
         [
             "threads",
             "console",
+            "architectures",  # they know models, and nothing of this package: all may read them
             "contract",
             "text",
             "files",
-            "architectures",
             "engines",
             "scorers",
             "training",

@@ -12,6 +12,7 @@ import shlex
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -20,7 +21,8 @@ from twopass.pipeline.apps.cli import build_parser
 from twopass.pipeline.fusion import fusions, normalizers
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FOLDERS = "retriever|reranker|pipeline|benchmarks|tests|examples|docker|docs"
 
 
 def _blocks(page: Path, language: str) -> list[str]:
@@ -67,6 +69,19 @@ def _links() -> Iterator[object]:
 @pytest.mark.parametrize("target", list(_links()))
 def test_the_links_lead_somewhere(target: Path) -> None:
     assert target.exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_of_the_repository_are_named_as_they_are(page: Path) -> None:
+    named = re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_dotted_names_of_the_package_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in set(re.findall(r"`(twopass\.(?:retriever|reranker|pipeline)[\w.]*)`", text)):
+        assert resolve_name(name), name
 
 
 def test_every_public_name_is_in_the_reference() -> None:

@@ -1,4 +1,4 @@
-"""Single queries: where a system gains most over another, and where it loses."""
+"""The queries on which a system gains and loses most against another."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Case", "Move", "cases"]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where a relevant document stands in two runs.
+    """The ranks of a relevant document in two runs.
 
     Attributes:
         id: of the document.
-        before: its place in the one, from 1; ``None`` where it is not there.
-        after: its place in the other.
+        before: its rank in the first run, from 1; ``None`` if it is not in it.
+        after: its rank in the second.
 
     """
 
@@ -38,8 +38,8 @@ class Case:
         query: its id.
         before: the measure's value of the baseline.
         after: of the system.
-        moves: the relevant documents, those that stand best in either first.
-        top: the system's first document, relevant or not; empty where it found none.
+        moves: the relevant documents, the best ranked in either run first.
+        top: the system's first document, relevant or not; empty if it found none.
 
     """
 
@@ -100,14 +100,14 @@ def cases(
 
 
 def _moves(query: str, qrels: Qrels, before: Run, after: Run) -> tuple[Move, ...]:
-    places = [_places(run, query) for run in (before, after)]
+    ranks = [_ranks(run, query) for run in (before, after)]
     moves = [
-        Move(id, places[0].get(id), places[1].get(id))
+        Move(id, ranks[0].get(id), ranks[1].get(id))
         for id, grade in qrels[query].items()
         if grade > 0
     ]
     return tuple(sorted(moves, key=lambda move: min(move.before or np.inf, move.after or np.inf)))
 
 
-def _places(run: Run, query: str) -> dict[str, int]:
-    return {id: place for place, id in enumerate(run[query].ids, 1)} if query in run else {}
+def _ranks(run: Run, query: str) -> dict[str, int]:
+    return {id: rank for rank, id in enumerate(run[query].ids, 1)} if query in run else {}

@@ -1,4 +1,4 @@
-"""Judged collections by name: a BEIR folder, a set of NanoBEIR, or an id of ir_datasets."""
+"""Judged collections by name: a BEIR folder, a NanoBEIR set, or an id of ir_datasets."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Collection:
     """Documents, queries and judgements.
 
     Attributes:
-        name: what it is called in tables.
-        documents: gives the documents, from the first, whenever it is called.
+        name: its name in tables.
+        documents: returns an iterator over all documents.
         queries: texts by query id.
         qrels: the judgements.
-        first: the first stage's run, where the collection comes with one.
+        first: the first stage's run, if the collection has one.
 
     """
 
@@ -45,9 +45,9 @@ class Collection:
     first: Run | None = None
 
     def sample(self, queries: int | None, *, seed: int = 12) -> Collection:
-        """Return the same with so many of the judged queries, drawn at random; all for None.
+        """Return the collection with this number of random judged queries; None for all.
 
-        A larger sample by the same seed has all of a smaller one's.
+        With the same seed, a larger sample contains a smaller one.
         """
         if queries is None or queries >= len(self.qrels):
             return self
@@ -58,12 +58,12 @@ class Collection:
 
 
 def open_collection(name: str, split: str = "test") -> Collection:
-    """Find a collection.
+    """Open a collection.
 
     Args:
-        name: a folder in BEIR's layout; ``NanoMSMARCO`` and its kind, from the hub or as a folder;
-            or ``irds:`` and an id of ir_datasets, as ``irds:beir/scifact/test``.
-        split: which judgements, of a BEIR folder.
+        name: a folder in BEIR's layout; a NanoBEIR name (``NanoMSMARCO``), from the hub or as a
+            folder; or ``irds:`` and an id of ir_datasets, as ``irds:beir/scifact/test``.
+        split: the qrels of a BEIR folder to use.
 
     Raises:
         EvaluationError: when there is no such collection, or it cannot be reached.
@@ -93,11 +93,11 @@ def _beir(folder: Path, split: str) -> Collection:
 
 
 def nano_folder(folder: Path, name: str | None = None) -> Collection:
-    """Read a set of NanoBEIR as sentence-transformers publishes it.
+    """Read a NanoBEIR set as published by sentence-transformers.
 
-    That is a folder with ``corpus``, ``queries`` and ``relevance``, a Parquet file in each; the
-    last has for each query its relevant documents and BM25's ranking, which is the first stage of
-    the model cards that are written with it.
+    It is a folder with ``corpus``, ``queries`` and ``relevance``, with a Parquet file in each. The
+    last contains, for each query, its relevant documents and BM25's ranking, which is the first
+    stage in model cards.
 
     Raises:
         CorpusError: when a file cannot be read, or pyarrow is not installed.
@@ -156,8 +156,8 @@ def _from_hub(name: str) -> Path:
         return Path(folder)
     except (OSError, ValueError) as error:
         raise EvaluationError(
-            f"{name!r} is neither a folder here nor could it be had from the hub as "
-            f"{repository} ({type(error.__cause__ or error).__name__}); where there is a network, "
+            f"{name!r} is no folder, and could not be downloaded from the hub as "
+            f"{repository} ({type(error.__cause__ or error).__name__}); with a network, "
             f"run 'hf download --repo-type dataset {repository} --local-dir {name}', then copy "
             "that folder here"
         ) from error
@@ -186,7 +186,7 @@ def of_ir_datasets(name: str, dataset: Any) -> Collection:
     """Read a dataset object of ir_datasets.
 
     Raises:
-        EvaluationError: when it has not documents, queries and judgements.
+        EvaluationError: when documents, queries or judgements are missing.
 
     """
     missing = [
@@ -195,7 +195,7 @@ def of_ir_datasets(name: str, dataset: Any) -> Collection:
     if missing:
         raise EvaluationError(
             f"expected documents, queries and judgements in irds:{name}, found no "
-            f"{' and no '.join(missing)}; name a part of it that has them, as irds:{name}/test"
+            f"{' and no '.join(missing)}; use a subset that has them, as irds:{name}/test"
         )
     qrels: dict[str, dict[str, int]] = {}
     for judgement in dataset.qrels_iter():

@@ -55,11 +55,11 @@ def evaluate(
 
     Args:
         retriever: the first stage.
-        scorer: the second; ``None`` to evaluate the first alone.
+        scorer: the second; ``None`` to evaluate only the first.
         fusions: by name; their systems are called "fusion: name".
-        queries: texts by query id; those without judgements are left out.
+        queries: texts by query id; those without judgements are ignored.
         qrels: judgements; all their queries count, those without results as 0.
-        depth: how many candidates are scored, a query.
+        depth: candidates to score per query.
         k: minimum length of the rankings that are measured.
         missed: texts of relevant documents, added where the first stage missed them: see
             ``collect``. By default they are not added, as in a search.
@@ -105,10 +105,10 @@ class DepthCurve:
 
     Attributes:
         measure: its name.
-        depths: (d,) candidates scored, a query, rising; the first is 0: the first stage alone.
+        depths: (d,) candidates scored per query, rising; the first is 0: the first stage only.
         values: (d, q) float64, by depth and query.
-        seconds: (d,) float64: mean time of both stages a query; that of the second in proportion
-            to its pairs.
+        seconds: (d,) float64: mean time of both stages per query; the second's in proportion to
+            its pairs.
 
     """
 
@@ -124,12 +124,12 @@ class DepthCurve:
 
     @property
     def best(self) -> int:
-        """The depth with the highest mean; the least of several."""
+        """The depth with the highest mean; the smallest of several."""
         return self.depths[int(np.argmax(self.means))]
 
     @property
     def recommended(self) -> int:
-        """The least depth that is not significantly worse than the best one.
+        """The smallest depth that is not significantly worse than the best one.
 
         By the paired randomisation test at 0.05, uncorrected.
         """
@@ -168,6 +168,6 @@ def by_depth(
 
 
 def _pairs(pool: Pool, depth: int) -> float:
-    """Return how many pairs a query has at a depth, on average."""
+    """Return the mean number of pairs per query at a depth."""
     scored = [len(found.scores) for found in pool.candidates.values()]
     return float(np.minimum(scored, depth).mean())

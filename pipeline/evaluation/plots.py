@@ -1,4 +1,4 @@
-"""Plots of an evaluation, as PNG and SVG: readable in print and by the colour-blind."""
+"""Plots of an evaluation, as PNG and SVG, with colours that colour-blind readers can tell apart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["figure", "plot_depth", "plot_gains"]
 
 @contextmanager
 def figure(path: Path, *, width: float = 6.4, height: float = 4.0) -> Iterator[Any]:
-    """Give axes to draw on; then write ``path`` with the endings .png and .svg.
+    """Give axes to draw on, then write ``path`` with the endings .png and .svg.
 
     Raises:
         EvaluationError: when matplotlib is not installed.
@@ -44,7 +44,7 @@ def figure(path: Path, *, width: float = 6.4, height: float = 4.0) -> Iterator[A
 
 
 def plot_depth(curves: Mapping[str, DepthCurve], path: Path) -> None:
-    """Draw quality over the time a query takes, a point a depth.
+    """Plot quality over time per query, with one point per depth.
 
     Args:
         curves: by system; of one measure.
@@ -65,16 +65,16 @@ def plot_depth(curves: Mapping[str, DepthCurve], path: Path) -> None:
         first = next(iter(curves.values()))
         axes.axhline(first.means[0], color=INK, linestyle=":", linewidth=1)
         axes.annotate(
-            "first stage alone", (1, first.means[0]), xycoords=("axes fraction", "data"),
+            "first stage only", (1, first.means[0]), xycoords=("axes fraction", "data"),
             xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8, color=INK,
         )  # fmt: skip
-        axes.set_xlabel("milliseconds a query (numbers: candidates scored)")
+        axes.set_xlabel("milliseconds per query (numbers: candidates scored)")
         axes.set_ylabel(measure)
         axes.legend(frameon=False)
 
 
 def plot_gains(evaluation: Evaluation, system: str, path: Path) -> None:
-    """Draw each query's difference to the first system, sorted, for the first measure."""
+    """Plot the queries' differences to the first system, sorted, for the first measure."""
     apart = evaluation.values(system)[0] - evaluation.values(evaluation.baseline)[0]
     ordered = np.sort(apart)[::-1]
     better, worse = int((apart > 0).sum()), int((apart < 0).sum())

@@ -1,7 +1,4 @@
-"""The candidates of judged queries.
-
-Retrieved and scored once, then ranked by any fusion and depth.
-"""
+"""The candidates of judged queries, retrieved and scored once, ranked by any fusion and depth."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from twopass.pipeline.search import SearchPipeline, check_count
 from twopass.reranker.contract.scorer import PairScorer
 from twopass.retriever.base import Retriever
 from twopass.retriever.corpus.documents import Document
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = [
@@ -34,20 +31,20 @@ __all__ = [
 
 
 class Completed:
-    """A first stage whose hits are followed by the relevant documents that it missed.
+    """A first stage that adds the relevant documents that it missed to its hits.
 
-    They get the score of its last hit, 0 where it has none. sentence-transformers' evaluator adds
-    them by default (``always_rerank_positives``), which tells more of a reranker and less of a
-    search. It is for one pass over the judged queries, in their order.
+    They get the score of its last hit, or 0 if it has none. sentence-transformers' evaluator adds
+    them by default (``always_rerank_positives``), which measures the reranker rather than the
+    search. Usable for one pass over the judged queries, in their order.
 
     Args:
         retriever: the first stage.
         qrels: the judgements, in the order in which their queries will be searched.
-        depth: how many of the first stage's own hits there are at most.
+        depth: maximum number of the first stage's own hits.
         texts: of the relevant documents, by id.
 
     Attributes:
-        own: how many hits of each query so far are the first stage's own.
+        own: number of the first stage's own hits, by query.
 
     """
 
@@ -61,7 +58,7 @@ class Completed:
         self.own: dict[str, int] = {}
 
     def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
-        """Return the first stage's hits of each query and what they miss, ``k`` at most."""
+        """Return each query's hits of the first stage, and the relevant documents it missed."""
         found = self._retriever.search(queries, min(k, self._depth), filter=filter)
         return [self._completed(*next(self._waiting), hits) for hits in found]
 
@@ -83,7 +80,7 @@ def missed_documents(documents: Iterable[Document], qrels: Qrels) -> dict[str, s
     """Find the texts of all relevant documents in a corpus, read as a stream.
 
     Raises:
-        EvaluationError: when one is not there.
+        EvaluationError: when a document is missing.
 
     """
     wanted = {id for judged in qrels.values() for id, grade in judged.items() if grade > 0}
@@ -103,11 +100,11 @@ class Pool:
     Attributes:
         candidates: by query id, in the judgements' order.
         qrels: the judgements.
-        depth: how many of the first stage's best were scored, a query.
+        depth: how many of the first stage's best hits were scored, per query.
         reranked: whether there was a second stage.
-        timings: mean seconds a query by stage; none for fusion.
-        own: how many candidates of each query the first stage found itself; the others are
-            relevant documents that it missed. ``None`` where such were not added.
+        timings: mean seconds per query and stage; 0 for fusion.
+        own: how many candidates of each query the first stage found; the others are relevant
+            documents that it missed. ``None`` if none were added.
 
     """
 
@@ -121,13 +118,13 @@ class Pool:
     def first(self) -> Run:
         """Return the first stage's run.
 
-        Documents that were added stand behind its own, unless it has no relevant one itself: so
-        sentence-transformers' evaluator has it, which counts 0 for such a query.
+        Added documents follow its own, unless it found no relevant one: as in
+        sentence-transformers' evaluator, which counts 0 for such a query.
         """
         return {query: self._first(query, found.hits) for query, found in self.candidates.items()}
 
     def fused(self, fusion: Fusion, *, depth: int | None = None) -> Run:
-        """Return the run that a fusion makes of both stages' scores.
+        """Return the run of a fusion of both stages' scores.
 
         Args:
             fusion: how.
@@ -201,17 +198,17 @@ def collect(
     missed: Mapping[str, str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Pool:
-    """Find and score the candidates of all judged queries, each pair once.
+    """Retrieve and score the candidates of all judged queries, each pair once.
 
     Args:
         retriever: the first stage.
-        scorer: the second; ``None`` for the first alone.
-        queries: texts by query id; those without judgements are left out.
+        scorer: the second; ``None`` for the first only.
+        queries: texts by query id; those without judgements are ignored.
         qrels: judgements; all their queries count.
-        depth: how many candidates are scored, a query.
-        k: how many hits are kept at least, a query.
-        missed: texts of all relevant documents by id, to add those that the first stage missed
-            behind its ``depth`` best, to be scored like them; ``None`` leaves them missed.
+        depth: candidates to score per query.
+        k: minimum number of hits kept per query.
+        missed: texts of all relevant documents by id; those that the first stage missed are
+            added after its ``depth`` best and scored too. ``None`` adds none.
         progress: called with the number of queries done.
 
     Raises:

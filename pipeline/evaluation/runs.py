@@ -1,8 +1,8 @@
-"""Runs: what a system found for many queries, in memory, as TREC's files, and used as a stage.
+"""Runs: the results of a system for many queries, in memory, as TREC files, and as a first stage.
 
-A run's scores are strictly decreasing. trec_eval and its kin ignore the ranks in a file, sort by
-score, and put equal scores in the order of document ids, descending: so a tie is written as the
-smallest step of a float32, and what a file says is what was shown.
+A run's scores are strictly decreasing. trec_eval and similar tools ignore the ranks in a file, sort
+by score, and order equal scores by document id, descending. A tie is therefore written with the
+smallest step of a float32, so that the file keeps the order that was shown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twopass.pipeline.ranking import Ranking
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.corpus.lines import read_lines
 from twopass.retriever.corpus.sources import Source
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
 
 
 class Entries(NamedTuple):
-    """What a system found for one query.
+    """The results of a system for one query.
 
     Attributes:
         ids: (n,) object, ``str``: document ids, best first.
@@ -56,12 +56,12 @@ Run: TypeAlias = Mapping[str, Entries]
 
 
 def entries(ranking: Ranking) -> Entries:
-    """Return a ranking as a run has it, with the fused scores."""
+    """Return a ranking's entries in a run, with the fused scores."""
     return Entries(ranking.ids, strictly_decreasing(ranking.fused))
 
 
 def strictly_decreasing(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lower scores, by the smallest steps that a float32 knows, until each is below the one before.
+    """Lower scores by the smallest steps of a float32, until each is below the previous one.
 
     Args:
         scores: (n,) float32, non-increasing; NaN at the end counts as equal to the last number.
@@ -80,8 +80,8 @@ def write_run(target: str | os.PathLike[str] | TextIO, run: Run, tag: str = "two
     """Write a run as TREC does: query id, Q0, document id, rank, score, tag, a line each.
 
     Raises:
-        EvaluationError: when an id or the tag has white space or is empty, which the format
-            cannot say.
+        EvaluationError: when an id or the tag is empty or has white space, which the format
+            does not allow.
 
     """
     _check(tag, "tag")
@@ -99,7 +99,7 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Entries]:
 
     Raises:
         CorpusError: when the file cannot be read.
-        EvaluationError: when a line is no line of a run, or a document comes twice for a query.
+        EvaluationError: when a line is not valid, or a query has a document twice.
 
     """
     source = Source(Path(path), "tsv")
@@ -111,7 +111,7 @@ def read_entries(lines: Iterable[tuple[str, str]]) -> dict[str, Entries]:
     """Read lines of a TREC run, each with its place for messages; see ``read_run``.
 
     Raises:
-        EvaluationError: when a line is no line of a run, or a document comes twice for a query.
+        EvaluationError: when a line is not valid, or a query has a document twice.
 
     """
     found: dict[str, dict[str, np.float32]] = {}
@@ -163,7 +163,7 @@ def _opened(target: str | os.PathLike[str] | TextIO) -> AbstractContextManager[T
 
 
 class ReplayRetriever:
-    """A run as a first stage, for one pass over its queries in the judgements' order.
+    """A saved run as a first stage, for one pass over its queries in the judgements' order.
 
     Args:
         run: what was found; queries without entries find nothing.
@@ -190,7 +190,7 @@ class ReplayRetriever:
         """Return the first ``k`` entries of each query.
 
         Raises:
-            EvaluationError: when there is a filter, for a run knows nothing of metadata.
+            EvaluationError: when there is a filter, because a run has no metadata.
 
         """
         if filter is not None:

@@ -1,8 +1,8 @@
-"""Choosing settings on judged queries, by cross-validation, and only where a test bears them out.
+"""Choosing settings on judged queries, by cross-validation and a significance test.
 
-The chosen setting of each fold is measured on the queries that it was not chosen on; these values
-together are what the tuning is worth, and what is tested. So a grid that is searched harder does
-not look better than it is.
+The chosen setting of each fold is measured on the queries held out of the choice; these values
+together estimate the gain of tuning, and are tested. A larger grid therefore does not look better
+than it is.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _LEVEL = 0.05
 _K1 = (0.6, 0.9, 1.2, 1.6, 2.0)
 _B = (0.2, 0.4, 0.6, 0.75, 0.9)
 _SHARES = tuple(number / 20 for number in range(1, 20))
-_OTHERS = (0.1, 0.2, 0.3)  # shares of the first stage and of what chooses, in a cascade
+_OTHERS = (0.1, 0.2, 0.3)  # weights of the first stage and of the first scorer, in a cascade
 _NORMALIZERS = ("min-max", "z-score", "sum", "rank")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """What cross-validation says of a grid of settings.
+    """The result of cross-validation over a grid of settings.
 
     Attributes:
         names: (c,) of the settings.
-        means: (c,) float64: each one's mean over all queries.
-        best: the name of the one with the highest mean: the one to use.
-        held_out: (q,) float64: each query's value under the setting that was chosen without it.
+        means: (c,) float64: each setting's mean over all queries.
+        best: the name of the setting with the highest mean, which is used.
+        held_out: (q,) float64: each query's value under the setting chosen without it.
         folds: the settings that the folds chose.
 
     """
@@ -63,10 +63,10 @@ def choose(
     """Choose among settings by cross-validation over queries.
 
     Args:
-        names: (c,) of the settings; of equal ones the first is chosen.
+        names: (c,) of the settings; among equal ones the first is chosen.
         values: (c, q) a measure by setting and query.
-        folds: into how many parts the queries are cut.
-        seed: of the cut.
+        folds: number of parts that the queries are split into.
+        seed: of the split.
 
     Raises:
         EvaluationError: when there are fewer queries than folds, or fewer than two folds.
@@ -75,7 +75,7 @@ def choose(
     queries = values.shape[1]
     if not 2 <= folds <= queries:
         raise EvaluationError(
-            f"expected from 2 to {queries} folds, as many as there are judged queries at most, "
+            f"expected from 2 to {queries} folds, the number of judged queries, "
             f"found {folds}; a few dozen queries are needed to choose anything"
         )
     fold_of = np.random.default_rng(seed).permutation(np.arange(queries) % folds)
@@ -90,12 +90,12 @@ def choose(
 
 
 def fusion_grid(*, logits: bool, opinions: int = 2) -> dict[str, Mapping[str, Any]]:
-    """Return the fusions that are tried: settings by a name that says them.
+    """Return the fusions to try: settings by a descriptive name.
 
     Args:
         logits: whether the second stage's scores are logits, not probabilities.
-        opinions: how many score columns there are; with three, what chooses for the second stage
-            in a cascade is weighed too.
+        opinions: number of score columns; with three, the first scorer of a cascade is weighted
+            too.
 
     """
     none = [0.0] * (opinions - 2)
@@ -123,15 +123,15 @@ def fusion_grid(*, logits: bool, opinions: int = 2) -> dict[str, Mapping[str, An
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FusionTuning:
-    """A fusion chosen on judged queries, beside the two stages alone.
+    """A fusion chosen on judged queries, compared with each stage by itself.
 
     Attributes:
-        measure: by which.
-        choice: among the grid's fusions.
+        measure: the optimised measure.
+        choice: among the fusions of the grid.
         grid: their settings by name.
         first: (q,) float64: the first stage's values.
-        second: (q,) float64: the second stage's.
-        p_first: of the tuned fusion's held-out values against the first stage's; Holm, of two.
+        second: (q,) float64: the second stage's values.
+        p_first: of the tuned fusion's held-out values against the first stage's, corrected (Holm).
         p_second: the same against the second stage's.
         p_stages: of the second stage against the first.
 
@@ -148,21 +148,21 @@ class FusionTuning:
 
     @property
     def adopted(self) -> bool:
-        """Whether the tuned fusion beats both stages, significantly, on queries it did not see."""
+        """Whether the tuned fusion is significantly better than both stages on held-out queries."""
         held_out = self.choice.held_out.mean()
         better = held_out > self.first.mean() and held_out > self.second.mean()
         return bool(better and max(self.p_first, self.p_second) < _LEVEL)
 
     @property
     def reranks(self) -> bool:
-        """Whether a second stage is worth having at all, alone or fused."""
+        """Whether a second stage is an improvement, by itself or fused."""
         return self.adopted or bool(
             self.second.mean() > self.first.mean() and self.p_stages < _LEVEL
         )
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What to use: the tuned fusion if adopted, else the second stage alone or the first."""
+        """The settings to use: the tuned fusion if adopted, else the second stage's scores only."""
         return self.grid[self.choice.best] if self.adopted else {"method": "reranker"}
 
 
@@ -179,11 +179,11 @@ def tune_fusion(
 
     Args:
         pool: both stages' scores of a development split.
-        measure: by which.
-        grid: settings of fusions by name; ``fusion_grid`` by default.
+        measure: the measure to optimise.
+        grid: settings of fusions by name; by default ``fusion_grid``.
         folds: of the cross-validation.
-        seed: of its cut.
-        progress: told how many fusions were tried.
+        seed: of its split.
+        progress: called with the number of fusions tried.
 
     Raises:
         EvaluationError: when the measure is unknown or there are too few queries.
@@ -260,14 +260,14 @@ def tune_scoring(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> ScoringTuning:
-    """Choose BM25's k1 and b by what the first stage alone is worth.
+    """Choose BM25's k1 and b by the quality of the first stage.
 
     Args:
-        values: gives a measure of the first stage, (q,) by query, for k1 and b; for the ones that
-            it has for ``None``.
+        values: returns a measure of the first stage, (q,) by query, for k1 and b; with ``None``
+            for the current ones.
         folds: of the cross-validation.
-        seed: of its cut.
-        progress: told how many pairs of parameters were tried.
+        seed: of its split.
+        progress: called with the number of parameter pairs tried.
 
     """
     grid = {f"k1 {k1}, b {b}": (k1, b) for k1 in _K1 for b in _B}

@@ -1,4 +1,4 @@
-"""Fusion of ranks alone: each method takes columns (s, n) and returns (n,) float32.
+"""Fusion by ranks only: each method takes columns (s, n) and returns (n,) float32.
 
 Ranks count from 1 in each column; equal scores follow the first stage's order. A column says
 nothing of a document that it did not score, except in Borda and Condorcet, where said.
@@ -71,7 +71,7 @@ def log_isr(columns: Columns) -> NDArray[np.float32]:
 def logn_isr(columns: Columns, *, sigma: float = 0.01) -> NDArray[np.float32]:
     """Fuse by inverse square ranks, boosted by ``log(n + sigma)``.
 
-    Source: Mourao et al. 2015, see ``isr``; sigma keeps what one column has apart.
+    Source: Mourao et al. 2015, see ``isr``; sigma keeps documents of one column apart.
 
     Raises:
         FusionError: when sigma is negative.
@@ -128,11 +128,11 @@ def condorcet(columns: Columns) -> NDArray[np.float32]:
     duel counts for neither; equal counts keep the first stage's order. Time is O(s n^2).
     """
     values = as_columns(columns)
-    places = np.where(np.isnan(values), np.inf, ranks(values))
+    listed_ranks = np.where(np.isnan(values), np.inf, ranks(values))
     votes = np.zeros((values.shape[1], values.shape[1]), dtype=np.int16)
-    for place in places:
-        votes += place[:, None] < place[None, :]
-        votes -= place[:, None] > place[None, :]
+    for rank in listed_ranks:
+        votes += rank[:, None] < rank[None, :]
+        votes -= rank[:, None] > rank[None, :]
     return _add(values, np.sign(votes).sum(axis=1, dtype=np.float64)[None, :])
 
 

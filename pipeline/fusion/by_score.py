@@ -33,7 +33,7 @@ _LEAST_ODDS = 1e-7  # a float32 probability comes no closer to 1 than this
 
 @method("reranker")
 def reranker(columns: Columns) -> NDArray[np.float32]:
-    """Take the last column, the cross-encoder's score, alone.
+    """Take the last column, the cross-encoder's score.
 
     What it did not score stays below, in the first stage's order.
     """

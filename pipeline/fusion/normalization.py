@@ -37,7 +37,7 @@ P = ParamSpec("P")
 def _of_scored(
     function: Callable[Concatenate[Column, P], Column],
 ) -> Callable[Concatenate[Column, P], Column]:
-    """Apply a formula to the scores that are there, and leave NaN in place."""
+    """Apply a formula to the scores that are there, and keep NaN where it is."""
 
     @wraps(function)
     def normalizer(scores: Column, /, *args: P.args, **kwargs: P.kwargs) -> Column:

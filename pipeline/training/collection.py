@@ -1,4 +1,4 @@
-"""A corpus with judged queries, whole or a share of it, and what two splits have in common."""
+"""A corpus, or a share of it, with judged queries; and the overlap between two splits."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Collection:
     Attributes:
         name: folder and split, as ``nq-qed/train``.
         documents: in the corpus' order.
-        queries: texts by id, of the judged queries alone.
-        qrels: judgements by document by query; of documents that are there alone.
+        queries: texts by id, of the judged queries only.
+        qrels: judgements by document by query, of documents in the corpus only.
 
     """
 
@@ -47,10 +47,10 @@ class Collection:
         Args:
             path: the folder.
             split: the qrels' name.
-            share: of the documents to take, by a hash of the id: a smaller share is part of a
+            share: share of the documents to use, by a hash of the id: a smaller share is part of a
                 larger one.
-            queries: how many to take, by a hash of the id; those without a relevant document that
-                was taken do not count.
+            queries: number of queries, chosen by a hash of the id, among those with a relevant
+                document in the share.
 
         Raises:
             CorpusError: when a file is missing or cannot be read.
@@ -72,14 +72,14 @@ class Collection:
         if not kept:
             raise TrainingDataError(
                 f"{path}, split {split!r}: expected queries with a relevant document in the "
-                "corpus, found none; take a larger share, or look whether the ids of qrels/*.tsv "
+                "corpus, found none; use a larger share, or check that the ids of qrels/*.tsv "
                 "are those of corpus.jsonl and queries.jsonl"
             )
         qrels = {q: grades for q, grades in judged.items() if q in kept}
         return cls(f"{path.name}/{split}", documents, {q: texts[q] for q in qrels}, qrels)
 
     def sample(self, queries: int | None) -> Collection:
-        """Return the same with so many queries, chosen by a hash of the id; all for None."""
+        """Return the collection with this number of queries, chosen by a hash; None for all."""
         kept = self.qrels if queries is None else first_by_hash(self.qrels, queries)
         return Collection(
             self.name,
@@ -94,7 +94,7 @@ class Collection:
 
 
 def first_by_hash(ids: Iterable[str], count: int) -> list[str]:
-    """Return so many ids, chosen by a hash: the same on every machine, and no matter the order."""
+    """Return this number of ids, chosen by a hash: independent of machine and order."""
     return sorted(ids, key=lambda id: (_hash(id), id))[:count]
 
 
@@ -107,12 +107,12 @@ _WORDS = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
-    """What training and development have in common.
+    """Overlap between training and development data.
 
     Attributes:
-        queries: shared queries, but for case and punctuation.
-        passages: passages that are relevant for a development query and for a training one.
-        seen: passages that are relevant for a development query and are anywhere in training.
+        queries: shared queries, ignoring case and punctuation.
+        passages: passages relevant for both a development and a training query.
+        seen: passages relevant for a development query that occur anywhere in training.
 
     """
 
@@ -124,12 +124,13 @@ class Leaks:
         return bool(self.queries or self.passages)
 
     def account(self) -> str:
-        """Say it in a sentence."""
+        """Return a sentence about it."""
         if not (self or self.seen):
             return "No query and no relevant passage of the development queries is in training."
         return (
-            f"Of the development queries' side, training has {len(self.queries)} queries, "
-            f"{len(self.passages)} passages as relevant ones and {len(self.seen)} passages in all."
+            f"Training and development data share {len(self.queries)} queries, "
+            f"{len(self.passages)} passages relevant in both, and {len(self.seen)} relevant "
+            "development passages are anywhere in training."
         )
 
     def without(self, examples: Iterable[Example]) -> list[Example]:
@@ -149,11 +150,11 @@ def find_leaks(examples: Sequence[Example], development: Iterable[Collection]) -
         queries |= {_plain(text) for text in collection.queries.values()}
         relevant = {d for g in collection.qrels.values() for d, grade in g.items() if grade > 0}
         passages |= {_plain(d.contents) for d in collection.documents if d.id in relevant}
-    taught = {_plain(p) for e in examples for p in _relevant(e)}
+    relevant_in_training = {_plain(p) for e in examples for p in _relevant(e)}
     read = {_plain(p) for e in examples for p in e.passages} if passages else set[str]()
     return Leaks(
         frozenset(queries & {_plain(e.query) for e in examples}),
-        frozenset(passages & taught),
+        frozenset(passages & relevant_in_training),
         frozenset(passages & read),
     )
 
@@ -164,5 +165,5 @@ def _relevant(example: Example) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Return the words alone: what differs in case, punctuation or spaces is the same."""
+    """Return the lower-cased words, without punctuation and extra spaces."""
     return " ".join(_WORDS.findall(text.casefold()))

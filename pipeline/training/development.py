@@ -12,7 +12,7 @@ from twopass.reranker.contract.scorer import PairScorer
 from twopass.reranker.training.card import DataFacts, EvaluationTable
 from twopass.reranker.training.examples import Example
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = ["Development", "first_stage", "headline_measures"]

@@ -1,4 +1,4 @@
-"""A model as ONNX files that rank as well as it does, or no files at all."""
+"""Export of a model to ONNX files, if they rank as well as the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from twopass.pipeline.errors import ExportError
 from twopass.pipeline.evaluation import Collection, collect
 from twopass.pipeline.fusion import reranker
 from twopass.reranker.contract.scorer import PairScorer
-from twopass.reranker.engines.onnx.export import EXPORTED, Exporter, Written
+from twopass.reranker.engines.onnx.export import FILES_BY_PRECISION, ExportedFile, Exporter
 from twopass.reranker.engines.precision import LOSS
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
 from twopass.retriever.base import Retriever
@@ -29,17 +29,17 @@ _HEADING = "\n## ONNX\n"
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One file.
+    """One exported file.
 
     Attributes:
-        path: the file's.
+        path: of the file.
         precision: "fp32" or "int8".
         size: in bytes.
-        before: nDCG@10 of the model on the validation queries, its score alone.
+        before: nDCG@10 of the model on the validation queries, by its score only.
         after: of the file.
         wins: queries on which the file is better.
         losses: queries on which it is worse.
-        queries: how many there are.
+        queries: number of queries.
 
     """
 
@@ -54,11 +54,11 @@ class Export:
 
     @property
     def fall(self) -> float:
-        """How much is lost; negative where the file is better."""
+        """The loss of nDCG@10; negative if the file is better."""
         return self.before - self.after
 
     def account(self) -> str:
-        """Return the figures in a line."""
+        """Return the figures in one line."""
         return (
             f"{_MEASURE} {self.before:.4f} -> {self.after:.4f} ({-self.fall:+.4f}; {self.wins} of "
             f"{self.queries} queries better, {self.losses} worse)"
@@ -80,27 +80,26 @@ def export_model(
     """Write ONNX files, if they rank a validation set as well as the model.
 
     Args:
-        model: its name or folder.
-        out: the folder to write to, made where it is missing; it may be the model's own. In
-            another one the configuration, the tokeniser and the card come along.
-        precisions: which files.
+        model: the model's name or folder.
+        out: the folder to write to, made where it is missing; it may be the model's own.
+            To another one, configuration, tokeniser and card are copied too.
+        precisions: which files to write.
         collection: the validation set.
         retriever: finds its candidates.
-        depth: how many a query are ranked.
-        most: how much nDCG@10 of the model's ranking may fall in any of the files.
-        overwrite: replace files that are there.
-        progress: told how many queries were ranked with one of the scorers.
+        depth: candidates per query.
+        most: maximum loss of nDCG@10 for any of the files.
+        overwrite: replace existing files.
+        progress: called with the number of queries ranked by one of the scorers.
 
     Raises:
-        ExportError: when there are files already, or one ranks worse than it may; then nothing is
-            written.
-        ModelError: when the model cannot be had, or is not of BERT's kind.
+        ExportError: when files exist already, or one loses too much; then nothing is written.
+        ModelError: when the model cannot be loaded, or is not a BERT.
 
     """
     exporter = Exporter(model)
-    targets = {precision: out / EXPORTED[precision] for precision in precisions}
+    targets = {precision: out / FILES_BY_PRECISION[precision] for precision in precisions}
     if there := [str(path) for path in targets.values() if path.exists() and not overwrite]:
-        raise ExportError(f"{', '.join(there)} is there already; pass --overwrite to replace it")
+        raise ExportError(f"{', '.join(there)} exists already; pass --overwrite to replace it")
     whole = CrossEncoder(model, device="cpu", activation_fn=lambda logits: logits)
     written = {p: exporter.written(p, whole.encoder) for p in targets}
 
@@ -124,14 +123,14 @@ def export_model(
         exporter.copy_beside(out)
     for export, file in zip(exports, written.values(), strict=True):
         _write(export.path, file.graph)
-    _tell_card(out / _CARD, exports, f"{collection.name}, {depth} candidates a query")
+    _update_card(out / _CARD, exports, f"{collection.name}, {depth} candidates a query")
     return exports
 
 
 def _compared(
     path: Path,
     precision: str,
-    file: Written,
+    file: ExportedFile,
     before: NDArray[np.float64],
     after: NDArray[np.float64],
 ) -> Export:
@@ -153,15 +152,15 @@ def _check(exports: Sequence[Export], most: float, name: str) -> None:
         return
     figures = "; ".join(f"{each.precision}: {each.account()}" for each in fallen)
     kept = [each.precision for each in exports if each not in fallen]
-    advice = f"export {kept[0]} alone (--precision {kept[0]})" if kept else "use the model itself"
+    advice = f"export only {kept[0]} (--precision {kept[0]})" if kept else "use the model itself"
     raise ExportError(
         f"expected {_MEASURE} on {name} to fall by at most {most:g}, found {figures}; nothing was "
-        f"written; {advice}, or measure on more queries: the fewer there are, the more is chance"
+        f"written; {advice}, or measure on more queries: differences on few are mostly chance"
     )
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     path.parent.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
         part.write(content)
@@ -169,8 +168,8 @@ def _write(path: Path, content: bytes) -> None:
     Path(part.name).replace(path)
 
 
-def _tell_card(card: Path, exports: Sequence[Export], measured: str) -> None:
-    """Add the figures to the model's card, in the place of earlier ones."""
+def _update_card(card: Path, exports: Sequence[Export], measured: str) -> None:
+    """Add the figures to the model's card, replacing earlier ones."""
     text = card.read_text(encoding="utf-8") if card.exists() else ""
     lines = [
         f"{_HEADING}",

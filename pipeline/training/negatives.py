@@ -27,16 +27,16 @@ __all__ = [
 
 
 class NegativeSettings(BaseModel):
-    """Which passages a query is taught to tell from its relevant one.
+    """How the negatives of a query are chosen.
 
     Attributes:
-        number: how many for each relevant passage.
+        number: negatives per relevant passage.
         positives: instead of a number, the share of pairs that are relevant (0.17 on the card).
         random: how many of them are drawn from the whole corpus.
-        depth: how many of the first stage's hits the others are drawn from.
-        skip: how many of the best hits are left out: they may be relevant and unjudged.
+        depth: number of the first stage's hits that the others are drawn from.
+        skip: number of best hits to leave out: they may be relevant but unjudged.
         margin: leave out hits whose first-stage score is above (1 - margin) of the relevant one's.
-        draw: "near" (the better the rank, the likelier), "top" or "uniform".
+        draw: "near" (better ranks are more likely), "top" or "uniform".
 
     """
 
@@ -52,7 +52,7 @@ class NegativeSettings(BaseModel):
 
     @property
     def count(self) -> int:
-        """How many negatives a relevant passage gets."""
+        """The number of negatives per relevant passage."""
         if self.positives is None:
             return self.number
         return max(1, round((1 - self.positives) / self.positives))
@@ -63,13 +63,13 @@ _QUERIES_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class MiningResult:
-    """What was mined.
+    """Examples with mined negatives.
 
     Attributes:
         examples: one for each relevant document of each query: that document first, then the
             negatives.
         missed: how many relevant documents were not among the first stage's hits.
-        account: how, in a sentence for the card.
+        account: how they were mined, in a sentence for the card.
 
     """
 
@@ -88,9 +88,9 @@ def mine_negatives(
 ) -> MiningResult:
     """Draw the negatives of every query of a collection.
 
-    A negative is a hit that is not judged relevant for the query; where the hits do not suffice,
-    and for ``settings.random`` of them, any other document. Draws depend on the seed and the
-    query's place alone.
+    A negative is a hit that is not judged relevant for the query; if there are too few hits,
+    and for ``settings.random`` of them, any other document. Draws depend only on the seed and
+    the query's position.
 
     Raises:
         RetrieverError: when the first stage fails.
@@ -111,9 +111,9 @@ def mine_negatives(
             for positive in relevant:
                 hard, seen = _hard(hits, positive, set(relevant), settings, rng)
                 missed += not seen
-                chosen = _with_strays(hard, ids, set(relevant), settings, rng)
-                told = {**contents, **dict(zip(hits.ids, hits.texts, strict=True))}
-                examples.append(_example(collection.queries[query], positive, chosen, told))
+                chosen = _with_random(hard, ids, set(relevant), settings, rng)
+                texts_by_id = {**contents, **dict(zip(hits.ids, hits.texts, strict=True))}
+                examples.append(_example(collection.queries[query], positive, chosen, texts_by_id))
         progress(start + len(block))
     return MiningResult(examples, missed, _account(settings, seed))
 
@@ -125,7 +125,7 @@ def _hard(
     settings: NegativeSettings,
     rng: np.random.Generator,
 ) -> tuple[list[str], bool]:
-    """Return the hits that are drawn, and whether the relevant document was among the hits."""
+    """Return the drawn hits, and whether the relevant document was among the hits."""
     place = np.flatnonzero(hits.ids == positive)
     ceiling = np.inf
     if settings.margin is not None and len(place):
@@ -141,29 +141,29 @@ def _hard(
 
 
 def _keys(size: int, draw: str, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return numbers of which the smallest are taken."""
+    """Return a sort key per hit; the smallest are drawn."""
     ranks = np.arange(size, dtype=np.float64)
     if draw == "top":
         return ranks
     keys = rng.random(size)
-    # with keys that grow as the rank's root, good ranks are likelier and none is out of reach
+    # with keys that grow as the rank's root, good ranks are more likely and all are possible
     return keys if draw == "uniform" else keys * np.sqrt(1 + ranks)
 
 
-def _with_strays(
+def _with_random(
     hard: list[str],
     ids: list[str],
     relevant: set[str],
     settings: NegativeSettings,
     rng: np.random.Generator,
 ) -> list[str]:
-    """Fill up with documents of the whole corpus."""
+    """Add random documents of the whole corpus."""
     chosen = list(hard)
     wanted = min(settings.count, len(ids) - len(relevant))
     while len(chosen) < wanted:
-        stray = ids[int(rng.integers(len(ids)))]
-        if stray not in relevant and stray not in chosen:
-            chosen.append(stray)
+        other = ids[int(rng.integers(len(ids)))]
+        if other not in relevant and other not in chosen:
+            chosen.append(other)
     return chosen
 
 
@@ -182,7 +182,7 @@ def _account(settings: NegativeSettings, seed: int) -> str:
     return (
         f"Each relevant passage has {settings.count} negatives: "
         f"{max(0, settings.count - settings.random)} of the first stage's hits {first} to "
-        f"{last}{margin} that nobody judged relevant ({settings.draw}), the rest from the whole "
+        f"{last}{margin} not judged relevant ({settings.draw}), the rest from the whole "
         f"corpus; seed {seed}."
     )
 
@@ -192,11 +192,11 @@ _PAIRS_AT_ONCE = 4096  # pairs
 
 @dataclass(frozen=True, slots=True)
 class TeachingResult:
-    """Examples with scores.
+    """Examples with the teachers' scores.
 
     Attributes:
         examples: in the same order.
-        spreads: each teacher's: the mean standard deviation of its scores within a list.
+        spreads: by teacher: the mean standard deviation of its scores within a list.
 
     """
 
@@ -213,9 +213,9 @@ def score_with_teachers(
     """Give the examples the mean of the teachers' scores, each in units of its own spread.
 
     Args:
-        examples: lists; their present scores are replaced.
-        teachers: any scorers; their scores may be of any unit.
-        progress: told how many pairs are scored.
+        examples: lists; existing scores are replaced.
+        teachers: any scorers, on any scale.
+        progress: called with the number of pairs scored.
 
     Raises:
         RerankerError: when a teacher fails.
@@ -223,7 +223,7 @@ def score_with_teachers(
     """
     pairs = [(e.query, p) for e in examples for p in e.passages]
     ends = np.cumsum([len(e.passages) for e in examples])
-    # a passage's pairs behind each other: an encoder reads it once
+    # a passage's pairs together, so that an encoder reads it once
     order = sorted(range(len(pairs)), key=lambda row: pairs[row][1])
     total = np.zeros(len(pairs), np.float64)
     spreads: list[float] = []
@@ -250,14 +250,14 @@ def _spread(columns: Sequence[NDArray[np.float32]]) -> float:
 
 
 def keep_within(examples: Sequence[Example], margin: float) -> tuple[list[Example], int]:
-    """Leave out negatives that the teacher puts above the best relevant passage, less a margin.
+    """Drop negatives that the teacher scores above the best relevant passage minus a margin.
 
-    They are likely relevant and unjudged: Qu et al. 2021 (RocketQA), arXiv:2010.08191; by a margin
-    to the relevant passage, Moreira et al. 2024 (NV-Retriever), arXiv:2407.15831.
+    They are probably relevant but unjudged: Qu et al. 2021 (RocketQA), arXiv:2010.08191; with a
+    margin to the relevant passage, Moreira et al. 2024 (NV-Retriever), arXiv:2407.15831.
 
     Returns:
-        The examples with what is left of each list, and how many passages were left out; a list
-        without scores or labels stays as it is.
+        The examples with the remaining passages, and the number of dropped ones; a list without
+        scores or labels stays unchanged.
 
     """
     kept: list[Example] = []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from twopass.reranker.contract.errors import InputError
 
-__all__ = ["NO_DEADLINE", "Deadline", "Pace", "estimated_tokens", "longest_read", "score_until"]
+__all__ = ["NO_DEADLINE", "Deadline", "Pace", "estimated_tokens", "score_until"]
 
 _LONGEST = 0.25  # seconds a slice: so far ahead may an estimate err
 _CHARACTERS_PER_TOKEN = 4
@@ -120,15 +120,19 @@ class Pace:
             self._deviation += self._GAIN * (abs(error) - self._deviation)
 
 
-def longest_read(scorer: object) -> int:
-    """Return how many tokens of a pair a scorer reads: its ``max_length``, or a guess."""
-    return int(getattr(scorer, "max_length", _LONGEST_READ))
+def estimated_tokens(
+    pairs: Sequence[tuple[str, str]], most: float | None = None
+) -> NDArray[np.int64]:
+    """Guess (n,) int64 how many tokens of each pair are read, at least 1, from its characters.
 
+    Args:
+        pairs: (n,) of a query and a passage each.
+        most: tokens of a pair that the scorer reads at most (``Scorer.max_length``); None where it
+            does not say.
 
-def estimated_tokens(pairs: Sequence[tuple[str, str]], most: float = math.inf) -> NDArray[np.int64]:
-    """Guess (n,) int64 how many tokens each pair has, at least 1, from its characters."""
+    """
     lengths = np.array([len(query) + len(text) for query, text in pairs], dtype=np.float64)
-    return np.minimum(1 + lengths // _CHARACTERS_PER_TOKEN, most).astype(np.int64)
+    return np.minimum(1 + lengths // _CHARACTERS_PER_TOKEN, most or _LONGEST_READ).astype(np.int64)
 
 
 def score_until(

@@ -1,60 +1,25 @@
-"""What a scorer is.
+"""The contract of scorers: the protocol, the base class, and the base class of wrappers.
 
-The protocols, a plain scorer lifted to one that keeps deadlines, and fingerprints.
-
-``PairScorer`` is all that a scorer must be. ``DetailedScorer`` can also say what it did not score
-and why. ``as_detailed`` makes the second of the first, so that whoever calls needs to know one.
+``PairScorer`` is all that a caller's own scorer must be. ``Scorer`` also keeps deadlines, says what
+it did not score and why, and describes itself, so that nobody needs to look inside. ``as_scorer``
+makes the second of the first, once, where a scorer enters the package.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
-from uuid import uuid4
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.contract.deadlines import (
-    Deadline,
-    Pace,
-    estimated_tokens,
-    longest_read,
-    score_until,
-)
-from twopass.reranker.contract.errors import (
-    InputError,
-    ModelError,
-    OutputError,
-    OverloadedError,
-    QueryTooLongError,
-    RerankerError,
-    UnscoredError,
-)
-from twopass.reranker.contract.scores import Scores, Span
+from twopass.reranker.contract.deadlines import Deadline, Pace, estimated_tokens, score_until
+from twopass.reranker.contract.errors import OutputError
+from twopass.reranker.contract.scores import Scores
 
-__all__ = [
-    "DetailedScorer",
-    "InputError",
-    "LiftedScorer",
-    "ModelError",
-    "OutputError",
-    "OverloadedError",
-    "PairScorer",
-    "QueryTooLongError",
-    "RerankerError",
-    "Scores",
-    "Span",
-    "UnscoredError",
-    "as_detailed",
-    "check_scores",
-    "fingerprint_of",
-    "function_name",
-    "model_fingerprint",
-]
+__all__ = ["Encoder", "PairScorer", "Scorer", "Wrapper", "as_scorer", "derived_fingerprint"]
 
 
 @runtime_checkable
@@ -71,12 +36,33 @@ class PairScorer(Protocol):
         ...
 
 
-@runtime_checkable
-class DetailedScorer(PairScorer, Protocol):
-    """Scores pairs and says how it went; by a deadline, if there is one."""
+class Encoder(Protocol):
+    """Knows how a model splits texts into tokens."""
 
+    @property
+    def max_length(self) -> int:
+        """How many tokens a pair has at most."""
+        ...
+
+    def count(self, pairs: Sequence[tuple[str, str]]) -> int:
+        """Return how many tokens the model reads of these pairs, all together."""
+        ...
+
+    def clipped(self, texts: Sequence[str], tokens: int) -> list[str]:
+        """Return the texts, each cut to so many tokens at most."""
+        ...
+
+
+class Scorer(ABC):
+    """Scores pairs and describes itself.
+
+    A subclass defines :meth:`score`, and overrides the properties of which it knows more. One that
+    scores by other scorers is a :class:`Wrapper`, which describes itself as its inner one does.
+    """
+
+    @abstractmethod
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
-        """Return what there is to say of each pair, in the pairs' order.
+        """Return the scores of the pairs, in the pairs' order.
 
         Args:
             pairs: (n,) of a query and a passage each, the most promising first.
@@ -88,22 +74,68 @@ class DetailedScorer(PairScorer, Protocol):
             OverloadedError: when there is too much to do already.
 
         """
-        ...
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Return the score of each pair, (n,) float32, in the pairs' order; see :meth:`score`.
+
+        Raises:
+            UnscoredError: when a pair got no score.
+
+        """
+        return self.score(pairs).whole()
+
+    @property
+    def name(self) -> str:
+        """What its scores are signed with (``Scores.by``), unless a chain has a name for it."""
+        return type(self).__name__
+
+    @property
+    def max_length(self) -> int | None:
+        """How many tokens of a pair are read at most; None where that is not known."""
+        return None
+
+    @property
+    def token_budget(self) -> int | None:
+        """How many tokens are scored at one time at most; None where that is not known."""
+        return None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether scores are from 0 to 1 rather than logits."""
+        return False
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """What counts and cuts tokens as the model does; None where there is none."""
+        return None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A text that changes whenever a pair's score could; None where that is not known."""
+        return None
+
+    @property
+    def scorers(self) -> Sequence[Scorer]:
+        """The scorers that it scores by, as far as they are loaded."""
+        return ()
+
+    def walk(self) -> Iterator[Scorer]:
+        """Yield this scorer and all that it scores by, however deep, each once."""
+        seen: set[int] = set()
+        waiting: list[Scorer] = [self]
+        while waiting:
+            each = waiting.pop()
+            if id(each) not in seen:
+                seen.add(id(each))
+                yield each
+                waiting += each.scorers
 
 
-def as_detailed(scorer: PairScorer) -> DetailedScorer:
-    """Return the scorer, lifted to a ``DetailedScorer`` where it is none.
+class Wrapper(Scorer):
+    """Scores by another scorer and describes itself as that one does.
 
-    A lifted scorer keeps deadlines by being asked for a few pairs at a time.
-    """
-    if isinstance(scorer, DetailedScorer):
-        return scorer
-
-    return LiftedScorer(scorer)
-
-
-class LiftedScorer:
-    """Makes a ``DetailedScorer`` of a ``PairScorer``.
+    A subclass overrides :meth:`score`, and the properties that it changes. One that changes scores,
+    or what comes with them, changes the fingerprint too (:func:`derived_fingerprint`).
 
     Args:
         scorer: what scores.
@@ -111,18 +143,80 @@ class LiftedScorer:
     """
 
     def __init__(self, scorer: PairScorer) -> None:
+        self._inner = as_scorer(scorer)
+
+    @property
+    def inner(self) -> Scorer:
+        """The scorer that this one wraps."""
+        return self._inner
+
+    def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
+        """Return the inner scorer's scores."""
+        return self.inner.score(pairs, deadline=deadline)
+
+    @property
+    def name(self) -> str:
+        """The inner scorer's."""
+        return self.inner.name
+
+    @property
+    def max_length(self) -> int | None:
+        """The inner scorer's."""
+        return self.inner.max_length
+
+    @property
+    def token_budget(self) -> int | None:
+        """The inner scorer's."""
+        return self.inner.token_budget
+
+    @property
+    def bounded(self) -> bool:
+        """The inner scorer's."""
+        return self.inner.bounded
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """The inner scorer's."""
+        return self.inner.encoder
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The inner scorer's."""
+        return self.inner.fingerprint
+
+    @property
+    def scorers(self) -> Sequence[Scorer]:
+        """The inner scorer."""
+        return (self.inner,)
+
+
+def as_scorer(scorer: PairScorer) -> Scorer:
+    """Return the scorer, lifted to a :class:`Scorer` where it is none.
+
+    A lifted scorer keeps deadlines by being called with a few pairs at a time.
+    """
+    return scorer if isinstance(scorer, Scorer) else _Lifted(scorer)
+
+
+def derived_fingerprint(fingerprint: str | None, change: object) -> str | None:
+    """Return the fingerprint of what changes a scorer's scores; None where that has none.
+
+    Args:
+        fingerprint: the inner scorer's.
+        change: what is done to its scores; equal changes have an equal ``repr``.
+
+    """
+    if fingerprint is None:
+        return None
+    return blake2b(f"{fingerprint}\0{change!r}".encode(), digest_size=16).hexdigest()
+
+
+class _Lifted(Scorer):
+    """Makes a ``Scorer`` of a ``PairScorer``, of which nothing else is known."""
+
+    def __init__(self, scorer: PairScorer) -> None:
         self._scorer = scorer
         self._pace = Pace()
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the scorer's own answer, checked.
-
-        Raises:
-            OutputError: when it is not one finite score a pair.
-
-        """
-        scores = np.asarray(self._scorer.predict(pairs))
-        return check_scores(scores, pairs, type(self._scorer).__name__)
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         """Return the scores of the pairs that were reached by the deadline.
@@ -132,84 +226,30 @@ class LiftedScorer:
 
         """
         until = Deadline.after(deadline)
-        tokens = estimated_tokens(pairs, longest_read(self._scorer))
-        values = score_until(until, lambda part: self.predict(pairs[part]), tokens, self._pace)
-        scored = int(np.count_nonzero(~np.isnan(values)))
-        reason = "" if scored == len(pairs) else until.reason(scored, len(pairs))
-        return Scores(values, reason, type(self._scorer).__name__)
-
-
-def check_scores(
-    scores: NDArray[np.floating], pairs: Sequence[tuple[str, str]], name: str
-) -> NDArray[np.float32]:
-    """Return (n,) float32: the scores, if there is one finite number a pair.
-
-    Raises:
-        OutputError: when not; the message names the scorer, and the pair where there is one.
-
-    """
-    if scores.shape != (len(pairs),):
-        raise OutputError(
-            f"expected one score a pair from {name}, shape ({len(pairs)},), found {scores.shape}; "
-            "a model with several labels is no reranker"
+        values = score_until(
+            until, lambda part: self._checked(pairs[part]), estimated_tokens(pairs), self._pace
         )
-    if not np.issubdtype(scores.dtype, np.floating):
-        raise OutputError(f"expected float scores from {name}, found {scores.dtype}")
-    if not np.isfinite(scores).all():
-        worst = int(np.argmin(np.isfinite(scores)))
-        raise OutputError(
-            f"expected finite scores from {name}, found {scores[worst]} for query "
-            f"{pairs[worst][0]!r:.80} and passage {pairs[worst][1]!r:.80}"
-        )
-    return scores.astype(np.float32, copy=False)
+        return Scores.until(until, values, self.name)
 
+    @property
+    def name(self) -> str:
+        """The name of the scorer's class."""
+        return type(self._scorer).__name__
 
-_KINDS = ("*.safetensors", "*.json", "*.txt", "*.model")
-_BLOCK = 1 << 20
-
-
-def model_fingerprint(folder: Path, settings: Mapping[str, Any]) -> str:
-    """Return a hash of a model's weights, tokeniser and configuration, and of settings.
-
-    Reads all of the folder's files, of which 100 MB take some tenths of a second.
-
-    Args:
-        folder: the model's folder.
-        settings: whatever else decides about scores, fit for JSON.
-
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    for path in sorted(path for kind in _KINDS for path in folder.glob(kind)):
-        digest.update(f"\0{path.name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def function_name(function: Any) -> str | None:
-    """Name a function so that only the same one has the name; None for None.
-
-    What has no name of its own, as a lambda or an object, is like nothing else.
-    """
-    if function is None:
-        return None
-    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '<')}"
-    return f"unnamed {uuid4()}" if "<" in name else name
-
-
-def fingerprint_of(scorer: PairScorer) -> str:
-    """Return a scorer's own fingerprint.
-
-    Raises:
-        InputError: when it has none.
-
-    """
-    found = getattr(scorer, "fingerprint", None)
-    if not isinstance(found, str) or not found:
-        raise InputError(
-            f"expected a scorer that has a fingerprint, found {type(scorer).__name__} without one; "
-            "pass fingerprint=, a text that changes whenever its scores could"
-        )
-    return found
+    def _checked(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Return (n,) float32: the scorer's answer, if it is one finite number a pair."""
+        scores = np.asarray(self._scorer.predict(pairs))
+        if scores.shape != (len(pairs),):
+            raise OutputError(
+                f"expected one score a pair from {self.name}, shape ({len(pairs)},), "
+                f"found {scores.shape}; a model with several labels is no reranker"
+            )
+        if not np.issubdtype(scores.dtype, np.floating):
+            raise OutputError(f"expected float scores from {self.name}, found {scores.dtype}")
+        if not np.isfinite(scores).all():
+            worst = int(np.argmin(np.isfinite(scores)))
+            raise OutputError(
+                f"expected finite scores from {self.name}, found {scores[worst]} for query "
+                f"{pairs[worst][0]!r:.80} and passage {pairs[worst][1]!r:.80}"
+            )
+        return scores.astype(np.float32, copy=False)

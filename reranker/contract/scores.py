@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.errors import OutputError, UnscoredError
 
 __all__ = ["Scores", "Span"]
@@ -106,6 +107,19 @@ class Scores:
     def none(cls, n: int, reason: str, *, by: str = "") -> Scores:
         """Return the scores of n pairs of which none was scored."""
         return cls(np.full(n, np.nan, dtype=np.float32), reason, by)
+
+    @classmethod
+    def until(
+        cls,
+        deadline: Deadline,
+        values: NDArray[np.float32],
+        by: str,
+        truncated: NDArray[np.bool_] | None = None,
+    ) -> Scores:
+        """Return the scores of the pairs that were reached by a deadline, NaN for the others."""
+        scored = int(np.count_nonzero(~np.isnan(values)))
+        reason = "" if scored == len(values) else deadline.reason(scored, len(values))
+        return cls(values, reason, by, truncated=truncated)
 
     @property
     def scored(self) -> int:

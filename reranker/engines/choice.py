@@ -1,11 +1,12 @@
-"""Which engine runs a model: the only place where engines are chosen by name."""
+"""Which engine runs a model: the only module that chooses one by name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from twopass.reranker.architectures.bert import Classifier
+from twopass.reranker.architectures import architecture_of, known_types
 from twopass.reranker.contract.errors import ModelError
 from twopass.reranker.engines.engine import Engine
 from twopass.reranker.engines.hardware import is_cpu
@@ -18,10 +19,10 @@ from twopass.reranker.text.tokenizer import ModelTokenizer
 if TYPE_CHECKING:
     from twopass.reranker.engines.torch.engine import Precision
 
-__all__ = ["EngineName", "PrecisionName", "SettledPrecision", "choose_engine", "settled"]
+__all__ = ["ConcretePrecision", "EngineName", "PrecisionName", "choose_engine", "settled_precision"]
 
-SettledPrecision = Literal["fp32", "bf16", "fp16", "int8"]
-PrecisionName = Literal["auto", SettledPrecision]
+ConcretePrecision = Literal["fp32", "bf16", "fp16", "int8"]
+PrecisionName = Literal["auto", ConcretePrecision]
 EngineName = Literal["auto", "onnx", "packed", "torch"]
 
 _WIDTHS = ("hidden_size", "dim", "d_model")  # what configurations call it
@@ -32,7 +33,7 @@ def choose_engine(
     tokenizer: ModelTokenizer,
     *,
     devices: Sequence[str] = (),
-    precision: SettledPrecision,
+    precision: ConcretePrecision,
     name: EngineName,
     graphs: bool = False,
     trust_remote_code: bool = False,
@@ -42,10 +43,10 @@ def choose_engine(
     Args:
         folder: the model's.
         tokenizer: its tokeniser.
-        devices: where it runs, on all of them; none for the best that is there.
+        devices: where it runs, on all of them; none for the best one available.
         precision: of the products.
         name: the engine's.
-        graphs: whether a GPU is to start small batches as CUDA graphs, where the engine can.
+        graphs: whether a GPU starts small batches as CUDA graphs, where the engine can.
         trust_remote_code: run code that comes with the model.
 
     Raises:
@@ -54,37 +55,15 @@ def choose_engine(
 
     """
     _check_name("an engine", name, EngineName)
+    request = _Request(folder, tokenizer, precision, name, graphs, trust_remote_code)
     wanted: Sequence[str | None] = devices or [None]
-    engines = [
-        _on(folder, tokenizer, device, precision, name, graphs, trust_remote_code)
-        for device in wanted
-    ]
+    engines = [request.engine(device) for device in wanted]
     return engines[0] if len(engines) == 1 else Replicas(engines)
 
 
-def _on(
-    folder: ModelFolder,
-    tokenizer: ModelTokenizer,
-    device: str | None,
-    precision: SettledPrecision,
-    name: EngineName,
-    graphs: bool,
-    trust_remote_code: bool,
-) -> Engine:
-    """Return the engine for one device."""
-    if name == "onnx" or precision == "int8":
-        return _onnx(folder, tokenizer, device, precision, name)
-    if name == "auto" and precision == "fp32" and is_cpu(device) and not trust_remote_code:
-        try:
-            return _onnx(folder, tokenizer, device, precision, name)
-        except ModelError:
-            pass  # torch takes it, or knows best what is wrong with it
-    return _torch(folder, tokenizer, device, precision, name, graphs, trust_remote_code)
-
-
-def settled(
+def settled_precision(
     precision: PrecisionName, folder: ModelFolder, devices: Sequence[str], name: EngineName
-) -> SettledPrecision:
+) -> ConcretePrecision:
     """Return the precision; for ``"auto"`` the one that is fast for models as wide as this one.
 
     Args:
@@ -110,59 +89,73 @@ def settled(
     return faster_precision(width, choose_device(next(iter(devices), None)))
 
 
-def _onnx(
-    folder: ModelFolder,
-    tokenizer: ModelTokenizer,
-    device: str | None,
-    precision: SettledPrecision,
-    name: EngineName,
-) -> Engine:
-    """Return the engine that needs no torch."""
-    if device not in (None, "cpu"):
-        raise ModelError(f"expected device 'cpu' for ONNX Runtime, found {device!r}")
-    if name not in ("auto", "onnx"):
-        raise ModelError(f"expected engine 'onnx' for precision 'int8', found {name!r}")
-    if precision not in ("fp32", "int8"):
-        raise ModelError(
-            f"expected a precision of fp32, int8 for engine 'onnx', found {precision!r}"
-        )
-    spec = Classifier.of(folder.config)
-    if spec is None:
-        raise ModelError(
-            "expected a model of BERT's kind for engine 'onnx', found "
-            f"{folder.config.get('model_type')!r}; engine='torch' takes it"
-        )
-    with Weights(folder) as weights:
-        return OnnxEngine(spec, weights, typed=tokenizer.typed, precision=precision)
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What an engine is made for; fields as the arguments of :func:`choose_engine`."""
 
+    folder: ModelFolder
+    tokenizer: ModelTokenizer
+    precision: ConcretePrecision
+    name: EngineName
+    graphs: bool
+    trust_remote_code: bool
 
-def _torch(
-    folder: ModelFolder,
-    tokenizer: ModelTokenizer,
-    device: str | None,
-    precision: Precision,
-    name: EngineName,
-    graphs: bool,
-    trust_remote_code: bool,
-) -> Engine:
-    """Return an engine of torch."""
-    from twopass.reranker.engines.torch.engine import TorchEngine, choose_device
-    from twopass.reranker.engines.torch.packed import PackedEngine
-    from twopass.reranker.files.weights import load_classifier
+    def engine(self, device: str | None) -> Engine:
+        """Return the engine for one device."""
+        if self.name == "onnx" or self.precision == "int8":
+            return self._onnx(device)
+        fastest = self.name == "auto" and self.precision == "fp32" and is_cpu(device)
+        if fastest and not self.trust_remote_code:
+            try:
+                return self._onnx(device)
+            except ModelError:
+                pass  # torch takes it, or knows best what is wrong with it
+        return self._torch(device, self.precision)
 
-    where = choose_device(device)
-    model = load_classifier(folder, trust_remote_code=trust_remote_code)
-    suits = PackedEngine.suits(model)
-    if name == "packed" and not suits:
-        raise ModelError(
-            f"expected a model of BERT's kind for engine 'packed', found {type(model).__name__}; "
-            "engine='torch' takes it"
+    def _onnx(self, device: str | None) -> Engine:
+        """Return the engine that needs no torch."""
+        if device not in (None, "cpu"):
+            raise ModelError(f"expected device 'cpu' for ONNX Runtime, found {device!r}")
+        if self.name not in ("auto", "onnx"):
+            raise ModelError(f"expected engine 'onnx' for precision 'int8', found {self.name!r}")
+        precision = self.precision
+        if precision not in ("fp32", "int8"):
+            raise ModelError(
+                f"expected a precision of fp32, int8 for engine 'onnx', found {precision!r}"
+            )
+        architecture = architecture_of(self.folder.config)
+        if architecture is None:
+            raise self._unknown(self.folder.config.get("model_type"))
+        with Weights(self.folder) as weights:
+            return OnnxEngine(
+                architecture, weights, typed=self.tokenizer.typed, precision=precision
+            )
+
+    def _torch(self, device: str | None, precision: Precision) -> Engine:
+        """Return an engine of torch."""
+        from twopass.reranker.engines.torch.engine import TorchEngine, choose_device
+        from twopass.reranker.engines.torch.packed import PackedEngine
+        from twopass.reranker.files.weights import load_classifier
+
+        where = choose_device(device)
+        model = load_classifier(self.folder, trust_remote_code=self.trust_remote_code)
+        if self.name != "torch" and PackedEngine.takes(model):
+            return PackedEngine(
+                model,
+                typed=self.tokenizer.typed,
+                device=where,
+                precision=precision,
+                graphs=self.graphs,
+            )
+        if self.name == "packed":
+            raise self._unknown(type(model).__name__)
+        return TorchEngine(model, self.tokenizer, device=where, precision=precision)
+
+    def _unknown(self, found: object) -> ModelError:
+        return ModelError(
+            f"expected a model of a known family ({known_types()}) for engine {self.name!r}, "
+            f"found {found!r}; engine='torch' takes it"
         )
-    if name == "packed" or (name == "auto" and suits):
-        return PackedEngine(
-            model, typed=tokenizer.typed, device=where, precision=precision, graphs=graphs
-        )
-    return TorchEngine(model, tokenizer, device=where, precision=precision)
 
 
 def _check_name(kind: str, name: str, known: object) -> None:

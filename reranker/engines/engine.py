@@ -1,7 +1,4 @@
-"""What an engine is, and how rows go through it.
-
-Batches of about one length within a token budget.
-"""
+"""What an engine is, and how rows go through it: in batches of about one length."""
 
 from __future__ import annotations
 
@@ -19,17 +16,18 @@ from twopass.reranker.threads import Helpers
 __all__ = [
     "BatchRunner",
     "Engine",
-    "plan",
+    "plan_batches",
 ]
 
 
-def plan(
+def plan_batches(
     lengths: NDArray[np.int64], token_budget: int, max_rows: int | None = None
 ) -> list[NDArray[np.int64]]:
     """Cut rows into batches whose padded size, rows times longest row, keeps to a budget.
 
     Rows are taken longest first, so that a batch has rows of about one length and the largest
-    batch comes first; equal lengths keep their order. A row longer than the budget is alone.
+    batch comes first; equal lengths keep their order. A row longer than the budget is a batch
+    by itself.
 
     Args:
         lengths: (n,) int64, the rows' tokens.
@@ -55,21 +53,22 @@ class Engine(Protocol):
 
     Attributes:
         labels: how many logits the model gives a row.
-        words: how many tokens it knows.
-        positions: how many tokens a row may have; None where that is not limited.
-        token_budget: how many padded tokens a batch had best have on this device.
-        lanes: how many batches it had best be given at one time: a device that works by itself
-            starts on the next while the last one's result is fetched.
-        devices: how many of them are computed at one time, so that small work is worth dividing.
+        vocabulary_size: how many tokens it knows.
+        max_positions: how many tokens a row may have; None where that is not limited.
+        token_budget: the best size of a batch on this device, in padded tokens.
+        lanes: the best number of batches in flight: a device that works asynchronously starts on
+            the next one while the last one's result is fetched.
+        devices: how many of them are computed at the same time, so that small work is
+            worth dividing.
 
     """
 
     @property
     def labels(self) -> int: ...  # noqa: D102
     @property
-    def words(self) -> int: ...  # noqa: D102
+    def vocabulary_size(self) -> int: ...  # noqa: D102
     @property
-    def positions(self) -> int | None: ...  # noqa: D102
+    def max_positions(self) -> int | None: ...  # noqa: D102
     @property
     def token_budget(self) -> int: ...  # noqa: D102
     @property
@@ -87,18 +86,18 @@ class Engine(Protocol):
         ...
 
 
-_LEAST = 4096  # padded tokens that are worth a device's while
+_LEAST = 4096  # padded tokens from which on a device is worth using
 
 
 class BatchRunner:
     """Scores rows with an engine, batch by batch, within its memory.
 
-    When the device has no room for a batch, the batch is cut in two and the budget of the batches
-    to come is lowered for good, so that one large request does not fail and the next does not try
-    what failed. Only a single row that does not fit is an error.
+    When the device has no room for a batch, the batch is cut in two and the budget of later
+    batches is lowered permanently, so that one large request does not fail and the next does not
+    try what failed. Only a single row that does not fit is an error.
 
-    An engine is given as many batches at one time as it has lanes: on a GPU the next batch is put
-    together, copied and begun while the last is computed and fetched.
+    An engine gets as many batches at the same time as it has lanes: on a GPU the next batch is put
+    together, copied and started while the last is computed and fetched.
     """
 
     def __init__(self, engine: Engine, token_budget: int | None = None) -> None:
@@ -118,7 +117,7 @@ class BatchRunner:
         Args:
             rows: the rows.
             max_rows: rows a batch at most.
-            done: told after each batch how many rows it had, by one thread at a time.
+            done: called after each batch with its number of rows, by one thread at a time.
 
         Raises:
             RerankerError: when a single row is too much for the device's memory.
@@ -126,13 +125,13 @@ class BatchRunner:
         """
         logits = np.empty((len(rows), self._engine.labels), dtype=np.float32)
         lengths = rows.lengths
-        told = Lock()
+        reporting = Lock()
 
         def score(planned: NDArray[np.int64]) -> None:
             waiting = [planned]
             while waiting:
                 batch = waiting.pop()
-                parts = plan(lengths[batch], self.token_budget)
+                parts = plan_batches(lengths[batch], self.token_budget)
                 if len(parts) > 1:  # the budget has fallen since this was planned
                     waiting += [batch[part] for part in reversed(parts)]
                     continue
@@ -142,10 +141,10 @@ class BatchRunner:
                     self._lower(lengths[batch], error)
                     waiting.append(batch)
                 else:
-                    with told:
+                    with reporting:
                         done(len(batch))
 
-        self._helpers.run(score, plan(lengths, self._share(lengths), max_rows))
+        self._helpers.run(score, plan_batches(lengths, self._share(lengths), max_rows))
         return logits
 
     def _share(self, lengths: NDArray[np.int64]) -> int:

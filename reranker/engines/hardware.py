@@ -12,8 +12,8 @@ from pathlib import Path
 
 __all__ = [
     "cores",
+    "device_names",
     "is_cpu",
-    "named",
     "weight_bits",
 ]
 
@@ -62,7 +62,7 @@ def _siblings(cpu: int) -> str:
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
-def named(device: str | Sequence[str] | None) -> list[str]:
+def device_names(device: str | Sequence[str] | None) -> list[str]:
     """Return the devices that are meant: a name, several in a list or between commas, or none."""
     if device is None:
         return []
@@ -73,7 +73,7 @@ def named(device: str | Sequence[str] | None) -> list[str]:
 def is_cpu(device: str | None) -> bool:
     """Say whether models will run on the CPU: by name, or for want of a GPU's driver.
 
-    Where there is a driver, torch is to be asked whether it can use it.
+    Where there is a driver, only torch knows whether it can use it.
     """
     if device is not None:
         return device == "cpu"

@@ -73,12 +73,12 @@ def _seconds(tokens: Any, weight: Any) -> float:
 
     best = math.inf
     for attempt in range(_TRIES + 1):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         torch.nn.functional.linear(tokens, weight)
         if tokens.is_cuda:
             torch.cuda.synchronize(tokens.device)
         if attempt:
-            best = min(best, time.perf_counter() - begun)
+            best = min(best, time.perf_counter() - started)
     return best
 
 

@@ -32,8 +32,8 @@ class _Replica:
 class Replicas:
     """Gives each batch to the engine with the least to do; another takes over where one fails.
 
-    An engine that failed at what another then did is asked only after all others from then on. A
-    full memory is no failure: whoever plans batches makes smaller ones. Where all fail, the batch
+    An engine that failed at what another then did is tried only after all others from then on. A
+    full memory is no failure: the caller then plans smaller batches. Where all fail, the batch
     is at fault, and the first one's error is raised.
 
     Args:
@@ -44,7 +44,11 @@ class Replicas:
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._replicas = [_Replica(engine, number) for number, engine in enumerate(engines)]
         first = engines[0]
-        self.labels, self.words, self.positions = first.labels, first.words, first.positions
+        self.labels, self.vocabulary_size, self.max_positions = (
+            first.labels,
+            first.vocabulary_size,
+            first.max_positions,
+        )
         self.token_budget = min(engine.token_budget for engine in engines)
         self.lanes = sum(engine.lanes for engine in engines)
         self._lock = Lock()
@@ -80,13 +84,13 @@ class Replicas:
         raise failed[0][1]
 
     def reset(self) -> None:
-        """Begin anew in a forked child, where nobody is at work."""
+        """Start again in a forked child, where no engine is at work."""
         self._lock = Lock()
         for replica in self._replicas:
             replica.waiting = 0
 
     def _taken(self, but: Sequence[_Replica], tokens: int) -> _Replica:
-        """Give so many tokens more to the one with the least to do, of those not yet tried."""
+        """Give the tokens to the replica with the least to do, of those not yet tried."""
         with self._lock:
             left = [replica for replica in self._replicas if replica not in but]
             chosen = min(left, key=lambda replica: (replica.lost, replica.waiting))

@@ -1,7 +1,4 @@
-"""A folder's weights, as arrays or as a torch module.
-
-Known to be complete, of the right shapes and finite.
-"""
+"""A folder's weights, as arrays or as a torch module: complete, of the right shapes and finite."""
 
 from __future__ import annotations
 
@@ -24,16 +21,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Weights",
     "load_classifier",
-    "not_finite",
-    "not_there",
-    "of_other_shape",
-    "positions",
-    "unreadable",
-    "words",
+    "max_positions",
+    "misshapen_weights",
+    "missing_weights",
+    "nonfinite_weights",
+    "unreadable_weights",
+    "vocabulary_size",
 ]
 
 
-def unreadable(folder: ModelFolder, error: Exception) -> ModelError:
+def unreadable_weights(folder: ModelFolder, error: Exception) -> ModelError:
     """Say that the model could not be loaded, and why."""
     reason = str(error).strip() or "no reason given"
     return ModelError(
@@ -42,7 +39,7 @@ def unreadable(folder: ModelFolder, error: Exception) -> ModelError:
     )
 
 
-def not_there(folder: ModelFolder, names: Sequence[str]) -> ModelError:
+def missing_weights(folder: ModelFolder, names: Sequence[str]) -> ModelError:
     """Say that weights are missing, as the head of a model that is no classifier."""
     kinds = ", ".join(folder.config.get("architectures") or ["unknown architecture"])
     return ModelError(
@@ -51,7 +48,7 @@ def not_there(folder: ModelFolder, names: Sequence[str]) -> ModelError:
     )
 
 
-def of_other_shape(folder: ModelFolder, names: Sequence[str]) -> ModelError:
+def misshapen_weights(folder: ModelFolder, names: Sequence[str]) -> ModelError:
     """Say that weights are not of the shape that the configuration asks for."""
     return ModelError(
         f"expected weights that fit config.json in {str(folder.path)!r}, found other shapes of "
@@ -59,7 +56,7 @@ def of_other_shape(folder: ModelFolder, names: Sequence[str]) -> ModelError:
     )
 
 
-def not_finite(folder: ModelFolder, names: Sequence[str]) -> ModelError:
+def nonfinite_weights(folder: ModelFolder, names: Sequence[str]) -> ModelError:
     """Say that weights are NaN or infinite."""
     return ModelError(
         f"expected finite weights in {str(folder.path)!r}, found NaN or infinity in "
@@ -98,7 +95,7 @@ class Weights:
             self._file_of = dict(self._open())
         except Exception as error:
             self._stack.close()
-            raise unreadable(folder, error) from error
+            raise unreadable_weights(folder, error) from error
 
     def __enter__(self) -> Weights:
         return self
@@ -114,7 +111,7 @@ class Weights:
             yield from ((name, file) for name in file.keys())  # noqa: SIM118  (it is no mapping)
 
     def check(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Look that the arrays are there, with the shapes that the configuration asks for.
+        """Check that the arrays are there, with the shapes that the configuration asks for.
 
         Raises:
             ModelError: naming those that are not, or are in a format that NumPy does not know.
@@ -122,11 +119,11 @@ class Weights:
         """
         missing = sorted(shapes.keys() - self._file_of.keys())
         if missing:
-            raise not_there(self._folder, missing)
+            raise missing_weights(self._folder, missing)
         stored = {name: self._file_of[name].get_slice(name) for name in shapes}
         other = [name for name, part in stored.items() if tuple(part.get_shape()) != shapes[name]]
         if other:
-            raise of_other_shape(self._folder, other)
+            raise misshapen_weights(self._folder, other)
         kinds = {part.get_dtype() for part in stored.values()} - _KINDS
         if kinds:
             raise ModelError(
@@ -144,9 +141,9 @@ class Weights:
         try:
             array: NDArray[Any] = self._file_of[name].get_tensor(name)
         except Exception as error:
-            raise unreadable(self._folder, error) from error
+            raise unreadable_weights(self._folder, error) from error
         if not _finite(array):
-            raise not_finite(self._folder, [name])
+            raise nonfinite_weights(self._folder, [name])
         return array
 
     def full(self, name: str) -> NDArray[np.float32]:
@@ -197,46 +194,46 @@ def load_classifier(folder: ModelFolder, *, trust_remote_code: bool = False) -> 
                 output_loading_info=True,
             )
     except Exception as error:
-        raise unreadable(folder, error) from error
+        raise unreadable_weights(folder, error) from error
     _check_whole(folder, report)
     module: nn.Module = model.float().eval()
     _check_finite(folder, module)
     return module
 
 
-def words(model: nn.Module) -> int:
+def vocabulary_size(model: nn.Module) -> int:
     """Return how many tokens the model knows."""
     classifier: Any = model
     return int(classifier.get_input_embeddings().num_embeddings)
 
 
-def positions(model: nn.Module) -> int | None:
-    """Return for how many tokens the model has places, or None where it is not limited.
+def max_positions(model: nn.Module) -> int | None:
+    """Return how many tokens a row may have, or None where that is not limited.
 
-    Models of RoBERTa's kind begin to count behind the padding token's number, so that they have
-    fewer places than ``max_position_embeddings`` says.
+    A table of positions with a padding index is counted from behind it, so that a row has fewer
+    tokens than ``max_position_embeddings`` says.
     """
     from torch import nn
 
     config: Any = model.config
-    places = getattr(config, "max_position_embeddings", -1)
-    if places is None or places < 0:
+    total = getattr(config, "max_position_embeddings", -1)
+    if total is None or total < 0:
         return None
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
             skipped = 0 if module.padding_idx is None else module.padding_idx + 1
-            return int(places) - skipped
-    return int(places)
+            return int(total) - skipped
+    return int(total)
 
 
 def _check_whole(folder: ModelFolder, report: Any) -> None:
-    """Refuse what transformers would fill up with random numbers."""
+    """Refuse what transformers would fill with random numbers."""
     missing = sorted(report["missing_keys"])
     mismatched = sorted(str(entry[0]) for entry in report["mismatched_keys"])
     if missing:
-        raise not_there(folder, missing)
+        raise missing_weights(folder, missing)
     if mismatched:
-        raise of_other_shape(folder, mismatched)
+        raise misshapen_weights(folder, mismatched)
 
 
 def _check_finite(folder: ModelFolder, model: nn.Module) -> None:
@@ -244,4 +241,4 @@ def _check_finite(folder: ModelFolder, model: nn.Module) -> None:
         name for name, values in model.named_parameters() if not bool(values.isfinite().all())
     ]
     if broken:
-        raise not_finite(folder, broken)
+        raise nonfinite_weights(folder, broken)

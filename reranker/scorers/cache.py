@@ -8,14 +8,14 @@ from concurrent.futures import TimeoutError as WaitedTooLong
 from dataclasses import dataclass, replace
 from os import PathLike
 from threading import Lock
+from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.errors import InputError
 from twopass.reranker.contract.inputs import check_pairs, check_unicode
-from twopass.reranker.contract.scorer import PairScorer, as_detailed, fingerprint_of
+from twopass.reranker.contract.scorer import PairScorer, Scorer, Wrapper
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.cache_entries import (
     DiskStore,
@@ -61,7 +61,7 @@ class CacheStats:
         return found / max(1, found + self.computed)
 
 
-class CachingScorer:
+class CachingScorer(Wrapper):
     """Keeps scores by what they depend on: the scorer's fingerprint, the query, the text.
 
     Equal pairs that are asked for at the same time are computed once. What got no score, in want
@@ -93,17 +93,13 @@ class CachingScorer:
         for name, bound in {"megabytes": megabytes, "folder_megabytes": folder_megabytes}.items():
             if not bound > 0:
                 raise InputError(f"expected {name} above 0, found {bound}")
-        self._scorer = as_detailed(scorer)
-        self.fingerprint = fingerprint_of(scorer) if fingerprint is None else fingerprint
+        super().__init__(scorer)
+        self._fingerprint = fingerprint or self.inner.fingerprint or _no_fingerprint(self.inner)
         self.reset()
         reset_in_child(self)
         self._memory = MemoryStore(int(megabytes * _MB))
         self._disk = DiskStore(folder, int(folder_megabytes * _MB)) if folder else None
         self._stats = CacheStats()
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the score of each pair, in order."""
-        return self.score(pairs).whole()
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         """Return the scores of the pairs, in order, those that are there without computing them.
@@ -116,7 +112,7 @@ class CachingScorer:
         until = Deadline.after(deadline)
         checked = check_pairs(pairs)
         check_unicode(checked)
-        keys = keys_of(self.fingerprint, checked)
+        keys = keys_of(self._fingerprint, checked)
         wanted = dict(zip(keys, checked, strict=True))
         found, reason = self._find(wanted, until)
         rows = np.array([row for row, key in enumerate(keys) if key in found], dtype=np.int64)
@@ -125,6 +121,11 @@ class CachingScorer:
             return scores
         why = reason or until.reason(len(rows), len(keys))
         return Scores.joined(len(keys), [(rows, scores)], why)
+
+    @property
+    def fingerprint(self) -> str:
+        """What the scores depend on."""
+        return self._fingerprint
 
     @property
     def stats(self) -> CacheStats:
@@ -194,7 +195,7 @@ class CachingScorer:
         """Score what was claimed, keep what got a score, and give back the claims in any case."""
         computed: dict[bytes, Entry] = {}
         try:
-            scores = self._scorer.score(list(wanted.values()), deadline=until.remaining)
+            scores = self.inner.score(list(wanted.values()), deadline=until.remaining)
             entries = zip(wanted, entries_of(scores), strict=True)
             computed = {key: entry for key, entry in entries if entry is not None}
         finally:
@@ -213,6 +214,13 @@ class CachingScorer:
         with self._lock:
             grown = {name: getattr(self._stats, name) + count for name, count in counts.items()}
             self._stats = replace(self._stats, **grown)
+
+
+def _no_fingerprint(scorer: Scorer) -> NoReturn:
+    raise InputError(
+        f"expected a scorer that has a fingerprint, found {scorer.name} without one; "
+        "pass fingerprint=, a text that changes whenever its scores could"
+    )
 
 
 def _awaited(flight: Future[Entry | None], until: Deadline) -> Entry | None:

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 
+_CHECKSUM = 8  # bytes
 _BASE, _SPAN, _COLUMN = 320, 160, 160  # bytes in memory, measured on CPython 3.11
 
 
@@ -65,24 +66,34 @@ class Entry(NamedTuple):
         """About how many bytes it takes in memory, with its key."""
         return _BASE + _SPAN * (self.span is not None) + _COLUMN * len(self.columns)
 
-    def to_bytes(self) -> bytes:
-        """Return it as JSON, in which a float32 stays what it is."""
+    def to_bytes(self, key: bytes) -> bytes:
+        """Return it as JSON, in which a float32 stays what it is, behind a checksum.
+
+        The checksum covers the key too: a damaged index may lead to another pair's entry.
+        """
         columns = {name: None if math.isnan(x) else x for name, x in self.columns.items()}
         span = None if self.span is None else astuple(self.span)
         rest = (self.truncated, self.probability)
-        return json.dumps([self.value, self.by, columns, span, *rest]).encode()
+        data = json.dumps([self.value, self.by, columns, span, *rest]).encode()
+        return _checksum(key, data) + data
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Entry | None:
-        """Read what ``to_bytes`` wrote; None where it is something else."""
+    def from_bytes(cls, key: bytes, data: bytes) -> Entry | None:
+        """Read what ``to_bytes`` wrote for that key; None where it is something else."""
         try:
-            value, by, columns, span, truncated, probability = json.loads(data)
+            if data[:_CHECKSUM] != _checksum(key, data[_CHECKSUM:]):
+                return None
+            value, by, columns, span, truncated, probability = json.loads(data[_CHECKSUM:])
             columns = {name: math.nan if x is None else float(x) for name, x in columns.items()}
             place = span and Span(*span)
             found = cls(float(value), str(by), columns, place, truncated, probability)
         except (ValueError, TypeError, AttributeError):
             return None
         return found if math.isfinite(found.value) else None
+
+
+def _checksum(key: bytes, data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_CHECKSUM, key=key).digest()
 
 
 def keys_of(fingerprint: str, pairs: Sequence[tuple[str, str]]) -> list[bytes]:
@@ -221,15 +232,16 @@ class DiskStore:
             marks = ",".join("?" * len(some))
             query = f"SELECT key, entry FROM scores WHERE key IN ({marks})"
             for key, data in self._run(query, some):
-                entry = Entry.from_bytes(data)
+                entry = Entry.from_bytes(key, data)
                 if entry is not None:
                     found[key] = entry
         return found
 
     def put(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep entries, and let go of the first written where there are too many."""
-        rows = [(key, entry.to_bytes()) for key, entry in entries.items()]
-        self._run("INSERT OR IGNORE INTO scores (key, entry) VALUES (?, ?)", rows, many=True)
+        rows = [(key, entry.to_bytes(key)) for key, entry in entries.items()]
+        # A row that is there under its key was damaged, or is of an older format.
+        self._run("INSERT OR REPLACE INTO scores (key, entry) VALUES (?, ?)", rows, many=True)
         oldest = "DELETE FROM scores WHERE place <= (SELECT max(place) FROM scores) - ?"
         self._run(oldest, [self._rows])
 

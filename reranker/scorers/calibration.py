@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.reranker.contract.errors import InputError, ModelError, RerankerError
-from twopass.reranker.contract.scorer import PairScorer, as_detailed
+from twopass.reranker.contract.scorer import PairScorer, Wrapper, derived_fingerprint
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.calibration_curves import (
     MAPS,
@@ -178,14 +178,13 @@ def _known(folder: Path) -> str:
     return f"; there are {', '.join(names)}" if names else ""
 
 
-class CalibratedScorer:
+class CalibratedScorer(Wrapper):
     """Adds to each score the probability that the pair is relevant.
 
     The scores stay as they are, and with them every order and every fusion: the probabilities are
-    a column of their own, :attr:`~twopass.reranker.contract.scorer.Scores.probabilities`. There
-    are none where another
-    scorer answered than the one that was calibrated, as in a chain that fell back: a threshold on
-    them never means something else than it did.
+    a column of their own, :attr:`~twopass.reranker.contract.scores.Scores.probabilities`. There
+    are none where another scorer answered than the one that was calibrated, as in a chain that
+    fell back: a threshold on them never means something else than it did.
 
     Args:
         scorer: what scores.
@@ -197,21 +196,24 @@ class CalibratedScorer:
     def __init__(
         self, scorer: PairScorer, calibration: Calibration, *, by: str | None = None
     ) -> None:
-        self._scorer = as_detailed(scorer)
+        super().__init__(scorer)
         self._calibration = calibration
         self._by = by
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the scores, (n,) float32, as the scorer gives them."""
-        return self._scorer.predict(pairs)
+    @property
+    def fingerprint(self) -> str | None:
+        """The scorer's, changed by the calibration."""
+        function, wide = self._calibration.function, self._calibration.from_probabilities
+        change = (function.kind, dict(function.parameters()), wide, self._by)
+        return derived_fingerprint(self.inner.fingerprint, change)
 
     def probabilities(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """Return the probability that each pair is relevant, (n,) float32."""
         return self._calibration(self.predict(pairs))
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
-        """Return what the scorer says, with probabilities; see ``DetailedScorer``."""
-        found = self._scorer.score(pairs, deadline=deadline)
+        """Return what the scorer says, with probabilities."""
+        found = self.inner.score(pairs, deadline=deadline)
         if self._by not in (None, found.by):
             return found
         return replace(found, probabilities=self._calibration(found.values))

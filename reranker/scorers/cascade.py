@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.errors import InputError
 from twopass.reranker.contract.inputs import check_pairs
-from twopass.reranker.contract.scorer import PairScorer, as_detailed
+from twopass.reranker.contract.scorer import PairScorer, Scorer, Wrapper, as_scorer
 from twopass.reranker.contract.scores import Scores
 
 __all__ = ["Cascade"]
 
 
-class Cascade:
+class Cascade(Wrapper):
     """Two scorers as one.
 
     The cheap one scores all pairs; of each query's, the costly one scores those that the cheap one
@@ -25,7 +25,9 @@ class Cascade:
     are a column of their own, so that no column mixes two kinds of score. Whoever sorts puts what
     has no score below what has one, in the order of the cheap one's column.
 
-    Cascades may be nested: either scorer may be one.
+    Cascades may be nested: either scorer may be one. What a cascade says of itself is what the
+    costly scorer says; it has no fingerprint, since whether a pair gets a score depends on the
+    others of its call.
 
     Args:
         cheap: scores all.
@@ -43,27 +45,27 @@ class Cascade:
     ) -> None:
         if keep < 1:
             raise InputError(f"expected to keep at least 1 pair a query, found {keep}")
-        self._cheap = as_detailed(cheap)
-        self._costly = as_detailed(costly)
+        super().__init__(costly)
+        self._cheap = as_scorer(cheap)
         self._keep = keep
-        self._name = name
+        self._column = name
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the costly scorer's scores, where no query has more pairs than are kept.
+    @property
+    def fingerprint(self) -> None:
+        """None: whether a pair gets a score depends on the others of its call."""
+        return None
 
-        Raises:
-            UnscoredError: when one has: :meth:`score` tells which were scored.
-
-        """
-        return self.score(pairs).whole()
+    @property
+    def scorers(self) -> Sequence[Scorer]:
+        """Both."""
+        return (self._cheap, self.inner)
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         """Return the costly scorer's scores of the pairs that were kept, beside the cheap one's.
 
         Args:
             pairs: (n,) of a query and a passage each.
-            deadline: seconds from now, for both; see
-                :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
+            deadline: seconds from now, for both.
 
         Raises:
             InputError: when a pair is not two strings.
@@ -73,9 +75,9 @@ class Cascade:
         checked = check_pairs(pairs)
         first = self._cheap.score(checked, deadline=until.remaining)
         kept = _best([query for query, _ in checked], first.values, self._keep)
-        second = self._costly.score([checked[i] for i in kept], deadline=until.remaining)
+        second = self.inner.score([checked[i] for i in kept], deadline=until.remaining)
         whole = Scores.joined(len(checked), [(kept, second)], passed_over=True)
-        columns = {**first.columns, self._name: first.values, **whole.columns}
+        columns = {**first.columns, self._column: first.values, **whole.columns}
         return replace(whole, reason=_joined(first.reason, second.reason), columns=columns)
 
 

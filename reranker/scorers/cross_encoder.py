@@ -16,9 +16,10 @@ from twopass.reranker.console import progress_bar
 from twopass.reranker.contract.deadlines import Deadline, Pace, estimated_tokens, score_until
 from twopass.reranker.contract.errors import InputError, ModelError, RerankerError
 from twopass.reranker.contract.inputs import check_pairs, is_single
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers import activations
-from twopass.reranker.threads import one_ahead
+from twopass.reranker.threads import prefetch
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,7 @@ class Logits:
     truncated: NDArray[np.bool_]
 
 
-class CrossEncoder:
+class CrossEncoder(Scorer):
     """A sequence-classification model of transformers as a scorer of pairs.
 
     A drop-in for ``sentence_transformers.CrossEncoder`` where the two overlap: the same scores from
@@ -143,6 +144,11 @@ class CrossEncoder:
         self._compute_fingerprint = model.fingerprint
 
     @property
+    def name(self) -> str:
+        """What it was loaded by."""
+        return self._name
+
+    @property
     def num_labels(self) -> int:
         """How many scores the model gives a pair."""
         return self._labels
@@ -200,7 +206,7 @@ class CrossEncoder:
         values = np.empty((len(checked), self._labels), dtype=np.float32)
         truncated = np.zeros(len(checked), dtype=np.bool_)
         starts = range(0, len(checked), _WINDOW)
-        for start, encoded in zip(starts, one_ahead(self._encoded(checked), starts), strict=True):
+        for start, encoded in zip(starts, prefetch(self._encoded(checked), starts), strict=True):
             window = slice(start, start + _WINDOW)
             truncated[window] = encoded.truncated
             done(len(encoded.row_of) - len(encoded.rows))  # pairs that share another's row
@@ -326,9 +332,7 @@ class CrossEncoder:
 
         tokens = estimated_tokens(checked, self.max_length)
         values = score_until(until, scored, tokens, self._pace)
-        done = int(np.count_nonzero(~np.isnan(values)))
-        reason = "" if done == len(checked) else until.reason(done, len(checked))
-        return Scores(values, reason, self._name, truncated=truncated)
+        return Scores.until(until, values, self.name, truncated)
 
     def rank(
         self,

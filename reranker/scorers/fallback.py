@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 from time import monotonic
 
-import numpy as np
-from numpy.typing import NDArray
-
 from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.errors import InputError
-from twopass.reranker.contract.scorer import DetailedScorer, PairScorer, as_detailed
+from twopass.reranker.contract.scorer import PairScorer, Scorer, Wrapper, as_scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.threads import reset_in_child
 
@@ -27,7 +25,7 @@ NO_SCORER = "none"
 _Link = PairScorer | Callable[[], PairScorer] | None
 
 
-class FallbackScorer:
+class FallbackScorer(Wrapper):
     """Asks scorers in order until one answers: a GPU, a CPU, a service, none.
 
     All pairs of a call are scored by one scorer, so that scores of different kinds are never
@@ -55,7 +53,7 @@ class FallbackScorer:
             raise InputError(f"expected None as the last scorer only, found it in {names}")
         self._links = dict(scorers)
         self._pause = pause
-        self._made: dict[str, DetailedScorer] = {}
+        self._made: dict[str, Scorer] = {}
         self._unmade: dict[str, tuple[float, Exception]] = {}
         self.reset()
         reset_in_child(self)
@@ -64,9 +62,31 @@ class FallbackScorer:
         """Let go of a lock that another thread may hold: in a child process there is none."""
         self._making = Lock()
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the scores of the first scorer that gives one for each pair."""
-        return self.score(pairs).whole()
+    @property
+    def inner(self) -> Scorer:
+        """The first scorer that could be loaded, by which the chain describes itself.
+
+        Where none is loaded yet, the first is. Only scoring tries again what could not be loaded,
+        so that a description is never waited for twice.
+        """
+        for name, link in self._links.items():
+            if name in self._made:
+                return self._made[name]
+            if link is not None and name not in self._unmade:
+                with suppress(Exception):  # scoring reports it
+                    return self._scorer(name, link)
+        return _NoScorer()
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The scorer's where there is but one: of several, any may have answered."""
+        links = [link for link in self._links.values() if link is not None]
+        return self.inner.fingerprint if len(links) == 1 else None
+
+    @property
+    def scorers(self) -> Sequence[Scorer]:
+        """Those that are loaded."""
+        return tuple(self._made.copy().values())
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         """Return the scores of the first scorer that answers.
@@ -97,7 +117,7 @@ class FallbackScorer:
             failures.append(f"{name}: {scores.reason}")
         return Scores.none(len(pairs), "; ".join(failures), by=NO_SCORER)
 
-    def _scorer(self, name: str, link: PairScorer | Callable[[], PairScorer]) -> DetailedScorer:
+    def _scorer(self, name: str, link: PairScorer | Callable[[], PairScorer]) -> Scorer:
         """Return a link's scorer, made once, by one thread; an error is remembered for a while."""
         with self._making:
             if name in self._made:
@@ -110,8 +130,21 @@ class FallbackScorer:
             except Exception as failure:
                 self._unmade[name] = monotonic() + self._pause, failure
                 raise
-            self._made[name] = as_detailed(made)
+            self._made[name] = as_scorer(made)
             return self._made[name]
+
+
+class _NoScorer(Scorer):
+    """What a chain is of which nothing could be loaded."""
+
+    def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:  # noqa: ARG002
+        """Score nothing."""
+        return Scores.none(len(pairs), "no scorer could be loaded", by=self.name)
+
+    @property
+    def name(self) -> str:
+        """The name of a chain's end."""
+        return NO_SCORER
 
 
 def _named(scores: Scores, name: str, failures: list[str]) -> Scores:

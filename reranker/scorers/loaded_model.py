@@ -8,13 +8,18 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from twopass.reranker.contract.errors import ModelError
-from twopass.reranker.contract.scorer import function_name, model_fingerprint
-from twopass.reranker.engines.choice import EngineName, PrecisionName, choose_engine, settled
+from twopass.reranker.engines.choice import (
+    EngineName,
+    PrecisionName,
+    choose_engine,
+    settled_precision,
+)
 from twopass.reranker.engines.engine import Engine
-from twopass.reranker.engines.hardware import named
-from twopass.reranker.files.model_folder import ModelFolder, locate
+from twopass.reranker.engines.hardware import device_names
+from twopass.reranker.files.model_folder import ModelFolder, locate_model, model_fingerprint
 from twopass.reranker.scorers import activations
 from twopass.reranker.scorers.activations import Activation
 from twopass.reranker.text.encoding import PairEncoder
@@ -62,10 +67,12 @@ def load_model(
         ModelError: when the model cannot be had, or is no cross-encoder.
 
     """
-    folder = ModelFolder.read(locate(name_or_path, trust_remote_code=trust_remote_code, **source))
+    folder = ModelFolder.read(
+        locate_model(name_or_path, trust_remote_code=trust_remote_code, **source)
+    )
     tokenizer = ModelTokenizer.load(folder.path, trust_remote_code=trust_remote_code)
-    devices = named(device)
-    precise = settled(precision, folder, devices, engine)
+    devices = device_names(device)
+    precise = settled_precision(precision, folder, devices, engine)
     runner = choose_engine(
         folder,
         tokenizer,
@@ -80,13 +87,13 @@ def load_model(
         raise ModelError(f"expected a model of {num_labels} labels, found {runner.labels}")
     encoder = PairEncoder(
         tokenizer.backend,
-        tokenizer.limit(runner.positions, folder.max_length, max_length),
+        tokenizer.limit(runner.max_positions, folder.max_length, max_length),
         max_query_length=max_query_length,
         cut_left=tokenizer.cuts_left,
         stored=None if stored_tokens is None else Path(stored_tokens),
     )
     decides = {
-        "activation": function_name(activation_fn) or folder.activation,
+        "activation": _function_name(activation_fn) or folder.activation,
         "engine": type(runner).__name__,
         "max_length": encoder.max_length,
         "max_query_length": max_query_length,
@@ -102,9 +109,9 @@ def load_model(
 
 def _check_vocabulary(engine: Engine, tokenizer: ModelTokenizer) -> None:
     """Refuse a tokeniser of another model, whose tokens this one has no place for."""
-    if tokenizer.backend.get_vocab_size() > engine.words:
+    if tokenizer.backend.get_vocab_size() > engine.vocabulary_size:
         raise ModelError(
-            f"expected a tokenizer of at most the model's {engine.words} tokens, "
+            f"expected a tokenizer of at most the model's {engine.vocabulary_size} tokens, "
             f"found one of {tokenizer.backend.get_vocab_size()}: it belongs to another model"
         )
 
@@ -117,3 +124,14 @@ def _activation(
     if folder.activation is not None:
         return activations.by_path(folder.activation)
     return activations.default(labels)
+
+
+def _function_name(function: Any) -> str | None:
+    """Name a function so that only the same one has the name; None for None.
+
+    What has no name of its own, as a lambda or an object, is like nothing else.
+    """
+    if function is None:
+        return None
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '<')}"
+    return f"unnamed {uuid4()}" if "<" in name else name

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twopass.reranker.contract.errors import InputError
 from twopass.reranker.contract.inputs import check_pairs
-from twopass.reranker.contract.scorer import PairScorer, as_detailed
+from twopass.reranker.contract.scorer import PairScorer, Wrapper, derived_fingerprint
 from twopass.reranker.contract.scores import Scores, Span
 from twopass.reranker.scorers.passage_windows import Windows, best_passages
 from twopass.reranker.text.tokens import TokenizedText
@@ -116,7 +116,7 @@ class _Plan:
         return [document[start:end] for start, end in self.borders[self.chosen]]
 
 
-class PassageScorer:
+class PassageScorer(Wrapper):
     """Scores long documents by their passages, and says which one it was.
 
     A document that fits into the model beside its query is scored as ever. A longer one is cut
@@ -133,13 +133,14 @@ class PassageScorer:
     def __init__(
         self, scorer: PairScorer, encoder: PairEncoder, reading: Reading | None = None
     ) -> None:
-        self._scorer = as_detailed(scorer)
+        super().__init__(scorer)
         self._encoder = encoder
         self._reading = Reading() if reading is None else reading
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the score of each pair, (n,) float32, in the pairs' order; see :meth:`score`."""
-        return self.score(pairs).whole()
+    @property
+    def fingerprint(self) -> str | None:
+        """The scorer's, changed by how documents are read."""
+        return derived_fingerprint(self.inner.fingerprint, self._reading)
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         """Return the score of each pair, with the passage that it comes from.
@@ -149,8 +150,7 @@ class PassageScorer:
 
         Args:
             pairs: (n,) of a query and a document each, the most promising first.
-            deadline: seconds from now; see
-                :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
+            deadline: seconds from now.
 
         Raises:
             InputError: when a pair is not two strings.
@@ -164,7 +164,7 @@ class PassageScorer:
             (query, text) for (query, _), own in zip(checked, texts, strict=True) for text in own
         ]
         ends = np.cumsum([0, *(len(own) for own in texts)])
-        found = self._scorer.score(passages, deadline=deadline)
+        found = self.inner.score(passages, deadline=deadline)
         parts = [found.take(slice(a, b)) for a, b in pairwise(ends)]
         return self._joined(plans, parts, found)
 
@@ -202,19 +202,41 @@ class PassageScorer:
 
     def _joined(self, plans: Sequence[_Plan], parts: Sequence[Scores], found: Scores) -> Scores:
         """Make one score a document of those of its passages."""
-        values = np.full(len(plans), np.nan, dtype=np.float32)
+        values = self._aggregated([part.values for part in parts])
         evidence = np.full(len(plans), None, dtype=np.object_)
         truncated = np.zeros(len(plans), dtype=np.bool_)
         for place, (plan, part) in enumerate(zip(plans, parts, strict=True)):
-            values[place] = aggregate(part.values, self._reading.aggregation, self._reading.top)
             cut = part.truncated is not None and bool(part.truncated.any())
             truncated[place] = cut or part.scored < len(plan.borders)
             if part.scored:
                 best = plan.chosen[np.nanargmax(part.values)]
                 start, end = plan.borders[best].tolist()
                 evidence[place] = Span(start, end, len(plan.borders), part.scored)
-        reason = self._reason(values, found)
-        return Scores(values, reason, found.by, evidence=evidence, truncated=truncated)
+        return Scores(
+            values,
+            self._reason(values, found),
+            found.by,
+            {name: self._aggregated([p.columns[name] for p in parts]) for name in found.columns},
+            evidence,
+            truncated,
+            self._probabilities(parts),
+            self._passed_over(parts),
+        )
+
+    def _aggregated(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return (n,) float32: one number a document of those of its passages."""
+        how, top = self._reading.aggregation, self._reading.top
+        return np.array([aggregate(part, how, top) for part in parts], dtype=np.float32)
+
+    def _probabilities(self, parts: Sequence[Scores]) -> NDArray[np.float32] | None:
+        found = [part.probabilities for part in parts if part.probabilities is not None]
+        return self._aggregated(found) if found else None
+
+    @staticmethod
+    def _passed_over(parts: Sequence[Scores]) -> NDArray[np.bool_] | None:
+        """Return (n,) bool: of which documents no passage was to be scored; None where of all."""
+        over = np.array([part.wanted == 0 for part in parts], dtype=np.bool_)
+        return over if over.any() else None
 
     @staticmethod
     def _reason(values: NDArray[np.float32], found: Scores) -> str:

@@ -46,7 +46,7 @@ class PairEncoder:
     """Turns pairs into rows of token ids; safe to call from several threads.
 
     Args:
-        tokenizer: the model's; it is copied, so that nobody else's settings reach it.
+        tokenizer: the model's; it is copied, so that settings made elsewhere do not reach it.
         max_length: tokens a row at most, special ones included.
         max_query_length: tokens a query at most: longer ones are cut. By default none is ever cut,
             and a query that leaves no room for a document is an error.
@@ -116,8 +116,32 @@ class PairEncoder:
         """How many tokens a query and a document may have together."""
         return self._room
 
+    def count(self, pairs: Sequence[tuple[str, str]]) -> int:
+        """Return how many tokens the model reads of these pairs, all together.
+
+        Raises:
+            InputError: as :meth:`encode`.
+
+        """
+        encoded = self.encode(pairs)
+        return int(encoded.rows.lengths[encoded.row_of].sum())
+
+    def clipped(self, texts: Sequence[str], tokens: int) -> list[str]:
+        """Return the texts, each cut to so many tokens at most.
+
+        Raises:
+            InputError: when a text is no valid Unicode.
+
+        """
+        distinct = list(dict.fromkeys(texts))
+        cut = {
+            text: text[: int(found.ends[tokens - 1])] if len(found) > tokens else text
+            for text, found in zip(distinct, self.tokenized(distinct), strict=True)
+        }
+        return [cut[text] for text in texts]
+
     def tokenized(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Return each text's own tokens, to its end, with their places.
+        """Return each text's own tokens, to its end, with their positions.
 
         Raises:
             InputError: when a text is no valid Unicode.
@@ -145,8 +169,8 @@ class PairEncoder:
     def _tokens(self, texts: set[str], enough: int) -> dict[str, Ids]:
         """Tokenise each text, without special tokens, as far as it takes to have more than enough.
 
-        A text that was not read to its end has more than enough tokens, so that whoever cuts it
-        down to enough knows that something was left out.
+        A text that was not read to its end has more than enough tokens, so that a caller that cuts
+        it to enough knows that something was left out.
         """
         tokens = self._known(list(texts))
         waiting = [text for text in texts if text not in tokens]
@@ -174,7 +198,7 @@ class PairEncoder:
         return text if self._border is None else clip(text, characters, self._border)
 
     def _fitted(self, query: Ids, document: Ids) -> tuple[Ids, Ids]:
-        """Cut the document, and the query only as far as the caller has asked for it."""
+        """Cut the document, and the query only as far as the caller wants it."""
         query = self._cut(query, self.max_query_length or self._room)
         return query, self._cut(document, self._room - len(query))
 

@@ -2,10 +2,10 @@
 
 A folder of segments, each written once: the texts' hashes in order, where each row begins, and the
 rows. A text's own hash is its key, so that a row is right or absent, whatever was added, updated
-or deleted since; whoever reads computes anew what is absent.
+or deleted since; a reader computes what is absent.
 
-The ids of a tokeniser stand in a folder of its own, named by its fingerprint, beside those of
-others; what a text's ids are is the tokeniser's own word, so that scores are the same to the bit.
+The ids of a tokeniser are in a separate folder, named by its fingerprint, beside those of
+others; the tokeniser itself computes them, so that scores are the same to the bit.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tokenizers import Tokenizer
 from twopass.reranker.contract.errors import RerankerError
 
 __all__ = [
-    "TextRows",
-    "TextRowsError",
+    "RowStore",
+    "RowStoreError",
     "find_tokens",
     "fingerprint",
     "refresh_tokens",
@@ -39,18 +39,18 @@ _META, _FORMAT = "about.json", 1
 _KEY = np.dtype([("high", "<u8"), ("low", "<u8")])
 
 
-class TextRowsError(RerankerError):
+class RowStoreError(RerankerError):
     """A folder of rows that cannot be read or written."""
 
 
-class TextRows:
+class RowStore:
     """Rows by text, memory-mapped; many readers, one writer at a time.
 
     Args:
         folder: an existing one, see :meth:`create`.
 
     Attributes:
-        about: what the rows are, as whoever made the folder said.
+        about: what the rows are, as said when the folder was made.
 
     Raises:
         TextRowsError: when it is no folder of rows.
@@ -62,16 +62,16 @@ class TextRows:
         try:
             self.about: Mapping[str, Any] = json.loads((folder / _META).read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise TextRowsError(f"expected rows by text in {str(folder)!r}: {error}") from error
+            raise RowStoreError(f"expected rows by text in {str(folder)!r}: {error}") from error
         if self.about.get("format") != _FORMAT:
-            raise TextRowsError(
+            raise RowStoreError(
                 f"{folder}: expected format {_FORMAT}, found {self.about.get('format')}; "
                 "delete the folder and make it again"
             )
         self._segments = [_Segment(path) for path in sorted(folder.glob("segment-*"))]
 
     @classmethod
-    def create(cls, folder: Path, dtype: str, **about: Any) -> TextRows:
+    def create(cls, folder: Path, dtype: str, **about: Any) -> RowStore:
         """Open the folder, or make an empty one.
 
         Args:
@@ -96,9 +96,9 @@ class TextRows:
         keys = _keys(texts)
         found: list[NDArray[Any] | None] = [None] * len(texts)
         for segment in reversed(self._segments):
-            for place, row in segment.find(keys):
-                if found[place] is None:
-                    found[place] = row
+            for index, row in segment.find(keys):
+                if found[index] is None:
+                    found[index] = row
         return found
 
     def missing(self, texts: Sequence[str]) -> list[str]:
@@ -118,12 +118,12 @@ class TextRows:
             return
         keys = _keys(texts)
         order = np.argsort(keys, order=("high", "low"), kind="stable")
-        sizes = [len(rows[place]) for place in order]
+        sizes = [len(rows[index]) for index in order]
         arrays = {
             "keys": keys[order],
             "offsets": np.concatenate(([0], np.cumsum(sizes, dtype=np.int64))),
             # one number more than there are: an empty file could not be mapped
-            "values": np.concatenate([*(rows[place] for place in order), [0]]).astype(
+            "values": np.concatenate([*(rows[index] for index in order), [0]]).astype(
                 self.about["dtype"]
             ),
         }
@@ -140,7 +140,7 @@ class TextRows:
             partial.rename(path)
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
-            raise TextRowsError(f"{path}: could not be written: {error}") from error
+            raise RowStoreError(f"{path}: could not be written: {error}") from error
         return path
 
 
@@ -155,12 +155,12 @@ class _Segment:
                 for name in ("keys", "offsets", "values")
             )
         except (OSError, ValueError) as error:
-            raise TextRowsError(
+            raise RowStoreError(
                 f"{path}: expected arrays, found: {error}; delete {path.parent} and make it again"
             ) from error
 
     def find(self, keys: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield the place of each key that is here, and its row."""
+        """Yield the index of each key that is here, and its row."""
         high = self.keys["high"]
         places = np.minimum(np.searchsorted(high, keys["high"]), len(high) - 1)
         for number in np.flatnonzero(self.keys[places] == keys):
@@ -188,7 +188,7 @@ def fingerprint(tokenizer: Tokenizer) -> str:
     return blake2b(plain.to_str().encode(), digest_size=8).hexdigest()
 
 
-def find_tokens(folder: Path, tokenizer: Tokenizer) -> TextRows | None:
+def find_tokens(folder: Path, tokenizer: Tokenizer) -> RowStore | None:
     """Open the ids of this tokeniser in the folder, or None where there are none.
 
     Raises:
@@ -196,7 +196,7 @@ def find_tokens(folder: Path, tokenizer: Tokenizer) -> TextRows | None:
 
     """
     own = folder / fingerprint(tokenizer)
-    return TextRows(own) if own.is_dir() else None
+    return RowStore(own) if own.is_dir() else None
 
 
 def store_tokens(
@@ -206,7 +206,7 @@ def store_tokens(
     *,
     model: str = "",
     done: Callable[[int], None] = lambda _: None,
-) -> TextRows:
+) -> RowStore:
     """Compute and store the ids of the texts that have none yet.
 
     Args:
@@ -214,7 +214,7 @@ def store_tokens(
         tokenizer: whose ids.
         texts: any number; they are read as a stream.
         model: whose tokeniser it is, written down for people.
-        done: told now and then how many texts were looked at.
+        done: called now and then with how many texts were looked at.
 
     Raises:
         TextRowsError: when the folder cannot be read or written.
@@ -222,7 +222,7 @@ def store_tokens(
     """
     own = folder / fingerprint(tokenizer)
     dtype = "uint16" if tokenizer.get_vocab_size() <= 2**16 else "int32"
-    rows = TextRows.create(own, dtype, model=model)
+    rows = RowStore.create(own, dtype, model=model)
     if not (own / _TOKENIZER).is_file():
         tokenizer.save(str(own / _TOKENIZER))
     seen = 0

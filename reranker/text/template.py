@@ -1,6 +1,6 @@
 """The frame of special tokens around a pair's texts, and where a very long text is cut before.
 
-Only so many tokens of a text are read, and tokenising 5 MB to keep 512 tokens takes seconds. A
+Only the first tokens of a text are read, and tokenising 5 MB to keep 512 tokens takes seconds. A
 text may be cut in front of a character at which the tokeniser would split anyway, whatever
 surrounds it: then the tokens of the part are the first tokens of the whole. Which characters are
 such borders follows from the tokeniser's own description; where nothing is known, nothing is cut.
@@ -38,7 +38,7 @@ _LOCAL_NORMALIZERS = {
 
 
 def border_of(tokenizer: Tokenizer) -> re.Pattern[str] | None:
-    """Return what matches, empty, where a text can be cut; None where no place is known to be safe.
+    """Return what matches, empty, where a text can be cut; None where no cut is known to be safe.
 
     Known are BERT's pre-tokeniser, which splits at white space, ASCII punctuation and (if so
     normalised) Chinese characters; and GPT-2's byte-level and SentencePiece's metaspace, which
@@ -57,7 +57,7 @@ def border_of(tokenizer: Tokenizer) -> re.Pattern[str] | None:
 
 
 def clip(text: str, characters: int, border: re.Pattern[str]) -> str:
-    """Return the text up to the first border at or after so many characters, or all of it."""
+    """Return the text up to the first border at or after a number of characters, or all of it."""
     found = border.search(text, characters) if len(text) > characters else None
     return text[: found.start()] if found else text
 

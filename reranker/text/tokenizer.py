@@ -2,7 +2,7 @@
 
 transformers reads ``tokenizer.json`` and lets ``tokenizer_config.json`` change some of it, by rules
 of each class. Where both say the same, the first is the tokeniser; where they differ, or a class is
-not known here, nothing is decided here and transformers is asked.
+not known here, transformers decides.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from twopass.reranker.architectures import token_types
 from twopass.reranker.contract.errors import ModelError
 
 __all__ = [
@@ -23,11 +24,6 @@ __all__ = [
 ]
 
 
-# whether tokenisers of a class give segment numbers, where their files do not say
-_TYPED: Mapping[str, bool] = {
-    **dict.fromkeys(("BertTokenizer", "ElectraTokenizer"), True),
-    **dict.fromkeys(("RobertaTokenizer", "XLMRobertaTokenizer"), False),
-}
 _NAMES_OF_TOKENS = ("pad_token", "cls_token", "sep_token", "unk_token", "mask_token", "bos_token")
 # a setting of the class, and where tokenizer.json says the same: part, its type, its field
 _SETTINGS = (
@@ -44,8 +40,8 @@ class PlainTokenizer:
 
     Attributes:
         backend: the tokeniser proper.
-        pad_id: the token that fills up rows.
-        typed: whether it gives segment numbers.
+        pad_id: the token that pads rows.
+        typed: whether it gives token types.
         config: its ``tokenizer_config.json``.
 
     """
@@ -78,7 +74,7 @@ def _typed(config: Mapping[str, Any]) -> bool | None:
     named = config.get("model_input_names")
     if named is not None:
         return "token_type_ids" in named
-    return _TYPED.get(str(config.get("tokenizer_class")).removesuffix("Fast"))
+    return token_types(str(config.get("tokenizer_class")).removesuffix("Fast"))
 
 
 def _content(token: Any) -> str | None:
@@ -114,10 +110,10 @@ class ModelTokenizer:
 
     Attributes:
         backend: the tokeniser proper.
-        pad_id: the token that fills up rows.
-        pads_left: whether rows are filled up at their beginning.
-        cuts_left: whether texts lose their beginning when they are too long.
-        typed: whether the model reads segment numbers.
+        pad_id: the token that pads rows.
+        pads_left: whether rows are padded at their start.
+        cuts_left: whether texts lose their start when they are too long.
+        typed: whether it gives token types.
         max_length: tokens a row at most, where it is known.
 
     """
@@ -190,15 +186,15 @@ class ModelTokenizer:
         )
 
     def limit(self, positions: int | None, declared: int | None, wanted: int | None) -> int:
-        """Return how many tokens a row may have: as asked, else as declared, else what fits.
+        """Return how many tokens a row may have: as wanted, else as declared, else what fits.
 
         Args:
-            positions: how many the model has places for, where it is limited.
+            positions: how many the model can take, where that is limited.
             declared: what the folder names.
-            wanted: what the caller asks for.
+            wanted: what the caller wants.
 
         Raises:
-            ModelError: when more is asked than fits, or nothing says how much that is.
+            ModelError: when more is wanted than fits, or nothing says how much that is.
 
         """
         if wanted is not None and positions is not None and wanted > positions:

@@ -35,8 +35,8 @@ class TokenizedText:
     @classmethod
     def of(cls, encoding: Encoding) -> TokenizedText:
         """Take over what a tokeniser gives."""
-        places = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        return cls(np.array(encoding.ids, dtype=np.int32), places[:, 0], places[:, 1])
+        spans = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        return cls(np.array(encoding.ids, dtype=np.int32), spans[:, 0], spans[:, 1])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -48,7 +48,7 @@ class TokenRows:
 
     Attributes:
         ids: (t,) int32: the rows' token ids, one row after the other.
-        types: (t,) int8: the segment of each token, as the model's tokeniser numbers them.
+        types: (t,) int8: the type of each token, as the model's tokeniser numbers them.
         offsets: (n + 1,) int64: where each row begins; from 0 to t, never falling.
 
     Raises:
@@ -93,11 +93,11 @@ class TokenRows:
     def padded(
         self, pad_id: int, *, left: bool = False, width: int = 0
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return ids, types and attention mask, each (n, width) int64, filled up.
+        """Return ids, types and attention mask, each (n, width) int64, padded.
 
         Args:
-            pad_id: what they are filled up with.
-            left: fill up before a row's tokens.
+            pad_id: the padding's id.
+            left: pad before a row's tokens.
             width: where longer than the longest row.
 
         """

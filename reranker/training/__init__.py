@@ -1,7 +1,7 @@
-"""Training cross-encoders: examples, losses, a trainer, and what is written about the result.
+"""Training cross-encoders: examples, losses, a trainer, and the model card.
 
-Nothing here knows how candidates are found: negatives from a user's own index are the pipeline's
-(``twopass.pipeline.training``). Names are loaded when they are first used.
+Nothing here knows how candidates are retrieved: ``twopass.pipeline.training`` mines negatives
+from a user's own index. Names are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from twopass.reranker.training.card import Card, EvaluationTable
     from twopass.reranker.training.examples import Example, read_examples
     from twopass.reranker.training.hub import push
+    from twopass.reranker.training.loss import LOSSES, Loss, loss_type
     from twopass.reranker.training.losses import (
-        LOSSES,
         BinaryCrossEntropy,
         Distillation,
         LambdaLoss,
@@ -43,9 +43,10 @@ _HOME = {
     "EvaluationTable": "twopass.reranker.training.card",
     "Example": "twopass.reranker.training.examples",
     "ExamplesError": "twopass.reranker.contract.errors",
-    "LOSSES": "twopass.reranker.training.losses",
+    "LOSSES": "twopass.reranker.training.loss",
     "LambdaLoss": "twopass.reranker.training.losses",
     "ListSoftmax": "twopass.reranker.training.losses",
+    "Loss": "twopass.reranker.training.loss",
     "MarginMSE": "twopass.reranker.training.losses",
     "PublishError": "twopass.reranker.contract.errors",
     "RECIPES": "twopass.reranker.training.recipe",
@@ -57,6 +58,7 @@ _HOME = {
     "TrainingError": "twopass.reranker.contract.errors",
     "TrainingMemoryError": "twopass.reranker.contract.errors",
     "TrainingResult": "twopass.reranker.training.trainer",
+    "loss_type": "twopass.reranker.training.loss",
     "new_student": "twopass.reranker.training.initial_weights",
     "push": "twopass.reranker.training.hub",
     "read_examples": "twopass.reranker.training.examples",
@@ -76,6 +78,7 @@ __all__ = [
     "ExamplesError",
     "LambdaLoss",
     "ListSoftmax",
+    "Loss",
     "MarginMSE",
     "PublishError",
     "RankNet",
@@ -86,6 +89,7 @@ __all__ = [
     "TrainingError",
     "TrainingMemoryError",
     "TrainingResult",
+    "loss_type",
     "new_student",
     "push",
     "read_examples",

@@ -13,7 +13,6 @@ from typing import Any
 from twopass.reranker.telemetry import hugging_face_hub
 from twopass.reranker.training.emissions import Emissions
 from twopass.reranker.training.examples import Example
-from twopass.reranker.training.losses import LOSSES
 from twopass.reranker.training.recipe import Recipe
 from twopass.reranker.training.trainer import TrainingResult
 
@@ -39,14 +38,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 _VERSIONS = ("twopass", "torch", "transformers", "tokenizers", "safetensors", "numpy", "codecarbon")
-_CITATIONS = {
-    "bce": "Nogueira & Cho, 2019, Passage Re-ranking with BERT, arXiv:1901.04085.",
-    "softmax": "Cao et al., 2007, Learning to Rank: From Pairwise Approach to Listwise Approach.",
-    "margin-mse": "Hofstätter et al., 2020, arXiv:2010.02666.",
-    "distill": "Hinton, Vinyals & Dean, 2015, arXiv:1503.02531.",
-    "ranknet": "Burges et al., 2005, Learning to Rank using Gradient Descent.",
-    "lambda": "Wang et al., 2018, The LambdaLoss Framework for Ranking Metric Optimization.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +339,8 @@ class Card:
         )
 
     def _citation(self) -> str:
-        return f"The loss: {_CITATIONS[self.recipe.loss]}" if self.recipe.loss in LOSSES else ""
+        citation = self.recipe.make_loss().citation
+        return f"The loss: {citation}" if citation else ""
 
 
 _OWN = {"step", "epoch", "loss", "rate", "seconds"}

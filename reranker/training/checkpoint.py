@@ -1,4 +1,4 @@
-"""Checkpoints: what a training writes between steps, so that an interrupted one can resume."""
+"""Checkpoints, written between steps so that an interrupted training can resume."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = [
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether Ctrl-C was pressed or the process told to end.
+    """Give a function that returns whether SIGINT (Ctrl-C) or SIGTERM was received.
 
-    The first time it is only noted, so that a step can be finished and a checkpoint written; the
-    second time it interrupts at once. Elsewhere than in the main thread nothing is caught.
+    The first signal is only recorded, so that a step can finish and a checkpoint be written; the
+    second interrupts at once. Signals are only caught in the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -53,7 +53,7 @@ _UNDECIDED = ("token_budget", "checkpointing", "log_every", "save_every", "outpu
 
 
 def fingerprint(recipe: Recipe, examples: Sequence[Example], start: str) -> str:
-    """Return what tells this training from others: recipe, examples and weights to begin with."""
+    """Return a hash of what a training depends on: recipe, examples and initial weights."""
     decisive = {k: v for k, v in recipe.to_dict().items() if k not in _UNDECIDED}
     digest = hashlib.blake2b(json.dumps([decisive, start]).encode(), digest_size=16)
     for example in examples:
@@ -63,12 +63,12 @@ def fingerprint(recipe: Recipe, examples: Sequence[Example], start: str) -> str:
 
 @dataclass(slots=True)
 class State:
-    """Where a training stands.
+    """The state of a training run.
 
     Attributes:
-        step: how many steps are done.
-        pairs: how many pairs they had.
-        seconds: how long they took, over all starts.
+        step: number of steps done.
+        pairs: number of pairs in them.
+        seconds: their duration over all starts.
         best: the best evaluation so far: its value, and the step after which it was made.
         recent: the losses since the last line of the log.
         log: the lines of the log.
@@ -84,12 +84,12 @@ class State:
 
 
 class Checkpoints:
-    """A folder with the last checkpoint, the best weights and the log; written whole or not at all.
+    """A folder with the last checkpoint, the best weights and the log; written atomically.
 
     Args:
-        folder: made where it is missing.
+        folder: created if it is missing.
         mark: the training's fingerprint.
-        writes: whether this process writes; of several that train together one does.
+        writes: whether this process writes; only one of several does.
 
     """
 
@@ -100,7 +100,7 @@ class Checkpoints:
         self._mark, self._writes = mark, writes
 
     def save(self, state: State, model: Any, optimizer: Any) -> None:
-        """Write all that the next step depends on."""
+        """Write everything that the next step depends on."""
         import torch
 
         if not self._writes:
@@ -117,7 +117,7 @@ class Checkpoints:
         _write(self._last, held)
 
     def load(self, model: Any, optimizer: Any) -> State | None:
-        """Take up the last checkpoint, or return None where there is none.
+        """Load the last checkpoint; return None if there is none.
 
         Raises:
             ResumeError: when it is of another training or cannot be read.
@@ -131,7 +131,7 @@ class Checkpoints:
         if held.get("mark") != self._mark:
             raise ResumeError(
                 f"{self._last.parent}: expected a checkpoint of this training, found one of other "
-                "settings or data; choose another folder, or begin anew (--restart)"
+                "settings or data; choose another folder, or start again (--restart)"
             )
         model.load_state_dict(held["model"])
         optimizer.load_state_dict(held["optimizer"])
@@ -143,16 +143,16 @@ class Checkpoints:
         return state
 
     def clear(self) -> None:
-        """Forget what an earlier training left."""
+        """Delete the files of an earlier training."""
         for path in (self._last, self._best, self._log) if self._writes else ():
             path.unlink(missing_ok=True)
 
     def keep_best(self, model: Any) -> None:
-        """Set the weights aside."""
+        """Save the weights as the best so far."""
         _write(self._best, {"mark": self._mark, "model": model.state_dict()})
 
     def load_best(self, model: Any) -> None:
-        """Give the model the weights that were set aside."""
+        """Load the best weights into the model."""
         model.load_state_dict(_read(self._best)["model"])
 
     def append(self, entry: dict[str, Any]) -> None:
@@ -163,7 +163,7 @@ class Checkpoints:
             out.write(json.dumps(entry) + "\n")
 
     def _rewrite(self, log: Sequence[dict[str, Any]]) -> None:
-        """Drop the lines that were written after the checkpoint: those steps are made again."""
+        """Drop the lines written after the checkpoint, because those steps are repeated."""
         if self._writes:
             lines = "".join(json.dumps(entry) + "\n" for entry in log)
             self._log.write_text(lines, encoding="utf-8")
@@ -185,6 +185,6 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises what unpickling and unzipping raise
         raise ResumeError(
             f"{path}: expected a checkpoint, could not read it: {type(error).__name__}; "
-            "begin anew (--restart)"
+            "start again (--restart)"
         ) from error
     return held

@@ -1,4 +1,4 @@
-"""What a training ran on, and its energy and emissions as codecarbon estimates them."""
+"""The machine of a training, and its energy and emissions as codecarbon estimates them."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Emissions:
     Attributes:
         energy: kWh of processors, GPUs and memory.
         carbon: kg of CO2 equivalents, by the country's mean mix of electricity.
-        seconds: how long was measured.
-        country: ISO code of three letters; where the machine is said to stand.
+        seconds: duration of the measurement.
+        country: three-letter ISO code of where the machine is.
         cpu: the processor's name.
-        gpu: the GPUs', empty where there is none.
+        gpu: the GPUs' names; empty if there are none.
         memory: GB.
         version: codecarbon's.
 
@@ -78,20 +78,20 @@ class Emissions:
 
 @dataclass(slots=True)
 class Measured:
-    """Filled when the block ends; None where codecarbon is not installed."""
+    """Holds the estimate when the block has ended; None if nothing was measured."""
 
     emissions: Emissions | None = None
 
 
 @contextmanager
 def measured(country: str | None) -> Iterator[Measured]:
-    """Measure what happens inside, in this process's machine.
+    """Measure the energy that this machine uses during the block.
 
-    codecarbon reads the processor's energy counters where it may, else it estimates from the
+    codecarbon reads the processor's energy counters if it may, else it estimates from the
     processor's rated power and load. Nothing is sent or looked up on the network.
 
     Args:
-        country: ISO code of three letters, as "DEU"; None measures nothing.
+        country: three-letter ISO code, as "DEU"; None measures nothing.
 
     Raises:
         RecipeError: when codecarbon is missing, or the country is unknown.
@@ -112,7 +112,7 @@ def measured(country: str | None) -> Iterator[Measured]:
 
 
 def check_country(country: str | None) -> None:
-    """Look, before hours of work, that emissions can be measured for a country; None is none.
+    """Check, before hours of work, that emissions can be measured for a country (None: no check).
 
     Raises:
         RecipeError: when codecarbon is missing or the country is unknown.
@@ -123,7 +123,7 @@ def check_country(country: str | None) -> None:
     if find_spec("codecarbon") is None:
         raise RecipeError(
             "emissions: expected codecarbon, which is not installed; "
-            "pip install 'twopass[train]', or leave --country out"
+            "pip install 'twopass[train]', or remove --country"
         )
     import pycountry
 

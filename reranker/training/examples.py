@@ -1,6 +1,6 @@
-"""What is learnt from: a query, some passages, and what is known of each.
+"""Training examples: a query with passages, and their labels or scores.
 
-All forms of training data become this one: a pair with a label is a list of one, a triple a list
+All formats of training data become this one: a pair with a label is a list of one, a triple a list
 of a positive and a negative.
 """
 
@@ -35,11 +35,11 @@ class Example:
     Attributes:
         query: the query's text.
         passages: (s,) texts, at least one.
-        labels: (s,) relevance, 0 or below for what is not relevant; empty where nobody judged.
-        scores: (s,) a teacher's scores, in any unit; empty where there is no teacher.
+        labels: (s,) relevance, 0 or below if not relevant; empty without judgements.
+        scores: (s,) a teacher's scores, on any scale; empty without a teacher.
 
     Raises:
-        ExamplesError: when the columns are of different lengths, empty or no numbers.
+        ExamplesError: when the columns have different lengths, are empty or contain no numbers.
 
     """
 
@@ -68,12 +68,12 @@ class Example:
 
     @property
     def positives(self) -> int:
-        """How many passages are labelled relevant."""
+        """The number of passages labelled relevant."""
         return sum(label > 0 for label in self.labels)
 
 
 def as_pairs(examples: Iterable[Example]) -> list[Example]:
-    """Return lists of one passage each, in order: what losses over pairs are given."""
+    """Return lists of one passage each, in order, for losses over pairs."""
     return [
         Example(e.query, (p,), e.labels[at : at + 1], e.scores[at : at + 1])
         for e in examples
@@ -82,7 +82,7 @@ def as_pairs(examples: Iterable[Example]) -> list[Example]:
 
 
 def read_examples(path: str | Path) -> list[Example]:
-    """Read JSON Lines, plain or gzipped, in any of the forms that ``from_records`` takes.
+    """Read JSON Lines, plain or gzipped, in any of the formats of ``from_records``.
 
     Raises:
         ExamplesError: when the file cannot be read, a line is of no known form, or there is none.
@@ -100,7 +100,7 @@ def read_examples(path: str | Path) -> list[Example]:
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
-    """Write lists as ``read_examples`` reads them, gzipped where the name ends in .gz."""
+    """Write lists in the format of ``read_examples``, gzipped if the name ends in .gz."""
     part = path.with_name(f"{path.name}.part")
     zipped = path.suffix == ".gz"
     with gzip.open(part, "wt") if zipped else part.open("w", encoding="utf-8") as out:
@@ -113,7 +113,7 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
 
 
 def from_records(records: Iterable[Mapping[str, Any]], *, name: str = "examples") -> list[Example]:
-    """Return examples from objects of these forms, which may be mixed.
+    """Return examples from objects of these formats, which may be mixed.
 
     ``{"query", "passage", "label"}`` (pairs of one query become one list), ``{"query", "positive",
     "negative"}``, ``{"query", "positive", "negatives": [...]}``, and ``{"query", "passages": [...],
@@ -134,9 +134,9 @@ def from_records(records: Iterable[Mapping[str, Any]], *, name: str = "examples"
             else:
                 examples.append(_listed(query, record))
         except (KeyError, TypeError, ValueError, ExamplesError) as error:
-            told = error if isinstance(error, ExamplesError) else f"expected one of {_FORMS}"
+            problem = error if isinstance(error, ExamplesError) else f"expected one of {_FORMS}"
             raise ExamplesError(
-                f"{name}, record {number}: {told}; found {record!r:.120}"
+                f"{name}, record {number}: {problem}; found {record!r:.120}"
             ) from error
     for query, judged in pairs.items():
         passages, labels = zip(*judged, strict=True)
@@ -161,7 +161,7 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _one(record: Mapping[str, Any], names: Sequence[str]) -> Any:
-    """Return the value of the first name that is there.
+    """Return the value of the first name that the record has.
 
     Raises:
         KeyError: when none is.

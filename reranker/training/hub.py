@@ -1,4 +1,4 @@
-"""A model's folder to the Hugging Face hub, or to another server that speaks its protocol."""
+"""Upload of a model to the Hugging Face hub, or to another server with the same API."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def push(
     token: str | None = None,
     endpoint: str | None = None,
 ) -> str:
-    """Upload a model with its card; what its training left behind stays here.
+    """Upload a model with its card, without the files of its training.
 
     Args:
-        folder: the model's.
-        name: ``user/model``; made where it is missing.
-        private: whether a new one is seen by its owner alone.
-        token: by default the one that is stored on this machine.
-        endpoint: the server's address; by default the hub's, or what HF_ENDPOINT says.
+        folder: the model's folder.
+        name: ``user/model``; created if it is missing.
+        private: whether a new repository is visible to its owner only.
+        token: by default the one stored on this machine.
+        endpoint: the server's address; by default HF_ENDPOINT, or else the hub's.
 
     Returns:
         The address of the commit.

@@ -1,57 +1,40 @@
-"""What training makes small: losses over a query's list of passages, as formulas with sources.
-
-Each is a frozen value that is called with padded lists and gives one number a list::
-
-    loss(logits, labels, scores, mask) -> (g,)
-
-    logits   (g, s) float32: the student's raw outputs
-    labels   (g, s) float32: relevance, above 0 for relevant; 0 where nobody judged
-    scores   (g, s) float32: the teacher's scores; NaN where there is none
-    mask     (g, s) bool: which places hold a passage; the others never count
+"""Losses over a query's list of passages, as formulas with sources.
 
 Below, s_i is the student's logit, t_i the teacher's score, y_i the label of passage i.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
+from twopass.plugins import load_plugin, plugin_names
 from twopass.reranker.contract.errors import RecipeError
 from twopass.reranker.training.examples import Example
+from twopass.reranker.training.loss import (
+    LOSSES,
+    Loss,
+    centred,
+    differences,
+    log_softmax,
+    loss_type,
+    mean,
+    ordered,
+    ranks,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "LOSSES",
     "BinaryCrossEntropy",
     "Distillation",
     "LambdaLoss",
     "ListSoftmax",
-    "Loss",
     "MarginMSE",
     "RankNet",
     "make_loss",
 ]
-
-
-class Loss(Protocol):
-    """One loss: see the module."""
-
-    @property
-    def pairwise_data(self) -> bool:
-        """Whether it takes single pairs, so that a batch is counted in pairs and not in lists."""
-        ...
-
-    def usable(self, example: Example) -> bool:
-        """Tell whether there is anything to learn from this example."""
-        ...
-
-    def __call__(self, logits: Tensor, labels: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
-        """Return the loss of each list, (g,)."""
-        ...
 
 
 def _positive(**values: float) -> None:
@@ -65,8 +48,13 @@ def _judged_apart(example: Example) -> bool:
     return len(set(example.labels)) > 1
 
 
+@loss_type(
+    "bce",
+    needs="pairs",
+    citation="Nogueira & Cho, 2019, Passage Re-ranking with BERT, arXiv:1901.04085.",
+)
 @dataclass(frozen=True, slots=True)
-class BinaryCrossEntropy:
+class BinaryCrossEntropy(Loss):
     """Each pair is relevant or not.
 
     ::
@@ -85,7 +73,6 @@ class BinaryCrossEntropy:
 
     pos_weight: float = 1.0
     activation: Literal["identity", "tanh", "softsign"] = "identity"
-    pairwise_data: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _positive(pos_weight=self.pos_weight)
@@ -111,11 +98,16 @@ class BinaryCrossEntropy:
             pos_weight=logits.new_tensor(self.pos_weight),
             reduction="none",
         )
-        return _mean(each, mask)
+        return mean(each, mask)
 
 
+@loss_type(
+    "softmax",
+    needs="lists",
+    citation="Cao et al., 2007, Learning to Rank: From Pairwise Approach to Listwise Approach.",
+)
 @dataclass(frozen=True, slots=True)
-class ListSoftmax:
+class ListSoftmax(Loss):
     """The relevant passage against the whole list.
 
     ::
@@ -132,7 +124,6 @@ class ListSoftmax:
     """
 
     temperature: float = 1.0
-    pairwise_data: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _positive(temperature=self.temperature)
@@ -146,11 +137,16 @@ class ListSoftmax:
         del scores
         wanted = labels.clamp(min=0) * mask
         shares = wanted / wanted.sum(1, keepdim=True).clamp(min=1e-9)
-        return -(shares * _log_softmax(logits / self.temperature, mask)).sum(1)
+        return -(shares * log_softmax(logits / self.temperature, mask)).sum(1)
 
 
+@loss_type(
+    "margin-mse",
+    needs="teacher",
+    citation="Hofstätter et al., 2020, arXiv:2010.02666.",
+)
 @dataclass(frozen=True, slots=True)
-class MarginMSE:
+class MarginMSE(Loss):
     """The teacher's distances between relevant and other passages.
 
     ::
@@ -161,8 +157,6 @@ class MarginMSE:
     Knowledge Distillation", arXiv:2010.02666. There a list is one triple; here, all its pairs.
     """
 
-    pairwise_data: ClassVar[bool] = False
-
     def usable(self, example: Example) -> bool:
         """Take lists with a relevant passage, another, and the teacher's scores."""
         return bool(example.scores) and 0 < example.positives < len(example.passages)
@@ -171,12 +165,17 @@ class MarginMSE:
         """Return each list's mean squared error, (g,)."""
         relevant = (labels > 0) & mask
         pairs = relevant.unsqueeze(2) & (mask & ~relevant).unsqueeze(1)
-        apart = _differences(logits) - _differences(scores.nan_to_num())
-        return _mean((apart**2).flatten(1), pairs.flatten(1))
+        apart = differences(logits) - differences(scores.nan_to_num())
+        return mean((apart**2).flatten(1), pairs.flatten(1))
 
 
+@loss_type(
+    "distill",
+    needs="lists",
+    citation="Hinton, Vinyals & Dean, 2015, arXiv:1503.02531.",
+)
 @dataclass(frozen=True, slots=True)
-class Distillation:
+class Distillation(Loss):
     """The teacher's distribution over the list, mixed with the labels'.
 
     ::
@@ -203,7 +202,6 @@ class Distillation:
     label_share: float = 0.0
     shape: float = 0.0
     level: float = 0.0
-    pairwise_data: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _positive(sharpness=self.sharpness)
@@ -224,20 +222,25 @@ class Distillation:
         relevant = labels.clamp(min=0) * mask
         total = relevant.sum(1, keepdim=True)
         share = (self.label_share * has_teacher + ~has_teacher) * (total > 0)
-        wanted = _log_softmax(taught, mask).exp() * mask * (1 - share)
+        wanted = log_softmax(taught, mask).exp() * mask * (1 - share)
         wanted = wanted + share * relevant / total.clamp(min=1e-9)
-        apart = wanted.clamp(min=1e-12).log() - _log_softmax(logits, mask)
+        apart = wanted.clamp(min=1e-12).log() - log_softmax(logits, mask)
         loss = (wanted * apart).sum(1)
         if self.shape:
-            error = _centred(logits, mask) - _centred(taught, mask)
-            loss = loss + self.shape * _mean(error**2, mask & has_teacher)
+            error = centred(logits, mask) - centred(taught, mask)
+            loss = loss + self.shape * mean(error**2, mask & has_teacher)
         if self.level:
-            loss = loss + self.level * _mean((logits - taught) ** 2, mask & has_teacher)
+            loss = loss + self.level * mean((logits - taught) ** 2, mask & has_teacher)
         return loss
 
 
+@loss_type(
+    "ranknet",
+    needs="lists",
+    citation="Burges et al., 2005, Learning to Rank using Gradient Descent.",
+)
 @dataclass(frozen=True, slots=True)
-class RankNet:
+class RankNet(Loss):
     """Every pair of a list in the labels' order.
 
     ::
@@ -252,7 +255,6 @@ class RankNet:
     """
 
     sigma: float = 1.0
-    pairwise_data: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _positive(sigma=self.sigma)
@@ -266,12 +268,17 @@ class RankNet:
         del scores
         from torch.nn.functional import softplus
 
-        each = softplus(-self.sigma * _differences(logits))
-        return _mean(each.flatten(1), _ordered(labels, mask).flatten(1))
+        each = softplus(-self.sigma * differences(logits))
+        return mean(each.flatten(1), ordered(labels, mask).flatten(1))
 
 
+@loss_type(
+    "lambda",
+    needs="lists",
+    citation="Wang et al., 2018, The LambdaLoss Framework for Ranking Metric Optimization.",
+)
 @dataclass(frozen=True, slots=True)
-class LambdaLoss:
+class LambdaLoss(Loss):
     """RankNet's pairs, weighted by what nDCG would gain (NDCG-Loss2++).
 
     ::
@@ -294,7 +301,6 @@ class LambdaLoss:
     k: int | None = 10
     sigma: float = 1.0
     mu: float = 10.0
-    pairwise_data: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _positive(sigma=self.sigma, k=1 if self.k is None else self.k)
@@ -312,86 +318,45 @@ class LambdaLoss:
 
         from torch.nn.functional import softplus
 
-        ranks, weights = self._weights(logits.detach(), labels, mask)
-        kept = _ordered(labels, mask)
+        positions, weights = self._weights(logits.detach(), labels, mask)
+        kept = ordered(labels, mask)
         if self.k is not None:
-            top = ranks <= self.k
+            top = positions <= self.k
             kept = kept & (top.unsqueeze(2) | top.unsqueeze(1))
-        each = softplus(-self.sigma * _differences(logits)) / log(2)
+        each = softplus(-self.sigma * differences(logits)) / log(2)
         return (each * weights * kept).flatten(1).sum(1)
 
     def _weights(self, logits: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the ranks (g, s), from 1, and the pairs' weights (g, s, s)."""
-        ranks = _ranks(logits.masked_fill(~mask, float("-inf")))
+        positions = ranks(logits.masked_fill(~mask, float("-inf")))
         gains = (2.0 ** labels.clamp(min=0) - 1) * mask
-        ideal = gains / (1 + _ranks(gains.masked_fill(~mask, -1.0))).log2()
+        ideal = gains / (1 + ranks(gains.masked_fill(~mask, -1.0))).log2()
         if self.k is not None:
-            ideal = ideal * (_ranks(gains.masked_fill(~mask, -1.0)) <= self.k)
+            ideal = ideal * (ranks(gains.masked_fill(~mask, -1.0)) <= self.k)
         gains = gains / ideal.sum(1, keepdim=True).clamp(min=1e-9)
-        rho = _differences(1 / (1 + ranks).log2()).abs()
-        apart = _differences(ranks).abs().clamp(min=1)
+        rho = differences(1 / (1 + positions).log2()).abs()
+        apart = differences(positions).abs().clamp(min=1)
         delta = (1 / (1 + apart).log2() - 1 / (2 + apart).log2()).abs()
-        return ranks, (rho + self.mu * delta) * _differences(gains).abs()
-
-
-LOSSES: Mapping[str, Any] = {
-    "bce": BinaryCrossEntropy,
-    "softmax": ListSoftmax,
-    "margin-mse": MarginMSE,
-    "distill": Distillation,
-    "ranknet": RankNet,
-    "lambda": LambdaLoss,
-}
-"""The losses by name."""
+        return positions, (rho + self.mu * delta) * differences(gains).abs()
 
 
 def make_loss(name: str, **parameters: Any) -> Loss:
-    """Return the loss of that name.
+    """Return the loss of that name: registered by ``loss``, or an entry point's.
 
     Raises:
         RecipeError: when there is none, or it has no such parameter.
 
     """
-    if name not in LOSSES:
-        raise RecipeError(f"loss: expected one of {', '.join(LOSSES)}, found {name!r}")
-    kind = LOSSES[name]
-    known = [field for field in kind.__dataclass_fields__ if field != "pairwise_data"]
+    kind: Any = LOSSES.get(name) or load_plugin("twopass.losses", name)
+    if kind is None:
+        known = [*LOSSES, *plugin_names("twopass.losses")]
+        raise RecipeError(f"loss: expected one of {', '.join(known)}, found {name!r}")
+    known = [field.name for field in fields(kind)]
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise RecipeError(
             f"loss {name!r}: expected parameters of {', '.join(known) or '(none)'}, "
             f"found {', '.join(unknown)}"
         )
-    loss: Loss = kind(**parameters)
-    return loss
-
-
-def _differences(values: Tensor) -> Tensor:
-    """Return v_i - v_j, (g, s, s)."""
-    return values.unsqueeze(2) - values.unsqueeze(1)
-
-
-def _ordered(labels: Tensor, mask: Tensor) -> Tensor:
-    """Return which pairs i, j are there and have y_i > y_j, (g, s, s)."""
-    there = mask.unsqueeze(2) & mask.unsqueeze(1)
-    return (labels.unsqueeze(2) > labels.unsqueeze(1)) & there
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """Return each value's place in its row, from 1, the highest first; ties by place."""
-    order = values.argsort(dim=1, descending=True, stable=True)
-    return (order.argsort(dim=1, stable=True) + 1).to(values.dtype)
-
-
-def _mean(values: Tensor, kept: Tensor) -> Tensor:
-    """Return each row's mean over what is kept, 0 where that is nothing, (g,)."""
-    return (values * kept).sum(1) / kept.sum(1).clamp(min=1)
-
-
-def _centred(values: Tensor, mask: Tensor) -> Tensor:
-    return values - _mean(values, mask).unsqueeze(1)
-
-
-def _log_softmax(values: Tensor, mask: Tensor) -> Tensor:
-    """Return the logarithms over the places that are there, and 0 elsewhere."""
-    return values.masked_fill(~mask, float("-inf")).log_softmax(1).masked_fill(~mask, 0.0)
+    made: Loss = kind(**parameters)
+    return made

@@ -1,4 +1,4 @@
-"""The course of a training as a picture: loss and measures by step."""
+"""A plot of a training: loss and measures by step."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def plot_log(
 def _draw_measures(
     axes: Any, log: Sequence[Mapping[str, Any]], baselines: Mapping[str, float]
 ) -> None:
-    """Draw each measure, and each value that the first stage has once."""
+    """Draw each measure, and each baseline once."""
     names = list(dict.fromkeys(name for line in log for name in line if name not in _OWN))
     drawn: set[float] = set()
     for number, name in enumerate(names):

@@ -7,37 +7,38 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from twopass.reranker.contract.errors import RecipeError
-from twopass.reranker.training.losses import Loss, make_loss
+from twopass.reranker.training.loss import Loss
+from twopass.reranker.training.losses import make_loss
 
 __all__ = ["RECIPES", "Recipe", "named_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The hyperparameters of a training.
+    """The hyperparameters of a training run.
 
     Attributes:
-        loss: a name of ``LOSSES``.
-        loss_parameters: the loss's.
+        loss: a name of ``LOSSES``, or of an entry point of the group ``twopass.losses``.
+        loss_parameters: of the loss.
         epochs: passes over the examples.
-        batch_size: pairs a step for losses over pairs, lists a step for losses over lists.
-        learning_rate: AdamW's, at its highest.
-        head_rate: of the classifier and the pooler; by default as the body's.
-        layer_decay: each layer's rate is this factor of the one above it; the embeddings' is a
-            further one below the lowest layer's.
-        freeze: what keeps its weights: "embeddings", and a number of layers from below as "2".
-        weight_decay: AdamW's, of matrices alone: biases and norms are left out.
+        batch_size: pairs per step for losses over pairs, lists per step for losses over lists.
+        learning_rate: AdamW's peak learning rate.
+        head_rate: learning rate of the classifier and the pooler; by default the body's.
+        layer_decay: each layer's rate is this factor of the one above it; the embeddings' is
+            one step below the lowest layer's.
+        freeze: what is not trained: "embeddings", and a number of lowest layers, as "2".
+        weight_decay: AdamW's, for matrices only, not for biases and norms.
         warmup: share of the steps over which the rate rises from 0.
-        decay: share of the remaining steps, at their end, over which it falls to 0 in a line.
-        clip: largest norm of a step's gradient; None for no limit.
-        dropout: of hidden states and attention; None as the model's configuration says.
-        precision: "bf16" makes products in bf16 while weights stay fp32.
-        max_length: tokens a pair at most; None as the model's files say.
-        max_query_length: tokens a query at most; longer ones are cut.
-        token_budget: padded tokens that are on the device at one time: gradients of a step's parts
-            are accumulated, so that memory, and not the result, depends on it.
-        checkpointing: compute activations a second time in place of keeping them.
-        eval_every: steps between evaluations, and at the end; None for the end alone.
+        decay: share of the remaining steps, at their end, over which it falls linearly to 0.
+        clip: maximum norm of a step's gradient; None for no limit.
+        dropout: of hidden states and attention; None uses the model's configuration.
+        precision: "bf16" computes products in bf16 while weights stay in fp32.
+        max_length: maximum tokens per pair; None uses the model's files.
+        max_query_length: maximum tokens per query; longer ones are truncated.
+        token_budget: maximum padded tokens on the device at once: a step's gradients are summed
+            over parts, so that it changes memory use but not the result.
+        checkpointing: recompute activations instead of keeping them, to save memory.
+        eval_every: steps between evaluations, and at the end; None for the end only.
         log_every: steps between lines of the log.
         save_every: steps between checkpoints.
         output: what the saved model's score is: its logit, or the logit's sigmoid.
@@ -166,7 +167,7 @@ RECIPES: Mapping[str, Recipe] = {
 """Recipes by name.
 
 ``gooaq-bce`` is the one on the card of ``cross-encoder-testing/reranker-bert-tiny-gooaq-bce``;
-``distill`` is the one that ``twopass/default`` began with; ``examples/distill/train.toml`` has what
+``distill`` is the one that ``twopass/default`` began with; ``recipes/distill/train.toml`` has what
 it changes.
 """
 

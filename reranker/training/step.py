@@ -1,4 +1,4 @@
-"""The parts of a training step: padded batches of lists, and which weights learn at which rate."""
+"""A training step: its padded batches of lists, and the learning rate of each weight."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.engines.engine import plan
+from twopass.reranker.engines.engine import plan_batches
 from twopass.reranker.text.encoding import PairEncoder
 from twopass.reranker.text.tokens import TokenRows
 from twopass.reranker.training.examples import Example
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Some lists of a step, as many as fit the budget.
+    """Lists of a step that fit the token budget together.
 
     Attributes:
         rows: p token rows, the lists' pairs one list after the other.
@@ -52,17 +52,17 @@ class Part:
 
 
 def step_count(examples: int, batch_size: int, epochs: float) -> int:
-    """Return how many steps there are: at least one; a last, smaller batch counts in each epoch."""
+    """Return the number of steps, at least one; a smaller last batch counts as a step."""
     return max(1, round(epochs * -(-examples // batch_size)))
 
 
 def epoch_order(examples: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return the order of the examples in an epoch, which depends on the seed and the epoch."""
+    """Return the order of the examples in an epoch; it depends on the seed and the epoch."""
     return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
 def step_rows(step: int, examples: int, batch_size: int, seed: int) -> NDArray[np.int64]:
-    """Return which examples a step has, counted from 0: no state is needed to resume."""
+    """Return the examples of a step, computed without state, so that a training can resume."""
     epoch, place = divmod(step, -(-examples // batch_size))
     order = epoch_order(examples, seed, epoch)
     return order[place * batch_size : (place + 1) * batch_size]
@@ -71,7 +71,7 @@ def step_rows(step: int, examples: int, batch_size: int, seed: int) -> NDArray[n
 def token_parts(
     examples: Sequence[Example], encoder: PairEncoder, token_budget: int
 ) -> Iterator[Part]:
-    """Cut a step's examples into parts of at most so many padded tokens, longest lists first.
+    """Split a step's examples into parts within the token budget, longest lists first.
 
     A list is never torn; one that is longer than the budget is a part of its own.
     """
@@ -80,7 +80,7 @@ def token_parts(
     encoded = encoder.encode([(e.query, p) for e in examples for p in e.passages])
     lengths = encoded.rows.lengths[encoded.row_of]
     longest = np.maximum.reduceat(lengths, first[:-1])
-    for chosen in plan(longest * sizes, token_budget):
+    for chosen in plan_batches(longest * sizes, token_budget):
         mask = np.arange(sizes[chosen].max()) < sizes[chosen][:, None]
         pairs = np.concatenate([np.arange(first[row], first[row + 1]) for row in chosen])
         yield Part(
@@ -104,14 +104,14 @@ _LAYER = re.compile(r"\.(?:layer|layers|block|h)\.(\d++)\.")
 
 
 def depth_of(name: str, layers: int) -> int:
-    """Return how far up a parameter is: 0 embeddings, 1 the lowest layer, layers + 1 the head."""
+    """Return a parameter's depth: 0 embeddings, 1 the lowest layer, layers + 1 the head."""
     if found := _LAYER.search(f".{name}"):
         return int(found.group(1)) + 1
     return 0 if "embed" in name else layers + 1
 
 
 def freeze(model: nn.Module, parts: tuple[str, ...]) -> None:
-    """Keep the weights of the embeddings and of the lowest layers as they are."""
+    """Exclude the embeddings and the lowest layers from training."""
     layers = _layers(model)
     lowest = max((int(part) for part in parts if part.isdigit()), default=0)
     for name, weight in model.named_parameters():
@@ -121,7 +121,7 @@ def freeze(model: nn.Module, parts: tuple[str, ...]) -> None:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """Return AdamW over what learns; each group holds its full rate as ``full_rate``.
+    """Return AdamW for the trained weights; each group keeps its peak rate as ``full_rate``.
 
     Loshchilov & Hutter 2019, arXiv:1711.05101; rates that fall from layer to layer: Howard & Ruder
     2018, arXiv:1801.06146.
@@ -148,7 +148,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set each group's rate to ``factor`` of its full one."""
+    """Set each group's rate to ``factor`` times its peak rate."""
     for group in optimizer.param_groups:
         group["lr"] = factor * group["full_rate"]
 

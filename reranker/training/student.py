@@ -10,8 +10,8 @@ from typing import Any, Literal
 from twopass.reranker.console import quiet_transformers
 from twopass.reranker.contract.errors import ModelError, RecipeError
 from twopass.reranker.engines.torch.engine import choose_device
-from twopass.reranker.files.model_folder import ModelFolder, locate
-from twopass.reranker.files.weights import positions
+from twopass.reranker.files.model_folder import ModelFolder, locate_model
+from twopass.reranker.files.weights import max_positions
 from twopass.reranker.text.encoding import PairEncoder
 from twopass.reranker.text.tokenizer import ModelTokenizer
 from twopass.reranker.training.initial_weights import new_student
@@ -56,7 +56,7 @@ def start_from(
     import torch
 
     where = choose_device(device)
-    folder = ModelFolder.read(locate(name_or_path))
+    folder = ModelFolder.read(locate_model(name_or_path))
     torch.manual_seed(recipe.seed)
     model, tokenizer = _loaded(folder.path, eager=where.type == "cpu")
     if hidden is not None:
@@ -68,7 +68,7 @@ def start_from(
             if isinstance(module, torch.nn.Dropout):
                 module.p = recipe.dropout
     reading = ModelTokenizer.load(folder.path)
-    longest = reading.limit(positions(model), folder.max_length, recipe.max_length)
+    longest = reading.limit(max_positions(model), folder.max_length, recipe.max_length)
     encoder = PairEncoder(
         reading.backend,
         longest,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.architectures.bert import first_token_alone
+from twopass.reranker.architectures import first_token_only
 from twopass.reranker.contract.inputs import check_pairs
-from twopass.reranker.engines.engine import BatchRunner, plan
-from twopass.reranker.engines.torch.engine import Precision, TorchEngine, inputs_of
+from twopass.reranker.engines.engine import BatchRunner, plan_batches
+from twopass.reranker.engines.torch.engine import Precision, TorchEngine, model_inputs
 from twopass.reranker.text.encoding import PairEncoder
 from twopass.reranker.text.tokenizer import ModelTokenizer
 from twopass.reranker.text.tokens import TokenRows
@@ -67,13 +67,13 @@ class Subject:
 
         if self.device.type != "cpu":
             return self._forward(rows, precision)
-        parts = plan(rows.lengths, _NEAR)
+        parts = plan_batches(rows.lengths, _NEAR)
         logits = torch.cat([self._forward(rows.take(part), precision) for part in parts])
         return logits[torch.from_numpy(np.argsort(np.concatenate(parts)))]
 
     def _forward(self, rows: TokenRows, precision: Precision) -> Tensor:
         """Return the logits of rows that are filled up to the longest."""
-        inputs = inputs_of(
+        inputs = model_inputs(
             rows,
             self.reading,
             self.device,
@@ -81,7 +81,7 @@ class Subject:
             self.encoder.max_length,
             left=self.reading.pads_left,
         )
-        with self._autocast(precision), first_token_alone(self.model):
+        with self._autocast(precision), first_token_only(self.model):
             logits: Tensor = self.model(**inputs).logits
         return logits.float()[:, 0]
 

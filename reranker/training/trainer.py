@@ -1,4 +1,4 @@
-"""The training loop: small, exact, and the same whether it was interrupted or not."""
+"""The training loop; an interrupted run ends with the same weights as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ Evaluate = Callable[[Subject], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a training stands, told after each step, and before the first where that is measured.
+    """Progress of a training run, after each step, and before the first if that is evaluated.
 
     Attributes:
         step: steps done, of ``steps``.
         loss: of the last step, a pair's or a list's mean; NaN before the first.
         pairs_per_second: since the last start; 0 before the first step.
-        seconds_left: as far as the steps since the last start tell; NaN before the first.
-        metrics: where an evaluation was made after this step.
+        seconds_left: estimated from the steps since the last start; NaN before the first.
+        metrics: of an evaluation after this step, if there was one.
 
     """
 
@@ -59,13 +59,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a training came to.
+    """The result of a training run.
 
     Attributes:
-        steps: how many were made.
-        pairs: how many pairs they had.
-        seconds: how long they took, evaluations included, over all starts.
-        best_step: after which the weights were best; the last where nothing was evaluated.
+        steps: number of steps.
+        pairs: number of pairs in them.
+        seconds: their duration over all starts, including evaluations.
+        best_step: the step with the best weights; the last if nothing was evaluated.
         log: its lines: step, epoch, mean loss since the last line, rate; or step and metrics.
 
     """
@@ -80,23 +80,23 @@ class TrainingResult:
 class Trainer:
     """Trains a model in place.
 
-    The order of the examples follows from the seed and the step alone, and a checkpoint holds the
-    rest (weights, optimiser, random numbers): an interrupted training that is taken up again ends
-    with the same weights, bit for bit on a CPU, as one that never was.
+    The order of the examples depends only on the seed and the step, and a checkpoint holds the rest
+    (weights, optimiser, random numbers): an interrupted and resumed training ends with the same
+    weights as an uninterrupted one, bit for bit on a CPU.
 
     Args:
         subject: the model.
-        recipe: how.
-        examples: what is learnt from; those that the loss has no use for are left out.
+        recipe: the hyperparameters.
+        examples: the training data; examples that the loss cannot use are ignored.
         folder: for the checkpoint, the best weights and the log.
         evaluate: measures the model, before the first step (step 0 of the log) and after; the
             first of its values decides which of the trained weights are kept.
-        progress: told after each step.
-        workers: the processes that train together, of which the first alone evaluates and writes;
-            each is given the same arguments but ``evaluate`` and ``progress``.
+        progress: called after each step.
+        workers: the processes that train together; only the first evaluates and writes. All have
+            the same arguments except ``evaluate`` and ``progress``.
 
     Raises:
-        ExamplesError: when no example is of use to the loss.
+        ExamplesError: when the loss can use no example.
 
     """
 
@@ -119,7 +119,7 @@ class Trainer:
                 f"expected examples that the loss {recipe.loss!r} can learn from, found none among "
                 f"{len(examples)}; {type(self._loss).usable.__doc__ or ''}"
             )
-        self.examples = as_pairs(usable) if self._loss.pairwise_data else usable
+        self.examples = as_pairs(usable) if self._loss.needs == "pairs" else usable
         self.steps = step_count(len(self.examples), recipe.batch_size, recipe.epochs)
         mark = fingerprint(recipe, self.examples, subject.name)
         self._checkpoints = Checkpoints(folder, mark, writes=workers.leads)
@@ -127,10 +127,10 @@ class Trainer:
         self._progress = progress
 
     def train(self, *, restart: bool = False) -> TrainingResult:
-        """Train to the end, from the folder's checkpoint where there is one.
+        """Train to the end, from the folder's checkpoint if there is one.
 
         Args:
-            restart: begin anew.
+            restart: start again, ignoring the checkpoint.
 
         Raises:
             ResumeError: when the checkpoint is of another training.
@@ -177,7 +177,7 @@ class Trainer:
         return state or State(), optimizer
 
     def _anywhere(self, here: bool) -> bool:
-        """Say whether something is so in any of the processes."""
+        """Return whether a condition holds in any of the processes."""
         return any(self._workers.sums(self._subject.device, float(here)))
 
     def _step(self, step: int, optimizer: Any, state: State) -> float:
@@ -246,7 +246,7 @@ class Trainer:
         )
 
     def _after(self, state: State, clock: _Clock) -> Mapping[str, float]:
-        """Log and evaluate where it is due; return what was measured."""
+        """Log and evaluate when due; return the measures."""
         recipe, last = self._recipe, state.step == self.steps
         clock.tick(state)
         if self._due(recipe.log_every, state.step) or last:
@@ -270,7 +270,7 @@ class Trainer:
         return metrics
 
     def _measure(self, evaluate: Evaluate, state: State, clock: _Clock) -> Mapping[str, float]:
-        """Evaluate and log; return what was measured."""
+        """Evaluate and log; return the measures."""
         metrics = dict(evaluate(self._subject))
         clock.tick(state)
         self._log(state, {"step": state.step, **{k: round(v, 6) for k, v in metrics.items()}})
@@ -293,7 +293,7 @@ class Trainer:
 
 
 def _keep_fewer_activations(model: Any) -> None:
-    """Turn checkpointing on, by the name that this version of transformers has for it."""
+    """Turn gradient checkpointing on, by the name it has in this version of transformers."""
     for name in ("activation_checkpointing_enable", "gradient_checkpointing_enable"):
         if hasattr(model, name):
             getattr(model, name)({"use_reentrant": False})
@@ -301,7 +301,7 @@ def _keep_fewer_activations(model: Any) -> None:
 
 
 class _Clock:
-    """Time since this start, beside what earlier starts took."""
+    """Time since this start, added to that of earlier starts."""
 
     def __init__(self, state: State) -> None:
         self._started, self._before = perf_counter(), state.seconds

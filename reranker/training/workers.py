@@ -1,10 +1,9 @@
-"""Several processes that train one model together, each on its part of every step.
+"""Data-parallel training: several processes train one model, each on its part of every step.
 
-What they do is data parallelism with gradients summed over processes before each step (Li et al.
-2020, "PyTorch Distributed", arXiv:2006.15704), so that a step is that of one process with the same
-batch, but for rounding and dropout's random numbers. They are begun by ``twopass train
---processes``, by ``torchrun`` or by ``accelerate launch``, which say in the environment which one
-of how many a process is.
+Gradients are summed over processes before each step (Li et al. 2020, "PyTorch Distributed",
+arXiv:2006.15704), so that a step equals that of one process with the same batch, except for
+rounding and dropout's random numbers. The processes are started by ``twopass train --processes``,
+``torchrun`` or ``accelerate launch``, which set their rank and number in the environment.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ _PATIENCE = timedelta(days=1)  # the first process measures and mines while the 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The processes of a training, seen from one of them.
+    """The processes of a training run, seen from one of them.
 
     Attributes:
-        rank: which one this is; 0 leads: it alone writes, measures and speaks.
-        count: how many there are.
+        rank: number of this process; only process 0 writes, measures and reports.
+        count: number of processes.
 
     """
 
@@ -44,13 +43,13 @@ class Workers:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this process is the one that writes."""
         return self.rank == 0
 
     def part(self, rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return this process's part of a step's rows, of about the size that each other's has.
+        """Return this process's part of a step's rows; all parts have about the same size.
 
-        Rows are dealt by size, largest first, to and fro: the processes wait for each other.
+        Rows are assigned by size, largest first, back and forth over the processes.
         """
         if self.count == 1:
             return rows
@@ -60,7 +59,7 @@ class Workers:
         return own
 
     def seed(self, seed: int, step: int) -> None:
-        """Give this process random numbers of its own for a step, so that none need be kept."""
+        """Seed this process for a step, so that checkpoints need no random state."""
         import torch
 
         if self.count > 1:
@@ -79,7 +78,7 @@ class Workers:
         return summed
 
     def sum_gradients(self, weights: Sequence[nn.Parameter]) -> None:
-        """Give every process the sum of all gradients; a weight that none used stays without."""
+        """Sum the gradients over all processes; a weight that none used keeps none."""
         if self.count == 1:
             return
         import torch
@@ -94,12 +93,12 @@ class Workers:
             weight.grad = total.view_as(weight).clone() if count else None
 
     def share_weights(self, model: nn.Module) -> None:
-        """Give every process the first one's weights."""
+        """Copy the first process's weights to all others."""
         for weight in model.state_dict().values() if self.count > 1 else ():
             _distributed().broadcast(weight, 0)
 
     def shared(self, make: Callable[[], Value]) -> Value:
-        """Return what the first process makes, in every process."""
+        """Return, in every process, the value that the first one computes."""
         if self.count == 1:
             return make()
         held: list[Any] = [make() if self.leads else None]
@@ -108,7 +107,7 @@ class Workers:
         return made
 
     def wait(self) -> None:
-        """Go on when all processes have come here."""
+        """Wait until all processes have reached this point."""
         if self.count > 1:
             _distributed().barrier()
 
@@ -118,7 +117,7 @@ ALONE = Workers()
 
 @contextmanager
 def joined(device: str | None) -> Iterator[tuple[Workers, str | None]]:
-    """Join the processes that the environment tells of; a process by itself is alone.
+    """Join the process group given by the environment; without one, train in this process only.
 
     Args:
         device: cpu, cuda, ...; by default a GPU if there is one.
@@ -146,7 +145,7 @@ def joined(device: str | None) -> Iterator[tuple[Workers, str | None]]:
 
 
 def _distributed() -> Any:
-    """Return torch.distributed, which has no types and is loaded only where it is needed."""
+    """Return torch.distributed, which has no types and is loaded only when needed."""
     from torch import distributed
 
     return distributed

@@ -1,24 +1,19 @@
-"""What is searched for on a server.
-
-An index's fields, filters in its query language, templates of the user's own.
-"""
+"""What is searched for on a server: an index's fields, and query templates of the user's."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import And, Equal, Exists, Filter, In, Not, Or, Range
 
 __all__ = [
     "IndexFields",
     "QueryTemplate",
-    "filter_query",
 ]
 
 
@@ -108,46 +103,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(filter(None, map(_text, value)))
     return str(value)
-
-
-_OURS = IndexFields().path
-
-
-def filter_query(filter: Filter, path: Callable[[str], str] = _OURS) -> dict[str, Any]:
-    """Return the query that finds what the filter matches.
-
-    A field's kind on the server is that of its first value; the server reads a value of another
-    kind as that kind where it can, so that ``"2000"`` finds 2000 there. And an object exists there
-    when something in it does.
-
-    Args:
-        filter: what is to match.
-        path: from a field's name in the filter to its name there.
-
-    """
-    match filter:
-        case Equal(field, value):
-            return {"term": {path(field): {"value": value}}}
-        case In(field, values):
-            return {"terms": {path(field): list(values)}}
-        case Range(field, gt, gte, lt, lte):
-            bounds = {"gt": gt, "gte": gte, "lt": lt, "lte": lte}
-            given = {name: bound for name, bound in bounds.items() if bound is not None}
-            return {"range": {path(field): given}}
-        case Exists(field):
-            return {"exists": {"field": path(field)}}
-        case And(filters):
-            return {"bool": {"filter": [filter_query(part, path) for part in filters]}}
-        case Or(filters):
-            return _any([filter_query(part, path) for part in filters])
-        case Not(negated):
-            return {"bool": {"must_not": [filter_query(negated, path)]}}
-
-
-def _any(queries: list[dict[str, Any]]) -> dict[str, Any]:
-    if not queries:
-        return {"match_none": {}}
-    return {"bool": {"should": queries, "minimum_should_match": 1}}
 
 
 _PLACE = "{query}"

@@ -7,11 +7,11 @@ from typing import Any
 
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.elastic.connection import Connection, Engine, connect
-from twopass.retriever.elastic.queries import IndexFields, QueryTemplate, filter_query
+from twopass.retriever.elastic.queries import IndexFields, QueryTemplate
 from twopass.retriever.elastic.scan import read_documents, read_pages
 from twopass.retriever.elastic.search import Found, found_in, hits_in, search_all
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 
 __all__ = ["ElasticsearchRetriever"]
@@ -153,7 +153,7 @@ class ElasticsearchRetriever:
         fields = self._fields
         match = fields.match(query) if self._template is None else self._template.fill(query)
         if filter is not None:
-            wanted = filter_query(filter, fields.path)
+            wanted = filter.to_elasticsearch(fields.path)
             match = {"bool": {"must": [match], "filter": [wanted]}}
         return {"query": match, "_source": fields.read, "track_total_hits": False}
 

@@ -1,78 +1,120 @@
-"""Metadata filters.
-
-A small algebra, and its meaning as plain code, the reference for every retriever.
-
-What a filter means, for all of them:
-
-- A field is a key of a document's metadata; a key inside an object is reached by a dotted name,
-  ``author.name``. A field with a list has every element as a value. Null, NaN and an empty list
-  are no value.
-- A filter on a field matches a document when one of the field's values does. Without the field
-  it does not, so that ``Not(Equal("year", 2000))`` finds the documents without a year too.
-- Values are compared with values of their own kind: strings with strings (by code point), true
-  and false with themselves, numbers with numbers, whether integer or not. ``"2000"`` is not 2000,
-  and true is not 1.
-
-``twopass.retriever.filters.algebra.matches`` is this meaning as plain code;
-``twopass.retriever.filters.json_syntax`` reads filters written as JSON.
-"""
+"""The filters that come with the package: on one field, and all, one or none of several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
-from typing import Any, TypeAlias
+from itertools import chain
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from twopass.retriever.errors import QueryError
+from twopass.retriever.filters.base import (
+    Columns,
+    FieldFilter,
+    Filter,
+    Value,
+    check_value,
+    filter_type,
+    one_field,
+    parse_part,
+)
 
 __all__ = [
     "And",
     "Equal",
     "Exists",
-    "Filter",
     "In",
     "Not",
     "Or",
     "Range",
-    "Value",
-    "field_values",
-    "matches",
 ]
 
+_MOST_VALUES = 65_536  # as Elasticsearch's max_terms_count
 
-Value: TypeAlias = str | int | float | bool
 
-
+@filter_type("term")
 @dataclass(frozen=True, slots=True)
-class Equal:
+class Equal(FieldFilter):
     """Documents whose field has this value (or a list that contains it)."""
 
     field: str
     value: Value
 
-    def __post_init__(self) -> None:
-        _check_field("Equal", self.field)
-        _check_value("Equal", self.field, self.value)
+    @classmethod
+    def parse(cls, body: Any, place: str) -> Self:
+        """Read ``{"lang": "en"}``."""
+        return cls(*one_field(body, place))
+
+    def check(self) -> None:
+        """Check the value."""
+        check_value("Equal", self.field, self.value)
+
+    def accepts(self, value: Value) -> bool:
+        """Say whether it is this value."""
+        return _same(value, self.value)
+
+    def documents(self, columns: Columns) -> Iterator[NDArray[np.int32]]:
+        """Look the value up."""
+        return (column.equal(self.value) for column in columns.of(self.field, self.value))
+
+    def to_elasticsearch(self, path: Callable[[str], str]) -> dict[str, Any]:
+        """Return a term query."""
+        return {"term": {path(self.field): {"value": self.value}}}
 
 
+@filter_type("terms")
 @dataclass(frozen=True, slots=True)
-class In:
+class In(FieldFilter):
     """Documents whose field has one of these values."""
 
     field: str
     values: tuple[Value, ...]
 
-    def __post_init__(self) -> None:
-        _check_field("In", self.field)
+    @classmethod
+    def parse(cls, body: Any, place: str) -> Self:
+        """Read ``{"lang": ["en", "de"]}``."""
+        field, values = one_field(body, place)
+        if not isinstance(values, (list, tuple)):
+            raise QueryError(f"{place}.{field}: expected a list of values, found {values!r:.80}")
+        if len(values) > _MOST_VALUES:
+            raise QueryError(
+                f"{place}: expected at most {_MOST_VALUES} values, found {len(values)}"
+            )
+        return cls(field, tuple(values))
+
+    def check(self) -> None:
+        """Check the values."""
         if not isinstance(self.values, tuple):
             raise QueryError(f"In({self.field!r}): expected a tuple, found {self.values!r:.80}")
         for value in self.values:
-            _check_value("In", self.field, value)
+            check_value("In", self.field, value)
+
+    def accepts(self, value: Value) -> bool:
+        """Say whether it is one of these values."""
+        return any(_same(value, wanted) for wanted in self.values)
+
+    def matches(self, values: Mapping[str, Sequence[Value]]) -> bool:
+        """Say whether one of the field's values is one of these, in linear time."""
+        found = {(_kind(value), value) for value in values.get(self.field, ())}
+        return any((_kind(wanted), wanted) in found for wanted in self.values)
+
+    def documents(self, columns: Columns) -> Iterator[NDArray[np.int32]]:
+        """Look the values up."""
+        for column, values in columns.comparable(self.field, self.values):
+            yield from column.equal_any(values)
+
+    def to_elasticsearch(self, path: Callable[[str], str]) -> dict[str, Any]:
+        """Return a terms query."""
+        return {"terms": {path(self.field): list(self.values)}}
 
 
+@filter_type("range")
 @dataclass(frozen=True, slots=True)
-class Range:
+class Range(FieldFilter):
     """Documents whose field lies between the given bounds; numbers, or strings by code point."""
 
     field: str
@@ -81,13 +123,29 @@ class Range:
     lt: float | str | None = None
     lte: float | str | None = None
 
-    def __post_init__(self) -> None:
-        _check_field("Range", self.field)
-        bounds = [bound for bound in (self.gt, self.gte, self.lt, self.lte) if bound is not None]
+    @classmethod
+    def parse(cls, body: Any, place: str) -> Self:
+        """Read ``{"year": {"gte": 2000}}``."""
+        field, bounds = one_field(body, place)
+        if not isinstance(bounds, Mapping) or not bounds.keys() <= _COMPARISONS.keys():
+            raise QueryError(
+                f"{place}.{field}: expected an object of gt, gte, lt, lte; found {bounds!r:.80}"
+            )
+        return cls(field, **bounds)
+
+    @property
+    def bounds(self) -> dict[str, float | str]:
+        """The bounds that are given, by their names."""
+        named = {"gt": self.gt, "gte": self.gte, "lt": self.lt, "lte": self.lte}
+        return {name: bound for name, bound in named.items() if bound is not None}
+
+    def check(self) -> None:
+        """Check the bounds."""
+        bounds = list(self.bounds.values())
         if not bounds:
             raise QueryError(f"Range({self.field!r}): expected a bound (gt, gte, lt or lte)")
         for bound in bounds:
-            _check_value("Range", self.field, bound)
+            check_value("Range", self.field, bound)
         if len({isinstance(bound, str) for bound in bounds}) > 1:
             raise QueryError(
                 f"Range({self.field!r}): expected bounds of one kind, found {bounds!r:.80}"
@@ -97,39 +155,129 @@ class Range:
                 f"Range({self.field!r}): expected numbers or strings, found {bounds!r:.80}"
             )
 
+    def accepts(self, value: Value) -> bool:
+        """Say whether it lies between the bounds."""
+        return all(
+            _kind(value) == _kind(bound) and _COMPARISONS[name](value, bound)
+            for name, bound in self.bounds.items()
+        )
 
+    def documents(self, columns: Columns) -> Iterator[NDArray[np.int32]]:
+        """Look the bounds up."""
+        bounds = self.bounds
+        like = next(iter(bounds.values()))
+        return (column.between(**bounds) for column in columns.of(self.field, like))
+
+    def to_elasticsearch(self, path: Callable[[str], str]) -> dict[str, Any]:
+        """Return a range query."""
+        return {"range": {path(self.field): self.bounds}}
+
+
+@filter_type("exists")
 @dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(FieldFilter):
     """Documents that have the field with a value other than null."""
 
     field: str
 
-    def __post_init__(self) -> None:
-        _check_field("Exists", self.field)
+    @classmethod
+    def parse(cls, body: Any, place: str) -> Self:
+        """Read ``{"field": "year"}``."""
+        key, field = one_field(body, place)
+        if key != "field":
+            raise QueryError(f'{place}: expected {{"field": NAME}}, found {body!r:.80}')
+        return cls(field)
+
+    def accepts(self, value: Value) -> bool:
+        """Accept any value."""
+        del value
+        return True
+
+    def documents(self, columns: Columns) -> Iterator[NDArray[np.int32]]:
+        """Take all documents of the field."""
+        return (column.docs for column in columns.of(self.field))
+
+    def to_elasticsearch(self, path: Callable[[str], str]) -> dict[str, Any]:
+        """Return an exists query."""
+        return {"exists": {"field": path(self.field)}}
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class _Several(Filter):
+    """A filter made of filters."""
+
+    filters: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        _check_filters(type(self).__name__, self.filters)
+
+    @classmethod
+    def parse(cls, body: Any, place: str) -> Self:
+        """Read a list of filters."""
+        if not isinstance(body, (list, tuple)):
+            raise QueryError(f"{place}: expected a list of filters, found {body!r:.80}")
+        return cls(tuple(parse_part(part, f"{place}[{i}]") for i, part in enumerate(body)))
+
+    @staticmethod
+    def parts(body: Any) -> Sequence[Any]:
+        """Return the members of the list."""
+        return body if isinstance(body, (list, tuple)) else ()
+
+    def fields(self) -> Iterator[str]:
+        """Yield the fields of all parts."""
+        return chain.from_iterable(part.fields() for part in self.filters)
+
+
+@filter_type("and")
+class And(_Several):
     """Documents that match every one of the filters."""
 
-    filters: tuple[Filter, ...]
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        _check_filters("And", self.filters)
+    def matches(self, values: Mapping[str, Sequence[Value]]) -> bool:
+        """Say whether all parts match."""
+        return all(part.matches(values) for part in self.filters)
+
+    def mask(self, columns: Columns, n: int) -> NDArray[np.bool_]:
+        """Return (n,) bool: which of n documents match."""
+        mask = np.ones(n, np.bool_)
+        for part in self.filters:
+            mask &= part.mask(columns, n)
+        return mask
+
+    def to_elasticsearch(self, path: Callable[[str], str]) -> dict[str, Any]:
+        """Return a query with a filter for each part."""
+        return {"bool": {"filter": [part.to_elasticsearch(path) for part in self.filters]}}
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+@filter_type("or")
+class Or(_Several):
     """Documents that match at least one of the filters."""
 
-    filters: tuple[Filter, ...]
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        _check_filters("Or", self.filters)
+    def matches(self, values: Mapping[str, Sequence[Value]]) -> bool:
+        """Say whether any part matches."""
+        return any(part.matches(values) for part in self.filters)
+
+    def mask(self, columns: Columns, n: int) -> NDArray[np.bool_]:
+        """Return (n,) bool: which of n documents match."""
+        mask = np.zeros(n, np.bool_)
+        for part in self.filters:
+            mask |= part.mask(columns, n)
+        return mask
+
+    def to_elasticsearch(self, path: Callable[[str], str]) -> dict[str, Any]:
+        """Return a query of which one part must match."""
+        if not self.filters:
+            return {"match_none": {}}
+        parts = [part.to_elasticsearch(path) for part in self.filters]
+        return {"bool": {"should": parts, "minimum_should_match": 1}}
 
 
+@filter_type("not")
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(Filter):
     """Documents that do not match the filter."""
 
     filter: Filter
@@ -137,86 +285,44 @@ class Not:
     def __post_init__(self) -> None:
         _check_filters("Not", (self.filter,))
 
+    @classmethod
+    def parse(cls, body: Any, place: str) -> Self:
+        """Read the filter."""
+        return cls(parse_part(body, place))
 
-Filter: TypeAlias = Equal | In | Range | Exists | And | Or | Not
+    @staticmethod
+    def parts(body: Any) -> Sequence[Any]:
+        """Return the filter."""
+        return (body,)
 
+    def fields(self) -> Iterator[str]:
+        """Yield the fields of the filter."""
+        return self.filter.fields()
 
-def _check_field(kind: str, field: Any) -> None:
-    if not isinstance(field, str) or not field:
-        raise QueryError(f"{kind}: expected the name of a field, found {field!r:.80}")
+    def matches(self, values: Mapping[str, Sequence[Value]]) -> bool:
+        """Say whether the filter does not match."""
+        return not self.filter.matches(values)
 
+    def mask(self, columns: Columns, n: int) -> NDArray[np.bool_]:
+        """Return (n,) bool: which of n documents match."""
+        return ~self.filter.mask(columns, n)
 
-def _check_value(kind: str, field: str, value: Any) -> None:
-    if not isinstance(value, (str, int, float)) or (isinstance(value, float) and isnan(value)):
-        raise QueryError(
-            f"{kind}({field!r}): expected a string, a number, true or false; found {value!r:.80}"
-        )
+    def to_elasticsearch(self, path: Callable[[str], str]) -> dict[str, Any]:
+        """Return a query that the filter must not match."""
+        return {"bool": {"must_not": [self.filter.to_elasticsearch(path)]}}
 
 
 def _check_filters(kind: str, filters: Any) -> None:
-    if not isinstance(filters, tuple) or not all(
-        isinstance(part, (Equal, In, Range, Exists, And, Or, Not)) for part in filters
-    ):
+    if not isinstance(filters, tuple) or not all(isinstance(part, Filter) for part in filters):
         raise QueryError(f"{kind}: expected filters in a tuple, found {filters!r:.80}")
 
 
-def matches(filter: Filter, metadata: Mapping[str, Any]) -> bool:
-    """Say whether a document with this metadata matches."""
-    values: dict[str, list[Value]] = {}
-    for field, value in field_values(metadata):
-        values.setdefault(field, []).append(value)
-    return _matches(filter, values)
-
-
-def _matches(filter: Filter, values: Mapping[str, list[Value]]) -> bool:
-    match filter:
-        case And():
-            return all(_matches(part, values) for part in filter.filters)
-        case Or():
-            return any(_matches(part, values) for part in filter.filters)
-        case Not():
-            return not _matches(filter.filter, values)
-        case Equal():
-            return any(_same(value, filter.value) for value in values.get(filter.field, ()))
-        case In():
-            found = {(_kind(value), value) for value in values.get(filter.field, ())}
-            return any((_kind(wanted), wanted) in found for wanted in filter.values)
-        case Range():
-            return any(_between(value, filter) for value in values.get(filter.field, ()))
-        case Exists():
-            return filter.field in values
-
-
-def field_values(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
-    """Yield the fields of a document's metadata with their values, one pair for each value."""
-    for key, item in metadata.items():
-        field = f"{prefix}{key}"
-        if isinstance(item, Mapping):
-            yield from field_values(item, f"{field}.")
-            continue
-        for value in item if isinstance(item, (list, tuple)) else (item,):
-            if isinstance(value, Mapping):
-                yield from field_values(value, f"{field}.")
-            elif (plain := _plain(value)) is not None:
-                yield field, plain
-
-
-def _plain(value: Any) -> Value | None:
-    if isinstance(value, (str, bool)):
-        return value
-    if isinstance(value, int):
-        # An index keeps 64 bits of an integer; a larger one is a double everywhere.
-        return value if -(2**63) <= value < 2**63 else _double(value)
-    if isinstance(value, float):
-        return None if isnan(value) else value
-    return None
-
-
-def _double(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
 
 
 def _kind(value: Value) -> str:
@@ -227,14 +333,3 @@ def _kind(value: Value) -> str:
 
 def _same(value: Value, wanted: Value) -> bool:
     return _kind(value) == _kind(wanted) and value == wanted
-
-
-def _between(value: Value, bounds: Range) -> bool:
-    tests: tuple[tuple[Any, Callable[[Any, Any], bool]], ...] = (
-        (bounds.gt, lambda found, bound: found > bound),
-        (bounds.gte, lambda found, bound: found >= bound),
-        (bounds.lt, lambda found, bound: found < bound),
-        (bounds.lte, lambda found, bound: found <= bound),
-    )
-    given = [(bound, test) for bound, test in tests if bound is not None]
-    return all(_kind(value) == _kind(bound) and test(value, bound) for bound, test in given)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from twopass.retriever.analysis import Analyzer, get_analyzer
 from twopass.retriever.corpus.documents import Document, checked
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 from twopass.retriever.index.fields import DocumentEncoder, FieldWeights
 from twopass.retriever.index.manifest import FORMAT, Manifest, SegmentRecord

@@ -1,4 +1,4 @@
-"""Metadata of a segment: field and value -> documents, and filters evaluated over them.
+"""Metadata of a segment: field and value -> documents.
 
 For each field and kind of value the distinct values are kept in ascending order, with the
 documents of each one after another, so that every filter on one field is a slice of one array.
@@ -9,26 +9,13 @@ from __future__ import annotations
 import json
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import (
-    And,
-    Equal,
-    Exists,
-    Filter,
-    In,
-    Not,
-    Or,
-    Range,
-    Value,
-    field_values,
-)
+from twopass.retriever.filters.base import Value, field_values
 from twopass.retriever.index.arrays import ArraySink
 from twopass.retriever.index.strings import StringTable, put_strings
 
@@ -36,8 +23,6 @@ __all__ = [
     "Column",
     "ColumnWriter",
     "Columns",
-    "check_fields",
-    "filter_mask",
     "kind_of",
 ]
 
@@ -131,7 +116,11 @@ class Column:
             yield from (i for i, own in enumerate(self._values.tolist()) if own in wanted)
 
     def between(
-        self, gt: Value | None, gte: Value | None, lt: Value | None, lte: Value | None
+        self,
+        gt: Value | None = None,
+        gte: Value | None = None,
+        lt: Value | None = None,
+        lte: Value | None = None,
     ) -> NDArray[np.int32]:
         """Return the documents that have a value between the bounds that are given."""
         low = max(
@@ -144,6 +133,11 @@ class Column:
             n if lte is None else self._count_up_to(lte),
         )
         return self._slice(low, max(low, high))
+
+    def where(self, accepts: Callable[[Any], bool]) -> NDArray[np.int32]:
+        """Return the documents that have an accepted value; calls it once for each value."""
+        kept = [i for i in range(len(self._values)) if accepts(self._value(i))]
+        return np.concatenate([self.docs[:0], *(self._slice(i, i + 1) for i in kept)])
 
     def _slice(self, low: int, high: int) -> NDArray[np.int32]:
         return self.docs[self._starts[low] : self._starts[high]]
@@ -169,6 +163,7 @@ class Columns:
         for i, (field, kind) in enumerate(json.loads(arrays["columns"].tobytes())):
             name = f"columns.{i}"
             values: Any = StringTable(arrays, name) if kind == "str" else arrays[f"{name}.values"]
+            values = values.astype(np.bool_) if kind == "bool" else values
             column = Column(values, arrays[f"{name}.starts"], arrays[f"{name}.docs"])
             self._columns.setdefault(field, {})[kind] = column
 
@@ -196,75 +191,3 @@ class Columns:
             return list(kinds.values())
         comparable = ("int", "float") if kind_of(like) in ("int", "float") else (kind_of(like),)
         return [column for kind, column in kinds.items() if kind in comparable]
-
-
-_LONGEST = 100  # characters of a name that is compared with all others for its likes
-
-
-def filter_mask(filter: Filter, columns: Columns, n: int) -> NDArray[np.bool_]:
-    """Return (n,) bool: which of a segment's n documents match."""
-    match filter:
-        case And():
-            return _all((filter_mask(part, columns, n) for part in filter.filters), n)
-        case Or():
-            return ~_all((~filter_mask(part, columns, n) for part in filter.filters), n)
-        case Not():
-            return ~filter_mask(filter.filter, columns, n)
-    mask = np.zeros(n, np.bool_)
-    for docs in _documents(filter, columns):
-        mask[docs] = True
-    return mask
-
-
-def _all(masks: Iterable[NDArray[np.bool_]], n: int) -> NDArray[np.bool_]:
-    result = np.ones(n, np.bool_)
-    for mask in masks:
-        result &= mask
-    return result
-
-
-def _documents(
-    filter: Equal | In | Range | Exists, columns: Columns
-) -> Iterator[NDArray[np.int32]]:
-    match filter:
-        case Equal():
-            for column in columns.of(filter.field, filter.value):
-                yield column.equal(filter.value)
-        case In():
-            for column, values in columns.comparable(filter.field, filter.values):
-                yield from column.equal_any(values)
-        case Range():
-            bounds = (filter.gt, filter.gte, filter.lt, filter.lte)
-            like = next(bound for bound in bounds if bound is not None)
-            for column in columns.of(filter.field, like):
-                yield column.between(*bounds)
-        case Exists():
-            for column in columns.of(filter.field):
-                yield column.docs
-
-
-def check_fields(filter: Filter, known: Collection[str]) -> None:
-    """Refuse a filter on a field that no document has.
-
-    Raises:
-        QueryError: naming the field, and those that are spelled nearly so.
-
-    """
-    for field in _fields(filter):
-        if field in known:
-            continue
-        like = get_close_matches(field, known) if len(field) <= _LONGEST else []
-        near = like or sorted(known)[:10]
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "there are no fields"
-        raise QueryError(f"filter: no document has a field {field!r:.80}; {hint}")
-
-
-def _fields(filter: Filter) -> Iterator[str]:
-    match filter:
-        case And() | Or():
-            for part in filter.filters:
-                yield from _fields(part)
-        case Not():
-            yield from _fields(filter.filter)
-        case _:
-            yield filter.field

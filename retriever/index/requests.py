@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from twopass.retriever.analysis import Analyzer
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
 from twopass.retriever.index.phrase_search import PhraseSearch
 from twopass.retriever.index.segment import Segment

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.errors import CorruptIndexError
-from twopass.retriever.filters.algebra import Filter
+from twopass.retriever.filters.base import Filter, check_fields
 from twopass.retriever.hits import Hits
 from twopass.retriever.index.manifest import Manifest
-from twopass.retriever.index.metadata import check_fields, filter_mask
 from twopass.retriever.index.segment import Segment, Totals
 from twopass.retriever.index.storage import Storage
 from twopass.retriever.index.term_search import Batch
@@ -181,7 +180,7 @@ class Snapshot:
     def _mask(self, segment: Segment, filter: Filter | None) -> NDArray[np.bool_] | None:
         if filter is None:
             return segment.alive
-        matching = filter_mask(filter, segment.columns, len(segment))
+        matching = filter.mask(segment.columns, len(segment))
         return matching if segment.alive is None else matching & segment.alive
 
     def find(self, id: str) -> int:

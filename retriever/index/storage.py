@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from twopass.retriever.errors import CorruptIndexError, LockedError, NotAnIndexError, StorageError
 from twopass.retriever.index.arrays import ArraySink, Container, ContainerWriter, writing
-from twopass.retriever.index.manifest import FileRecord, Manifest
+from twopass.retriever.index.manifest import FILE_NAME, FileRecord, Manifest
 
 __all__ = [
     "FolderStorage",
@@ -79,7 +79,7 @@ class WriterLock:
 
 
 _MANIFEST = "manifest.json"
-_OURS = re.compile(r"(segment|deletes|run)-(\d+)|manifest\.json\.new")
+_OURS = re.compile(rf"{FILE_NAME.pattern}|manifest\.json\.new", re.ASCII)
 
 
 class Storage(Protocol):

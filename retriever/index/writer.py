@@ -14,7 +14,7 @@ from twopass.retriever.errors import DuplicateIdError, StorageError
 from twopass.retriever.index.builder import write_segment
 from twopass.retriever.index.fields import DocumentEncoder
 from twopass.retriever.index.maintenance import (
-    deleted_meanwhile,
+    deleted_during_merge,
     merge_segments,
     replaced,
     segments_to_merge,
@@ -208,7 +208,7 @@ class Writer:
         with self._change():
             self._target = ""
             now = {segment.record.file: segment for segment in self._snapshot.segments}
-            gone = deleted_meanwhile(sources, [now.get(s.record.file) for s in sources])
+            gone = deleted_during_merge(sources, [now.get(s.record.file) for s in sources])
             merged = self._open(name)
             if len(gone) == len(merged):
                 self._storage.remove(name)

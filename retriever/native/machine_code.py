@@ -1,9 +1,15 @@
 """Machine code: object files on the disk, and their functions in this process.
 
 A file is named after the loop and the digest of all that the code depends on; its content starts
-with a digest of the rest, so that a damaged one is not run. It is written under another name and
-then renamed: processes that start together may each compile and write it, and none reads half a
-file. Files are kept beside this module where that folder can be written, otherwise in the user's
+with a digest of its name and the rest, so that a damaged or renamed one is not run. It is written
+under another name and then renamed: processes that start together may each compile and write it,
+and none reads half a file.
+
+What is loaded is run, so a file is read only if nobody could have written it who could not change
+this package or this process anyway: its owner is this user, root, or the owner of this module, and
+neither group nor others may write to it.
+
+Files are kept beside this module where that folder can be written, otherwise in the user's
 cache; ``NUMBA_CACHE_DIR`` names another folder. Where nothing can be written, each process
 compiles.
 
@@ -12,7 +18,9 @@ llvmlite links an object file into the process; numba is not needed for it.
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,16 +35,17 @@ from llvmlite import binding as llvm
 
 __all__ = ["Code", "machine", "read", "write"]
 
+_log = logging.getLogger(__name__)
 _DIGEST = 32
 
 
 def read(name: str) -> bytes | None:
-    """Return what was written under a name; ``None`` when it is missing or damaged."""
+    """Return what was written under a name; ``None`` when it is missing, damaged or not trusted."""
     for folder in _folders():
         with suppress(OSError):
-            content = (folder / name).read_bytes()
+            content = _read(folder / name)
             body = content[_DIGEST:]
-            if sha256(body).digest() == content[:_DIGEST]:
+            if _digest(name, body) == content[:_DIGEST]:
                 return body
     return None
 
@@ -46,9 +55,49 @@ def write(name: str, body: bytes) -> bool:
     for folder in _folders():
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            _replace(folder / name, sha256(body).digest() + body)
+            _replace(folder / name, _digest(name, body) + body)
             return True
     return False
+
+
+def _digest(name: str, body: bytes) -> bytes:
+    return sha256(name.encode() + b"\n" + body).digest()
+
+
+def _read(path: Path) -> bytes:
+    """Return a file's content; nothing of one that somebody else could have written."""
+    # Checked by its descriptor, so that it is not another file by the time it is read; without
+    # waiting, as a named pipe would make it.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if _is_ours(os.fstat(descriptor)):
+            return file.read()
+    _warn(path.parent)
+    return b""
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    if not stat.S_ISREG(found.st_mode):
+        return False
+    if os.name != "posix":  # owners and modes mean nothing there
+        return True
+    return found.st_uid in _owners() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _owners() -> Iterator[int]:
+    yield from (0, os.geteuid())
+    with suppress(OSError):  # a package that is no file
+        yield Path(__file__).stat().st_uid
+
+
+@cache
+def _warn(folder: Path) -> None:
+    """Log it once a folder, not once a loop."""
+    _log.warning(
+        "machine code in %s is not used: expected files of this user or root that nobody else "
+        "may write to",
+        folder,
+    )
 
 
 def _replace(path: Path, content: bytes) -> None:

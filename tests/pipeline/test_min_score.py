@@ -8,6 +8,7 @@ import pytest
 from twopass.pipeline.errors import SearchError
 from twopass.pipeline.fusion import reranker
 from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.calibration import CalibratedScorer, Calibration
 from twopass.reranker.scorers.calibration_curves import Platt
@@ -50,12 +51,9 @@ def test_what_lies_beyond_the_depth_has_no_probability(animals, calibrated):
 
 
 def test_a_threshold_is_not_applied_to_another_scorers_scores(animals, overlap):
-    class Fallback:
-        def predict(self, pairs):
-            return overlap.predict(pairs)
-
+    class Fallback(Scorer):
         def score(self, pairs, **_):
-            return Scores(self.predict(pairs), "the first was down", "the second")
+            return Scores(overlap.predict(pairs), "the first was down", "the second")
 
     scorer = CalibratedScorer(Fallback(), Calibration(Platt(10, -5)), by="the first")
     ranking = search(animals, scorer, min_score=0.99).search(QUERY, k=20)

@@ -16,7 +16,7 @@ from twopass.pipeline.fusion import fusion, reranker, rrf
 from twopass.pipeline.search import SearchPipeline
 from twopass.reranker.contract.errors import InputError, QueryTooLongError, RerankerError
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import Equal, Range
+from twopass.retriever.filters import Equal, Range
 from twopass.retriever.index.index import BM25Index
 
 WEIGHTED = fusion("weighted", weights=[0.4, 0.6])
@@ -240,6 +240,33 @@ def test_queries_are_strings(animals: BM25Index, overlap: Any) -> None:
         pipeline.search_many(["cat", None])  # type: ignore[list-item]
     with pytest.raises(SearchError, match="expected on_error"):
         SearchPipeline(animals, overlap, rrf, on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_its_parts_can_be_seen(animals: BM25Index, overlap: Any) -> None:
+    pipeline = SearchPipeline(animals, overlap, rrf, depth=7)
+    assert (pipeline.retriever, pipeline.scorer, pipeline.fusion) == (animals, overlap, rrf)
+    assert pipeline.depth == 7
+    assert SearchPipeline(animals, None, rrf).scorer is None
+
+
+async def test_a_misspelt_option_is_an_error(animals: BM25Index, overlap: Any) -> None:
+    pipeline = SearchPipeline(animals, overlap, rrf)
+    for search in (pipeline.search, pipeline.search_many, pipeline.stream):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'dept'"):
+            search("cat", 3, dept=5)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dept'"):
+        await pipeline.asearch("cat", 3, dept=5)  # type: ignore[call-arg]
+
+
+def test_candidates_are_what_both_stages_say(animals: BM25Index, overlap: Any) -> None:
+    pipeline = SearchPipeline(animals, overlap, WEIGHTED, depth=4)
+    [candidates] = pipeline.candidates(["cat hunts mice"], 6)
+    first, second = candidates.columns
+    hits = candidates.hits
+    np.testing.assert_array_equal(first, hits.scores)
+    pairs = [("cat hunts mice", text) for text in hits.texts[:4]]
+    np.testing.assert_array_equal(second[:4], overlap.predict(pairs))
+    assert np.isnan(second[4:]).all()
 
 
 async def test_async_searches_run_beside_each_other(animals: BM25Index, overlap: Any) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twopass.pipeline.errors import SearchError
 from twopass.pipeline.fusion import fusion, fusions, reranker, rrf
 from twopass.pipeline.search import SearchPipeline
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.index.index import BM25Index
@@ -26,7 +27,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 QUERIES = ["cat hunts mice", "zebra", "owl at night", "river"]
 
 
-class Reaching:
+class Reaching(Scorer):
     """A scorer that reaches a given number of pairs by any deadline; with an opinion more."""
 
     def __init__(self, inner: Any, reaches: int, *, cheap: bool = False) -> None:
@@ -34,13 +35,10 @@ class Reaching:
         self.deadlines: list[float | None] = []
         self.pairs: list[tuple[str, str]] = []
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> Any:
-        return self.inner.predict(pairs)
-
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         self.deadlines.append(deadline)
         self.pairs = list(pairs)
-        values = self.predict(pairs)
+        values = self.inner.predict(pairs)
         if deadline is not None:
             values[self.reaches :] = np.nan
         reason = "out of time" if np.isnan(values).any() else ""

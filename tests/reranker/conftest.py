@@ -69,7 +69,11 @@ def save_model(folder: Path, kind: str, labels: int) -> None:
         sizes |= {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
         for unknown in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
             del sizes[unknown]
-    if "roberta" in kind:  # it counts places from behind the padding's number
+    if kind in (
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+    ):  # it counts places from behind the padding's number
         sizes["max_position_embeddings"] = 64 + tokenizer.pad_token_id + 1
         sizes["type_vocab_size"] = 1
     if kind == "electra":
@@ -163,6 +167,7 @@ TOKENIZERS: dict[str, Callable[[], Any]] = {
     "distilbert": wordpiece,
     "roberta": lambda: byte_level(typed=False),
     "xlm-roberta": sentencepiece,
+    "camembert": sentencepiece,
     "modernbert": lambda: byte_level(typed=True),
 }
 CLASSES = {
@@ -171,5 +176,6 @@ CLASSES = {
     "distilbert": "DistilBert",
     "roberta": "Roberta",
     "xlm-roberta": "XLMRoberta",
+    "camembert": "Camembert",
     "modernbert": "ModernBert",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twopass.reranker.files.model_folder import locate
+from twopass.reranker.files.model_folder import locate_model
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
 QUERY = "what are the symptoms of iron deficiency"
@@ -35,7 +35,9 @@ def test_scores_what_the_original_scores(model, name):
     import torch
     from sentence_transformers import CrossEncoder as Original
 
-    original = Original(str(locate(name)), device="cpu", model_kwargs={"dtype": torch.float32})
+    original = Original(
+        str(locate_model(name)), device="cpu", model_kwargs={"dtype": torch.float32}
+    )
     pairs = [(QUERY, document) for document in DOCUMENTS]
     np.testing.assert_allclose(model.predict(pairs), original.predict(pairs), atol=2e-5)
 
@@ -51,6 +53,6 @@ def test_bf16_keeps_the_order(model, name):
 
 
 def test_files_stay_small_enough_for_the_package(name):
-    sizes = [file.stat().st_size for file in locate(name).iterdir()]
+    sizes = [file.stat().st_size for file in locate_model(name).iterdir()]
     assert max(sizes) < 70e6
     assert name != "twopass/tiny" or sum(sizes) < 10e6

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from twopass.reranker.threads import Helpers, one_ahead
+from twopass.reranker.threads import Helpers, prefetch
 
 
 def test_helpers_do_all_jobs_once_and_are_shared_by_callers():
@@ -56,7 +56,7 @@ def test_helpers_raise_what_a_job_raised_and_begin_no_more(number):
 
 @pytest.mark.parametrize("jobs", [0, 1, 2, 7])
 def test_what_is_made_ahead_comes_in_order(jobs):
-    assert list(one_ahead(lambda job: 2 * job, range(jobs))) == [2 * job for job in range(jobs)]
+    assert list(prefetch(lambda job: 2 * job, range(jobs))) == [2 * job for job in range(jobs)]
 
 
 def test_one_is_made_while_the_last_is_used_and_no_more():
@@ -66,7 +66,7 @@ def test_one_is_made_while_the_last_is_used_and_no_more():
         begun[job].set()
         return job
 
-    made = one_ahead(work, range(4))
+    made = prefetch(work, range(4))
     for job in range(4):
         assert next(made) == job
         assert all(event.wait(60) for event in begun[: job + 2])
@@ -80,7 +80,7 @@ def test_what_a_job_raises_is_raised_in_its_turn():
         begun.append(job)
         return 1 // (job - 2)
 
-    made = one_ahead(work, range(10))
+    made = prefetch(work, range(10))
     assert (next(made), next(made)) == (-1, -1)
     with pytest.raises(ZeroDivisionError):
         next(made)
@@ -90,7 +90,7 @@ def test_what_a_job_raises_is_raised_in_its_turn():
 
 def test_what_is_not_wanted_any_more_is_not_made():
     begun = []
-    made = one_ahead(lambda job: begun.append(job), range(100))
+    made = prefetch(lambda job: begun.append(job), range(100))
     next(made)
     made.close()
     assert len(begun) <= 2

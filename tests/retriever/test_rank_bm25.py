@@ -7,7 +7,7 @@ import rank_bm25
 from twopass.retriever.base import Retriever
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.errors import AnalysisError, DuplicateIdError, QueryError, ScoringError
-from twopass.retriever.filters.algebra import Equal, Not
+from twopass.retriever.filters import Equal, Not
 from twopass.retriever.index.index import BM25Index
 from twopass.retriever.rank_bm25 import RankBM25Retriever
 from twopass.retriever.scoring import formula

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from twopass.pipeline.apps.settings.serve import ServeSettings
-from twopass.pipeline.apps.sidecar.dialects.body import _check_documents
+from twopass.pipeline.apps.sidecar.dialects.body import check_documents
+from twopass.pipeline.apps.sidecar.dialects.register import _SERVED
 from twopass.pipeline.apps.sidecar.problems import ProblemError
-from twopass.pipeline.apps.sidecar.proxy.window import of_header, without_neural
+from twopass.pipeline.apps.sidecar.proxy.window import rescore_of_header, split_neural
 from twopass.pipeline.apps.sidecar.search import SearchBody
 from twopass.pipeline.errors import SearchError
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.json_syntax import parse_filter
+from twopass.retriever.filters import parse_filter
+
+LISTS = {name for served in _SERVED.values() for each in served for name in each.body.lists}
 
 
 def _cost(call: Any) -> tuple[float, int]:
@@ -39,7 +42,7 @@ def test_a_megabyte_of_zeros_costs_little(name: str, count: int, kind: str) -> N
 
     def refuse() -> None:
         with pytest.raises(ProblemError) as error:
-            _check_documents(given, ServeSettings())
+            check_documents(given, LISTS, ServeSettings())
         assert error.value.problem.kind == kind
 
     seconds, memory = _cost(refuse)
@@ -49,15 +52,15 @@ def test_a_megabyte_of_zeros_costs_little(name: str, count: int, kind: str) -> N
 
 def test_fields_to_read_are_few() -> None:
     given = {"query": "a", "documents": [{"text": "a"}], "rank_fields": ["text"] * 100}
-    _check_documents(given, ServeSettings())
+    check_documents(given, LISTS, ServeSettings())
     with pytest.raises(ProblemError, match="at most 100, found 101"):
-        _check_documents({**given, "rank_fields": ["text"] * 101}, ServeSettings())
+        check_documents({**given, "rank_fields": ["text"] * 101}, LISTS, ServeSettings())
 
 
 def test_documents_as_they_should_be_are_let_through() -> None:
-    _check_documents({"documents": ["a", {"text": "b"}] * 500}, ServeSettings())
-    _check_documents({"queries": "a", "documents": {"text": "b"}}, ServeSettings())
-    _check_documents([1], ServeSettings())
+    check_documents({"documents": ["a", {"text": "b"}] * 500}, LISTS, ServeSettings())
+    check_documents({"queries": "a", "documents": {"text": "b"}}, LISTS, ServeSettings())
+    check_documents([1], LISTS, ServeSettings())
 
 
 def test_a_search_of_many_names_is_one_finding() -> None:
@@ -69,15 +72,15 @@ def test_a_search_of_many_names_is_one_finding() -> None:
 @pytest.mark.parametrize("header", ["[" * 60_000, '{"a":' * 10_000, "[" * 500 + "]" * 500])
 def test_a_nested_header_is_refused(header: str) -> None:
     with pytest.raises(SearchError):
-        of_header(header)
+        rescore_of_header(header)
 
 
 def test_a_rescorer_of_many_names_or_wrong_fields_is_one_finding() -> None:
     neural: dict[str, Any] = {f"x{i}": 0 for i in range(100_000)}
     with pytest.raises(SearchError, match="at most 100 names, found 100000"):
-        without_neural({"rescore": {"neural": neural}})
+        split_neural({"rescore": {"neural": neural}})
     with pytest.raises(SearchError, match="expected names of fields, found int") as error:
-        of_header(json.dumps({"fields": [0] * 10_000}))
+        rescore_of_header(json.dumps({"fields": [0] * 10_000}))
     assert len(str(error.value)) < 200
 
 

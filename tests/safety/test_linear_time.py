@@ -20,9 +20,15 @@ import pytest
 from twopass.pipeline.apps.cli.table import Snippets, printable
 from twopass.pipeline.apps.settings.serve import NeuralRescore, ProxySettings
 from twopass.pipeline.apps.sidecar.proxy.exchange import target_of
-from twopass.pipeline.apps.sidecar.proxy.messages import accepts_gzip, of_request
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Passed
-from twopass.pipeline.apps.sidecar.proxy.texts import Asked, asked, matches, plain_text, text_of
+from twopass.pipeline.apps.sidecar.proxy.messages import accepts_gzip, request_headers
+from twopass.pipeline.apps.sidecar.proxy.obstacles import PassedOn
+from twopass.pipeline.apps.sidecar.proxy.texts import (
+    QueryText,
+    matches,
+    plain_text,
+    query_text,
+    text_of,
+)
 from twopass.pipeline.apps.sidecar.proxy.window import Search, Window, window_of
 from twopass.pipeline.training.collection import _plain
 from twopass.reranker.scorers.passage_windows import Windows, _sentence_starts, _word_starts, bm25
@@ -32,9 +38,8 @@ from twopass.retriever import BM25Index, Document
 from twopass.retriever.analysis import get_analyzer
 from twopass.retriever.corpus.lines import parse_object
 from twopass.retriever.errors import CorpusError, QueryError
-from twopass.retriever.filters.algebra import In
-from twopass.retriever.filters.algebra import matches as document_matches
-from twopass.retriever.filters.json_syntax import parse_filter
+from twopass.retriever.filters import In, parse_filter
+from twopass.retriever.filters import matches as document_matches
 from twopass.retriever.query.analyzed import Phrase
 from twopass.retriever.query.highlight import highlight
 from twopass.retriever.query.language import parse
@@ -148,9 +153,9 @@ def _long_phrase(text: str) -> None:
 
 READERS: dict[str, Callable[[str], object]] = {
     "the proxy's query strings": plain_text,
-    "the proxy's queries": lambda text: asked({"query_string": {"query": text}}),
+    "the proxy's queries": lambda text: query_text({"query_string": {"query": text}}),
     "the proxy's paths": target_of,
-    "headers": lambda text: of_request([("connection", text)], ProxySettings()),
+    "headers": lambda text: request_headers([("connection", text)], ProxySettings()),
     "accepted encodings": lambda text: accepts_gzip({"accept-encoding": text}),
     "patterns of fields": lambda text: matches(text, "*a*.*b"),
     "hits": lambda text: text_of({"_source": {"a": text}}, ["a"], strict=True),
@@ -210,7 +215,7 @@ def _should(n: int) -> dict[str, Any]:
     return {"bool": {"should": [{"match": {f"f{i}": f"w{i}"}} for i in range(n)]}}
 
 
-def _patterns(n: int) -> Window | Passed:
+def _patterns(n: int) -> Window | PassedOn:
     body = {"query": {"match": {"a": "b"}}, "_source": False, "fields": [f"f{i}" for i in range(n)]}
     fields = tuple(f"g{i}" for i in range(n))
     rescore = NeuralRescore(enabled=True, fields=fields, window_size=10)
@@ -241,7 +246,7 @@ def index() -> BM25Index:
 
 
 def test_queries_of_many_clauses_are_read_in_linear_time() -> None:
-    assert not _is_linear(asked, _should, 20_000)
+    assert not _is_linear(query_text, _should, 20_000)
     assert not _is_linear(_patterns, lambda n: n, 20_000)
 
 
@@ -331,20 +336,20 @@ def test_a_text_is_highlighted_in_its_first_million_characters() -> None:
 def test_a_search_that_names_too_many_fields_is_passed_on() -> None:
     assert isinstance(_patterns(500), Window)
     passed = _patterns(501)
-    assert isinstance(passed, Passed)
+    assert isinstance(passed, PassedOn)
     assert passed.code == "fields"
 
 
 def test_as_much_of_a_query_is_read_as_models_read() -> None:
-    assert len(asked(_should(100_000)).text) <= 10_000
-    assert asked({"match": {"a": "word " * 1_000_000}}).text == ("word " * 2_000).strip()
+    assert len(query_text(_should(100_000)).text) <= 10_000
+    assert query_text({"match": {"a": "word " * 1_000_000}}).text == ("word " * 2_000).strip()
     deep: Any = {"match": {"a": "found"}}
     for _ in range(5_000):
         deep = {"bool": {"must": [deep]}}
-    assert asked(deep).text == ""
-    assert asked({"bool": {"must": [{"match": {"a": "x y"}}, {"match": {"b": "z"}}]}}) == Asked(
-        "x y z", ("a", "b")
-    )
+    assert query_text(deep).text == ""
+    assert query_text(
+        {"bool": {"must": [{"match": {"a": "x y"}}, {"match": {"b": "z"}}]}}
+    ) == QueryText("x y z", ("a", "b"))
 
 
 # No pattern can be slow: what is not possessive, and unbounded, is followed by nothing.

@@ -1,4 +1,4 @@
-"""The pipeline for other frameworks: each module needs the extra of its name."""
+"""Adapters for other frameworks; each module needs the extra of the same name."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = [
 def best(
     scorer: PairScorer, query: str, texts: Sequence[str], most: int | None = None
 ) -> list[tuple[int, float]]:
-    """Return places and scores of the best texts, best first; ties keep their order."""
+    """Return positions and scores of the best texts, best first; ties keep their order."""
     if not texts:
         return []
     scores = scorer.predict([(query, text) for text in texts])
     order = np.argsort(-scores, kind="stable")[:most]
-    return [(int(place), float(scores[place])) for place in order]
+    return [(int(row), float(scores[row])) for row in order]

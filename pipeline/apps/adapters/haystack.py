@@ -18,7 +18,7 @@ class TwopassRanker:
 
     Args:
         scorer: what scores (query, document) pairs.
-        top_k: how many documents are kept; all by default.
+        top_k: how many documents are kept; by default all.
 
     """
 

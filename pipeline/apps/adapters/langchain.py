@@ -25,12 +25,12 @@ __all__ = ["TwopassReranker", "TwopassRetriever"]
 class TwopassRetriever(BaseRetriever):
     """A search pipeline as a retriever.
 
-    Each document's metadata have its ``id``, the scores ``retrieval``, ``rerank`` and ``fused``,
-    and how the second stage went (``status``).
+    Each document's metadata contain its ``id``, the scores ``retrieval``, ``rerank`` and ``fused``,
+    and the ``status`` of the second stage.
 
     Attributes:
         pipeline: both stages.
-        k: how many documents a query gives.
+        k: documents per query.
 
     """
 
@@ -57,7 +57,7 @@ class TwopassReranker(BaseDocumentCompressor):
 
     Attributes:
         scorer: what scores (query, document) pairs.
-        top_n: how many documents are kept; all by default.
+        top_n: how many documents are kept; by default all.
 
     """
 

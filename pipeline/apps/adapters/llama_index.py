@@ -21,7 +21,7 @@ class TwopassRetriever(BaseRetriever):
 
     Args:
         pipeline: both stages.
-        k: how many nodes a query gives.
+        k: nodes per query.
 
     """
 
@@ -42,7 +42,7 @@ class TwopassReranker(BaseNodePostprocessor):
 
     Attributes:
         scorer: what scores (query, text) pairs.
-        top_n: how many nodes are kept; all by default.
+        top_n: how many nodes are kept; by default all.
 
     """
 

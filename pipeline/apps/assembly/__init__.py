@@ -75,7 +75,7 @@ def build_pipeline(settings: Settings, *, rerank: bool = True) -> SearchPipeline
 def assemble_pipeline(
     retriever: Retriever, settings: Settings, *, rerank: bool = True
 ) -> SearchPipeline:
-    """Put a retriever that is there already and the second stage together.
+    """Return a pipeline of an open retriever and the settings' second stage.
 
     Raises:
         RerankerError: when the model cannot be loaded.

@@ -1,4 +1,4 @@
-"""What an index's folder keeps of its documents for the second stage: token ids and embeddings."""
+"""Token ids and embeddings of documents, stored in an index's folder for the second stage."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Done = Callable[[int], None]
 def store_tokens(
     index: BM25Index, folder: Path, settings: Settings, done: Done = lambda _: None
 ) -> None:
-    """Store the documents' token ids for the model of the settings; what is there already stays.
+    """Store the documents' token ids for the model of the settings; existing ones are kept.
 
     Raises:
-        RerankerError: when the model's tokeniser cannot be had, or the folder not be written.
+        RerankerError: when the tokeniser cannot be loaded, or the folder cannot be written.
 
     """
-    from twopass.reranker.files.model_folder import locate
+    from twopass.reranker.files.model_folder import locate_model
     from twopass.reranker.text.row_store import store_tokens as store
     from twopass.reranker.text.tokenizer import ModelTokenizer
 
     model = settings.reranker.model
-    tokenizer = ModelTokenizer.load(locate(model)).backend
+    tokenizer = ModelTokenizer.load(locate_model(model)).backend
     store(folder / "tokens", tokenizer, _texts(index), model=model, done=done)
 
 
 def store_embeddings(
     index: BM25Index, folder: Path, settings: Settings, done: Done = lambda _: None
 ) -> None:
-    """Store the documents' embeddings by the cascade's encoder; what is there already stays.
+    """Store the documents' embeddings by the cascade's encoder; existing ones are kept.
 
     Raises:
-        RerankerError: when the encoder cannot be had, or the folder not be written.
+        RerankerError: when the encoder cannot be loaded, or the folder cannot be written.
 
     """
     from twopass.pipeline.apps.assembly import build_encoder
@@ -52,20 +52,20 @@ def refresh_embeddings(
 ) -> list[str]:
     """Store embeddings of new documents for each encoder that the folder has embeddings of.
 
-    An encoder is the one that it was if its weights, and how the settings have it used, are. Those
-    that are not are left alone: what has no embedding is embedded when it is searched.
+    An encoder that is missing, or whose weights or options have changed, is skipped: documents
+    without an embedding are embedded during the search.
 
     Returns:
-        The names of the encoders that were left alone.
+        The names of the skipped encoders.
 
     """
     from twopass.pipeline.apps.assembly import build_encoder
     from twopass.reranker.contract.errors import RerankerError
-    from twopass.reranker.text.row_store import TextRows
+    from twopass.reranker.text.row_store import RowStore
 
     left = []
     for own in sorted(path.parent for path in folder.glob("embeddings/*/about.json")):
-        name = str(TextRows(own).about.get("model", ""))
+        name = str(RowStore(own).about.get("model", ""))
         cascade = settings.reranker.cascade.model_copy(update={"model": name})
         reranker = settings.reranker.model_copy(update={"cascade": cascade})
         try:

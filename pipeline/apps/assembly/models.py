@@ -1,4 +1,4 @@
-"""Settings -> models that are loaded for other work, and where what belongs to a model is kept."""
+"""Settings -> encoders and teachers, and the files that belong to a model or an index."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_encoder(settings: Settings) -> BiEncoderScorer:
 
     Raises:
         SettingsError: when none is named.
-        RerankerError: when it cannot be had.
+        RerankerError: when it cannot be loaded.
 
     """
     from twopass.reranker.scorers.encoders import BiEncoderScorer
@@ -47,10 +47,10 @@ def build_encoder(settings: Settings) -> BiEncoderScorer:
 
 
 def build_teacher(settings: Settings, name: str) -> PairScorer:
-    """Load a teacher: a cross-encoder, whose logits it gives, or an encoder.
+    """Load a teacher: a cross-encoder that returns logits, or an encoder.
 
     Raises:
-        RerankerError: when the model cannot be had.
+        RerankerError: when the model cannot be loaded.
 
     """
     train, source = settings.train, model_source(settings, name)
@@ -64,22 +64,22 @@ def build_teacher(settings: Settings, name: str) -> PairScorer:
 
 
 def reads_pairs(model: str) -> bool:
-    """Say whether a model is a cross-encoder, by its configuration; others are encoders.
+    """Return whether a model is a cross-encoder, by its configuration; others are encoders.
 
     Raises:
-        RerankerError: when the model cannot be had.
+        RerankerError: when the model cannot be loaded.
 
     """
-    from twopass.reranker.files.model_folder import ModelFolder, locate
+    from twopass.reranker.files.model_folder import ModelFolder, locate_model
 
-    kinds = ModelFolder.read(locate(model)).config.get("architectures") or [""]
+    kinds = ModelFolder.read(locate_model(model)).config.get("architectures") or [""]
     return str(kinds[0]).endswith("ForSequenceClassification")
 
 
 def model_source(settings: Settings, name: str) -> str:
-    """Return where a model named in the training settings is: a local copy's folder, or its name.
+    """Return the local copy's folder of a model named in the training settings, or its name.
 
-    A copy is a folder of ``train.models`` with the last part of the name.
+    A copy is a folder in ``train.models`` with the last part of the name.
     """
     if settings.train.models is not None:
         local = settings.train.models / name.rpartition("/")[2]
@@ -91,36 +91,35 @@ def model_source(settings: Settings, name: str) -> str:
 def stored_folder(
     retriever: RetrieverSettings, kind: Literal["tokens", "embeddings"]
 ) -> Path | None:
-    """Return where an index in a folder keeps what was computed of its documents' texts."""
+    """Return where an index in a folder keeps token ids or embeddings of its documents."""
     if retriever.index is None or retriever.kind not in ("bm25", "rank-bm25"):
         return None
     return Path(retriever.index) / kind
 
 
 def calibration_file(reranker: RerankerSettings) -> Path:
-    """Return the file of the calibration that the settings name.
+    """Return the file of the settings' calibration.
 
     Raises:
-        RerankerError: when it stands beside a model that cannot be had.
+        RerankerError: when it is beside a model that cannot be found.
 
     """
-    from twopass.reranker.files.model_folder import locate
+    from twopass.reranker.files.model_folder import locate_model
     from twopass.reranker.scorers.calibration import calibration_path
 
     name = reranker.calibration or "default"
     if name.endswith(".json"):
         return Path(name)
-    return calibration_path(name, locate(reranker.model))
+    return calibration_path(name, locate_model(reranker.model))
 
 
 def weights_fingerprint(reranker: RerankerSettings) -> str:
-    """Return what tells the model's files from those of another of that name; empty for a service.
+    """Return a fingerprint of the model's files; empty for a service.
 
     Raises:
-        RerankerError: when the model cannot be had.
+        RerankerError: when the model cannot be loaded.
 
     """
-    from twopass.reranker.contract.scorer import model_fingerprint
-    from twopass.reranker.files.model_folder import locate
+    from twopass.reranker.files.model_folder import locate_model, model_fingerprint
 
-    return model_fingerprint(locate(reranker.model), {}) if "model" in reranker.chain else ""
+    return model_fingerprint(locate_model(reranker.model), {}) if "model" in reranker.chain else ""

@@ -22,7 +22,7 @@ def build_retriever(settings: Settings) -> Retriever:
     """Open the first stage.
 
     Raises:
-        SettingsError: when no index is named, or no server for one that is on a server.
+        SettingsError: when no index is set, or no server for an index on a server.
         RetrieverError: when it cannot be opened.
 
     """
@@ -76,11 +76,11 @@ def _elastic(retriever: RetrieverSettings, index: str, engine: Engine) -> Retrie
 
 
 def build_connection(settings: Settings, engine: Engine) -> Connection:
-    """Connect to the server that the settings name; nothing is sent yet.
+    """Connect to the settings' server; nothing is sent yet.
 
     Raises:
-        SettingsError: when no server is named.
-        RetrieverError: when its client is not installed or does not take an option.
+        SettingsError: when no server is set.
+        RetrieverError: when its client is not installed or does not support an option.
 
     """
     from twopass.retriever.elastic import connect
@@ -98,7 +98,7 @@ def _urls(retriever: RetrieverSettings) -> tuple[str, ...]:
 
 
 def _client_options(retriever: RetrieverSettings, engine: Engine) -> dict[str, Any]:
-    """Name what the settings say as the official clients do."""
+    """Return the settings as options of the official clients."""
     options: dict[str, Any] = {"timeout": retriever.timeout, "retries": retriever.retries}
     if retriever.api_key is not None:
         options["api_key"] = retriever.api_key.get_secret_value()
@@ -118,7 +118,7 @@ def build_index(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> BM25Index:
-    """Build an in-process index with the analyser and formula of the settings; in memory for None.
+    """Build an index with the settings' analyser and formula; in memory if the path is None.
 
     Raises:
         RetrieverError: when a document cannot be read or the index cannot be written.

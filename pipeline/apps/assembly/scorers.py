@@ -1,4 +1,4 @@
-"""Settings -> the second stage: a model or a service, and all between it and the caller."""
+"""Settings -> the second stage: a model or a service, with cache, passages and calibration."""
 
 from __future__ import annotations
 
@@ -22,33 +22,35 @@ if TYPE_CHECKING:
 
 __all__ = ["build_chooser", "build_final_scorer", "build_model", "build_scorer"]
 
-_CACHE_MEGABYTES = 64.0  # of memory, where only a folder is named
+_CACHE_MEGABYTES = 64.0  # of memory, if only a folder is set
 
 
 def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
-    """Load the second stage: the model, a service or a chain of them, with the cascade before it.
+    """Load the second stage: the model, a service or a chain of both, and the cascade before it.
 
     Args:
-        settings: all of the pipeline's.
-        shared: whether many callers use it at once, whose pairs are to fill batches together.
+        settings: all settings.
+        shared: whether many callers use it at once, whose pairs share batches.
 
     Raises:
         SettingsError: when settings contradict each other.
-        RerankerError: when the model cannot be had; in a chain it is loaded when it is needed.
+        RerankerError: when the model cannot be loaded; in a chain it is loaded when needed.
 
     """
     from twopass.reranker.scorers.cascade import Cascade
 
-    cheap = build_chooser(settings, shared=shared)
-    last = build_final_scorer(settings, shared=shared)
-    return last if cheap is None else Cascade(cheap, last, keep=settings.reranker.cascade.keep)
+    chooser = build_chooser(settings, shared=shared)
+    final = build_final_scorer(settings, shared=shared)
+    return (
+        final if chooser is None else Cascade(chooser, final, keep=settings.reranker.cascade.keep)
+    )
 
 
 def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | None:
-    """Load what chooses for the second stage; None where there is no cascade.
+    """Load the first scorer of the cascade; None without a cascade.
 
     Raises:
-        RerankerError: when the model cannot be had.
+        RerankerError: when the model cannot be loaded.
 
     """
     name = settings.reranker.chooser
@@ -56,16 +58,16 @@ def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | N
         return None
     if not reads_pairs(name):
         return build_encoder(settings)
-    return _reading(settings, name, shared)
+    return _cross_encoder(settings, name, shared)
 
 
 def build_final_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
-    """Load the second stage without what chooses for it; else as :func:`build_scorer`."""
+    """Load the second stage without the cascade; see :func:`build_scorer`."""
     chain = settings.reranker.chain
     if settings.min_score is not None and "remote" in chain:
         raise SettingsError(
             "min_score: expected probabilities by the model's calibration, found a service among "
-            f"those who score ({', '.join(chain)}), whose scores mean something else"
+            f"the scorers ({', '.join(chain)}), which is not calibrated"
         )
     links = {name: _link(name, settings, shared) for name in chain}
     first, *others = links.values()
@@ -77,12 +79,12 @@ def build_final_scorer(settings: Settings, *, shared: bool = False) -> PairScore
 
 
 def build_model(settings: Settings, source: str) -> PairScorer:
-    """Load another model than the settings', which runs as they say, alone.
+    """Load another model, with the settings' device, engine, cache and passages.
 
-    Calibration, cascade, service and fallbacks are the settings' own model's.
+    Calibration, cascade, service and fallbacks belong to the settings' own model only.
 
     Raises:
-        RerankerError: when it cannot be had.
+        RerankerError: when it cannot be loaded.
 
     """
     own = ("model", "calibration", "cascade", "remote", "fallback")
@@ -92,7 +94,7 @@ def build_model(settings: Settings, source: str) -> PairScorer:
 
 
 def _link(name: str, settings: Settings, shared: bool) -> Callable[[], PairScorer] | None:
-    """Return what makes one scorer of the chain."""
+    """Return a function that loads one scorer of the chain; None for ``none``."""
     match name:
         case "none":
             return None
@@ -122,13 +124,13 @@ def _remote(remote: RemoteSettings) -> PairScorer:
 
 
 def _local(settings: Settings, shared: bool) -> PairScorer:
-    """Load the model, with all that is between it and the caller."""
+    """Load the model, with everything between it and the caller."""
     reranker = settings.reranker
-    return _calibrated(_reading(settings, reranker.model, shared), reranker)
+    return _calibrated(_cross_encoder(settings, reranker.model, shared), reranker)
 
 
-def _reading(settings: Settings, name: str, shared: bool) -> PairScorer:
-    """Load a cross-encoder, to run, be shared and cached, and read documents as settings say."""
+def _cross_encoder(settings: Settings, name: str, shared: bool) -> PairScorer:
+    """Load a cross-encoder with the settings' batching, cache and passages."""
     from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
     reranker = settings.reranker
@@ -188,7 +190,7 @@ def _calibrated(scorer: PairScorer, reranker: RerankerSettings) -> PairScorer:
         )
     if calibration.fingerprint and calibration.fingerprint != weights_fingerprint(reranker):
         raise SettingsError(
-            f"reranker.calibration: expected one of the weights that {reranker.model!r} has now, "
-            "found that of others: run 'twopass calibrate' again"
+            f"reranker.calibration: expected one for the current weights of {reranker.model!r}, "
+            "found one of other weights: run 'twopass calibrate' again"
         )
     return CalibratedScorer(scorer, calibration, by=reranker.model)

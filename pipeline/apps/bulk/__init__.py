@@ -1,4 +1,4 @@
-"""Runs reranked from files: more pairs than memory holds, in shards that survive a kill."""
+"""Reranking of run files of any size, in shards, so that an interrupted job can continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bulk run reads: a run file cut into shards, and the documents' texts by id."""
+"""The inputs of a bulk job: a run file split into shards, and the documents' texts by id."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Shard:
     """A part of a run's file.
 
     Attributes:
-        number: which one, from 0.
+        number: from 0.
         start: its first byte in the file.
-        stop: the byte behind its last.
+        stop: the byte after its last.
         line: the number of its first line, from 1.
-        pairs: how many lines of a run it has.
+        pairs: number of its lines.
 
     """
 
@@ -43,19 +43,18 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """What its result is called."""
+        """The file name of its result."""
         return f"part-{self.number:06}.trec"
 
 
 def find_shards(run: Path, size: int) -> Iterator[Shard]:
     """Yield the shards of a run, in order; the file is read once, line by line.
 
-    A query's lines stay together, so that a shard has as many more pairs than asked for as its
-    last query takes.
+    A query's lines stay together, so a shard can have more pairs than ``size``.
 
     Args:
         run: a TREC run, plain text; a query's lines follow each other, as all tools write them.
-        size: pairs a shard at least, but for the last.
+        size: minimum pairs per shard, except for the last.
 
     Raises:
         BulkError: when a query's lines do not follow each other.
@@ -96,13 +95,13 @@ _ROWS_AT_ONCE = 5000
 
 
 class Texts(Protocol):
-    """Looks texts up."""
+    """Looks up texts by document id."""
 
     def get(self, ids: Sequence[str]) -> list[str]:
         """Return the text of each document, as a reranker reads it, in order.
 
         Raises:
-            BulkError: when there is no document of an id.
+            BulkError: when an id has no document.
 
         """
         ...
@@ -143,17 +142,17 @@ class _TableTexts:
 
 
 def open_texts(path: Path) -> Texts:
-    """Open an index's folder, or a file that :func:`make_texts` made."""
+    """Open an index's folder, or a file of :func:`make_texts`."""
     return _IndexTexts(path) if path.is_dir() else _TableTexts(path)
 
 
 def make_texts(
     documents: Iterable[Document], file: Path, done: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Write a database of texts by id, whole or not at all; documents are read as a stream.
+    """Write a database of texts by id atomically; documents are read as a stream.
 
     Raises:
-        BulkError: when an id comes twice.
+        BulkError: when an id occurs twice.
         CorpusError: when a document cannot be read.
 
     """

@@ -1,4 +1,4 @@
-"""A bulk run: what is done for every shard, and all shards one after the other or in parallel."""
+"""A bulk job: rerank every shard of a run, here or in parallel, and join the results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from twopass.retriever.hits import Hits
 if TYPE_CHECKING:
     from twopass.pipeline.apps.settings import Settings
     from twopass.pipeline.fusion import Fusion
-    from twopass.reranker.contract.scorer import DetailedScorer
+    from twopass.reranker.contract.scorer import Scorer
 
 __all__ = [
     "BulkJob",
@@ -61,7 +61,7 @@ class BulkJob:
     tag: str = "twopass"
 
     def described(self) -> dict[str, Any]:
-        """Return what results depend on, fit for JSON: another job's shards are not to be mixed."""
+        """Return what results depend on, for JSON: shards of two jobs must not be mixed."""
         state = self.run.stat()
         queries = self.queries.stat()
         return {
@@ -74,11 +74,11 @@ class BulkJob:
 
 
 def score_shard(job: BulkJob, shard: Shard) -> int:
-    """Rerank a shard and write its result, whole or not at all; returns how many pairs it had.
+    """Rerank a shard and write its result atomically; return its number of pairs.
 
     Raises:
         BulkError: when a query or a document of the run has no text.
-        EvaluationError: when a line is no line of a run.
+        EvaluationError: when a line of the run is not valid.
         RerankerError: when the scorer fails.
 
     """
@@ -99,15 +99,15 @@ def score_shard(job: BulkJob, shard: Shard) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """What a process needs for all its shards, loaded once."""
+    """What a process needs for its shards, loaded once."""
 
-    scorer: DetailedScorer
+    scorer: Scorer
     fusion: Fusion
     texts: Texts
     queries: dict[str, str]
 
     def reranked(self, run: dict[str, Entries]) -> Iterator[tuple[str, Entries]]:
-        """Yield each query's new order, some thousand pairs scored at a time."""
+        """Yield each query's new order; some thousand pairs are scored at a time."""
         waiting: list[tuple[str, Hits]] = []
         for query, (ids, scores) in run.items():
             if query not in self.queries:
@@ -133,12 +133,12 @@ def _tools(job: BulkJob) -> _Tools:
 def _loaded(texts: Path, queries: Path, pickled: bytes) -> _Tools:
     """Load what a process needs once; settings have no hash, their bytes do."""
     from twopass.pipeline.apps.assembly import build_fusion, build_scorer
-    from twopass.reranker.contract.scorer import as_detailed
+    from twopass.reranker.contract.scorer import as_scorer
     from twopass.retriever.corpus import read_queries
 
     settings: Settings = pickle.loads(pickled)
     return _Tools(
-        as_detailed(build_scorer(settings)),
+        as_scorer(build_scorer(settings)),
         build_fusion(settings),
         open_texts(texts),
         read_queries(queries),
@@ -178,11 +178,11 @@ class Progress:
 
 
 Runner: TypeAlias = Callable[[BulkJob, Sequence[Shard]], Iterable[Shard]]
-"""Does shards, in any order, and yields each when its result is on the disk."""
+"""Processes shards in any order, and yields each when its result is on disk."""
 
 
 def run_locally(job: BulkJob, shards: Sequence[Shard]) -> Iterator[Shard]:
-    """Do shards in this process, in order."""
+    """Process shards in this process, in order."""
     for shard in shards:
         score_shard(job, shard)
         yield shard
@@ -196,23 +196,23 @@ def rerank_run(
     runner: Runner = run_locally,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Progress:
-    """Rerank a run and write the result, whole or not at all.
+    """Rerank a run and write the result atomically.
 
-    Each shard's result is a file in the job's folder as soon as it is done. Called again after an
-    interruption, with the same arguments, it does the shards that are missing. When all are there
-    they become the one file ``out``, and the folder is removed.
+    Each finished shard is a file in the job's folder. Called again with the same arguments after an
+    interruption, it processes the missing shards. At the end they are joined to the file ``out``,
+    and the folder is removed.
 
     Args:
-        job: what is to be done.
+        job: the job.
         out: the file to write.
-        size: pairs a shard at least; what an interruption can cost.
-        runner: who does the shards.
-        progress: told after each shard.
+        size: minimum pairs per shard; an interruption repeats up to one shard.
+        runner: processes the shards.
+        progress: called after each shard.
 
     Raises:
-        BulkError: when the folder has shards of another job, or another process is at it.
-        EvaluationError: when a line is no line of a run.
-        RerankerError, RetrieverError: when a shard fails; those that are done stay done.
+        BulkError: when the folder has shards of another job, or another process works on it.
+        EvaluationError: when a line of the run is not valid.
+        RerankerError, RetrieverError: when a shard fails; finished shards are kept.
 
     """
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -224,7 +224,7 @@ def rerank_run(
             state = _run(job, shards, runner, progress)
             _join([job.folder / shard.name for shard in shards], out)
     except Timeout as error:
-        raise BulkError(f"{job.folder}: another process is at this job; wait for it") from error
+        raise BulkError(f"{job.folder}: another process works on this job; wait for it") from error
     shutil.rmtree(job.folder, ignore_errors=True)
     return state
 
@@ -250,7 +250,7 @@ def _check_same(job: BulkJob, described: str) -> None:
     elif file.read_text(encoding="utf-8") != described:
         raise BulkError(
             f"{job.folder}: expected the shards of this job, found those of another (the run, the "
-            "queries, the settings or the shards' size differ); delete the folder to begin anew"
+            "queries, the settings or the shards' size differ); delete the folder to start again"
         )
 
 

@@ -1,4 +1,4 @@
-"""The same shards on the machines of a Ray cluster."""
+"""A runner that processes shards on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _TRIES = 3
 def run_on_ray(
     address: str | None = None, *, cpus: float = 1.0, gpus: float = 0.0, work: Work = score_shard
 ) -> Runner:
-    """Return a runner that gives each shard to a worker; a lost worker's shard is done again.
+    """Return a runner that gives each shard to a worker; a lost worker's shard is repeated.
 
     All machines must see the run, the queries, the texts and the job's folder under the same
     paths, and have this package installed.
 
     Args:
-        address: of a cluster that is there (``auto``, ``ray://host:10001``); None starts one here.
-        cpus: that a worker takes.
-        gpus: that a worker takes.
+        address: of an existing cluster (``auto``, ``ray://host:10001``); None starts one here.
+        cpus: per worker.
+        gpus: per worker.
         work: what a worker does with a shard.
 
     Raises:
         BulkError: when Ray is not installed or cannot be reached.
 
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # for a cluster that is started here
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # for a cluster started here
     try:
         import ray
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Arguments that several commands share: settings, and how documents are read."""
+"""Arguments that several commands share: settings, how documents are read, both stages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FUSION_HELP",
+    "INDEX_HELP",
+    "MODEL_HELP",
     "add_command",
     "add_corpus_arguments",
     "add_ranking",
     "add_scoring",
+    "add_syntax",
     "count",
     "parse_setting",
     "read_corpus",
@@ -28,26 +31,28 @@ __all__ = [
 
 
 def add_corpus_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the arguments that describe how a corpus is read."""
     parser.add_argument(
         "--format",
         choices=("jsonl", "csv", "tsv", "parquet", "beir"),
-        help="by default each file's ending says it; standard input is jsonl",
+        help="default: by each file's ending; standard input is jsonl",
     )
     for role, known in (("id", "_id, id"), ("text", "text, contents"), ("title", "title")):
         parser.add_argument(
-            f"--{role}-field", metavar="NAME", help=f"field of the {role} (default: {known}, ...)"
+            f"--{role}-field",
+            metavar="NAME",
+            help=f"the field with the {role} (default: {known}, ...)",
         )
     parser.add_argument(
         "--on-error",
         choices=("stop", "skip"),
         default="stop",
-        help="what to do about a bad record (default: stop)",
+        help="what to do with a record that cannot be read (default: stop)",
     )
 
 
 def read_corpus(arguments: Namespace, report: SkipReport) -> Iterator[Document]:
-    """Yield the documents of what ``corpus`` names; what is skipped goes into the report."""
+    """Yield the documents of the given corpus; skipped records are added to the report."""
     from twopass.retriever.corpus import FieldNames, read_documents
 
     return read_documents(
@@ -60,16 +65,18 @@ def read_corpus(arguments: Namespace, report: SkipReport) -> Iterator[Document]:
 
 
 def report_skipped(report: SkipReport) -> None:
-    """Say what was left out."""
+    """Print how many records were skipped, and the first of them."""
     if report.count:
         note(f"skipped {report.count:,} records, the first of them:")
         for case in report.cases:
             note(f"  {case}")
 
 
-FUSION_HELP = "how both scores become one: weighted (default), reranker, rrf, ..."
+FUSION_HELP = "how both stages' scores are combined: weighted (default), reranker, rrf, ..."
+INDEX_HELP = "an existing index of the corpus (default: build a temporary one)"
+MODEL_HELP = "cross-encoder: a folder, or a name on the Hugging Face hub (twopass/default)"
 
-# Where an argument of this name goes in the settings.
+# The setting that an argument of this name sets.
 _SETTINGS = {
     "analyzer": "retriever.analyzer",
     "scoring": "retriever.formula",
@@ -94,15 +101,17 @@ _SETTINGS = {
 
 
 def add_command(commands: Any, name: str, *, help: str, examples: str) -> ArgumentParser:  # noqa: A002
-    """Add a command's parser, with its examples and the arguments that all commands have."""
+    """Add a command's parser, with its examples and the general options."""
     parser: ArgumentParser = commands.add_parser(
         name,
         help=help,
         description=f"{help[0].upper()}{help[1:]}.",
         epilog=f"examples:\n{examples}",
     )
-    group = parser.add_argument_group("settings and trouble")
-    group.add_argument("--config", metavar="FILE", help="settings file instead of twopass.toml")
+    group = parser.add_argument_group("general options")
+    group.add_argument(
+        "--config", metavar="FILE", help="read settings from this file (default: twopass.toml)"
+    )
     group.add_argument(
         *("--set", "-s"),
         type=parse_setting,
@@ -110,26 +119,41 @@ def add_command(commands: Any, name: str, *, help: str, examples: str) -> Argume
         default=[],
         metavar="NAME=VALUE",
         dest="assignments",
-        help="any setting, as fusion.weights=[0.3,0.7]",
+        help="change any setting, as fusion.weights=[0.3,0.7]; may be repeated",
     )
-    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    group.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     return parser
 
 
 def add_scoring(parser: ArgumentParser) -> None:
     """Add the arguments of the BM25 formula."""
-    parser.add_argument("--scoring", metavar="NAME", help="lucene (default), okapi, l or plus")
-    parser.add_argument("--k1", type=float, metavar="X", help="saturation of repeated terms")
-    parser.add_argument("--b", type=float, metavar="X", help="weight of a document's length")
+    parser.add_argument(
+        "--scoring", metavar="NAME", help="BM25 formula: lucene (default), okapi, l or plus"
+    )
+    parser.add_argument("--k1", type=float, metavar="X", help="how slowly repeated terms saturate")
+    parser.add_argument(
+        "--b", type=float, metavar="X", help="how much a document's length counts, from 0 to 1"
+    )
+
+
+def add_syntax(parser: ArgumentParser) -> None:
+    """Add the argument of how queries are read."""
+    parser.add_argument(
+        "--syntax",
+        choices=("plain", "query", "lenient"),
+        default="plain",
+        help='plain words (default), or with +required -excluded "a phrase" and boost^2; '
+        "lenient accepts mistakes in it",
+    )
 
 
 def add_ranking(parser: ArgumentParser) -> None:
     """Add the arguments of the second stage."""
     parser.add_argument(
-        "--depth", type=count, metavar="N", help="candidates reranked a query (100)"
+        "--depth", type=count, metavar="N", help="candidates to rerank per query (100)"
     )
-    parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
-    parser.add_argument("--no-rerank", action="store_true", help="the first stage alone")
+    parser.add_argument("--model", metavar="NAME", help=MODEL_HELP)
+    parser.add_argument("--no-rerank", action="store_true", help="use the first stage only")
 
 
 def read_settings(arguments: Namespace) -> Settings:

@@ -1,4 +1,4 @@
-"""``twopass calibrate``: scores as probabilities."""
+"""``twopass calibrate``: fit a mapping from scores to probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twopass.pipeline.apps.cli.arguments import add_command, add_ranking, count, read_settings
+from twopass.pipeline.apps.cli.arguments import (
+    INDEX_HELP,
+    add_command,
+    add_ranking,
+    count,
+    read_settings,
+)
 from twopass.pipeline.apps.cli.output import echo, note
 
 if TYPE_CHECKING:
@@ -17,7 +23,7 @@ __all__ = ["add_parser", "run"]
 
 _METHODS = ("platt", "temperature", "isotonic")
 _EXAMPLES = """\
-  twopass calibrate --data scifact --split train --name health      beside the model
+  twopass calibrate --data scifact --split train --name health      saved beside the model
   twopass calibrate --data scifact --split train --out health.json --plot health.png
   twopass search --index my-index -s reranker.calibration=health.json --min-score 0.5 "a query"
 """
@@ -28,28 +34,39 @@ def add_parser(commands: Any) -> None:
     parser = add_command(
         commands,
         "calibrate",
-        help="turn the second stage's scores into probabilities, by judged queries",
+        help="calibrate the second stage's scores as probabilities, on judged queries",
         examples=_EXAMPLES,
     )
     parser.set_defaults(run=run)
     parser.add_argument(
-        "--data", required=True, metavar="NAME", help="a folder in BEIR's layout, irds:ID, Nano..."
+        "--data", required=True, metavar="NAME", help="a collection, as for 'twopass evaluate'"
     )
-    parser.add_argument("--split", default="train", metavar="NAME", help="which qrels (train)")
     parser.add_argument(
-        "--queries", type=count, metavar="N", help="a random sample of them; all by default"
+        "--split", default="train", metavar="NAME", help="which qrels to use (train)"
     )
-    parser.add_argument("--index", metavar="DIR", help="an index of the corpus that is there")
+    parser.add_argument(
+        "--queries",
+        type=count,
+        metavar="N",
+        help="use a random sample of the queries (default: all)",
+    )
+    parser.add_argument("--index", metavar="DIR", help=INDEX_HELP)
     add_ranking(parser)
-    parser.add_argument("--method", choices=_METHODS, default="platt", help="platt by default")
+    parser.add_argument("--method", choices=_METHODS, default="platt", help="default: platt")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--name", default="default", help="kept beside the model (default)")
-    where.add_argument("--out", metavar="FILE", help="a JSON file instead")
-    parser.add_argument("--plot", metavar="FILE", help="draw how well it holds (.png, .svg, .pdf)")
+    where.add_argument(
+        "--name",
+        default="default",
+        help="name of the calibration, saved beside the model (default)",
+    )
+    where.add_argument("--out", metavar="FILE", help="save to this JSON file instead")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="save a reliability diagram (.png, .svg, .pdf)"
+    )
 
 
 def run(arguments: Namespace) -> None:
-    """Fit, measure, keep and say."""
+    """Fit, measure, save and report."""
     from twopass.pipeline.apps.assembly import weights_fingerprint
     from twopass.pipeline.evaluation.calibration import calibrate
 
@@ -69,8 +86,8 @@ def run(arguments: Namespace) -> None:
         from twopass.reranker.scorers.reliability import draw
 
         draw(arguments.plot, {"as it was": made.before, arguments.method: made.after})
-    _tell(made, arguments.method)
-    note(f"kept in {target}")
+    _report(made, arguments.method)
+    note(f"saved to {target}")
 
 
 def _target(arguments: Namespace, settings: Settings) -> Path:
@@ -91,7 +108,7 @@ def _judged(arguments: Namespace, settings: Settings) -> JudgedPairs:
     return judged_pairs(collect_pools(collection, [variant], rerank=True)[""])
 
 
-def _tell(made: CalibrationResult, method: str) -> None:
+def _report(made: CalibrationResult, method: str) -> None:
     about = made.calibration.about
     echo(f"{about['relevant']:,} of {about['pairs']:,} candidates of {about['queries']:,} queries")
     echo("are judged relevant; expected calibration error:")

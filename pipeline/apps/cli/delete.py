@@ -1,4 +1,4 @@
-"""``twopass delete``: documents out."""
+"""``twopass delete``: delete documents from an index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["add_parser", "run"]
 
 _EXAMPLES = """\
   twopass delete --index my-index doc-17 doc-18
-  twopass delete --index my-index - < ids.txt          a line each
+  twopass delete --index my-index - < ids.txt          one id per line
 """
 
 
@@ -22,11 +22,13 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "delete", help="delete documents by id", examples=_EXAMPLES)
     parser.set_defaults(run=run)
     parser.add_argument("--index", required=True, metavar="DIR", help="the index's folder")
-    parser.add_argument("ids", nargs="+", metavar="ID", help="or - for standard input")
+    parser.add_argument(
+        "ids", nargs="+", metavar="ID", help="document ids; - reads them from standard input"
+    )
 
 
 def run(arguments: Namespace) -> None:
-    """Delete them and say how many there were."""
+    """Delete the documents and print how many existed."""
     from twopass.retriever.index.index import BM25Index
 
     ids = arguments.ids

@@ -1,4 +1,4 @@
-"""``twopass demo``: the whole path on the collection that ships."""
+"""``twopass demo``: index and search a small built-in collection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["add_parser", "run"]
 _EXAMPLES = """\
   twopass demo
   twopass demo "how is restless legs treated?"
-  twopass demo --no-rerank            BM25 alone, to compare
+  twopass demo --no-rerank            BM25 only, to compare
 """
 
 _QUESTIONS = (
@@ -39,7 +39,7 @@ They show how the search works and are no medical advice.
 """
 
 _NEXT = """\
-Next: twopass demo "a question of your own"
+Next: twopass demo "your own question"
       twopass search --index {index} --json "stroke"
       twopass evaluate --data {data} --index {index}
       twopass serve --index {index} -s serve.judged={data}
@@ -50,11 +50,11 @@ Next: twopass demo "a question of your own"
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "demo", help="index and search a collection that ships", examples=_EXAMPLES
+        commands, "demo", help="index and search a small built-in collection", examples=_EXAMPLES
     )
     parser.set_defaults(run=run)
-    parser.add_argument("query", nargs="*", metavar="QUERY", help="questions of your own")
-    parser.add_argument("--k", type=count, default=5, metavar="N", help="results a query (5)")
+    parser.add_argument("query", nargs="*", metavar="QUERY", help="your own questions")
+    parser.add_argument("--k", type=count, default=5, metavar="N", help="results per query (5)")
     add_ranking(parser)
     parser.add_argument("--fusion", metavar="METHOD", help=FUSION_HELP)
 
@@ -78,7 +78,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _index(path: Path, settings: Settings) -> BM25Index:
-    """Build the index anew each time: it takes a second, and is never of another version."""
+    """Build the index again each time: it takes a second and always fits this version."""
     from twopass.pipeline.apps.assembly import build_index
     from twopass.pipeline.apps.demo import FOLDER
     from twopass.retriever.corpus import read_documents

@@ -1,4 +1,4 @@
-"""``twopass evaluate``: how much better the second stage makes it."""
+"""``twopass evaluate``: measure both stages on judged queries."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from twopass.pipeline.apps.cli.arguments import (
     FUSION_HELP,
+    INDEX_HELP,
     add_command,
     add_ranking,
     add_scoring,
@@ -33,8 +34,8 @@ _EXAMPLES = """\
   twopass evaluate --data scifact --variant "mine: reranker.model=./my-model" \\
                                   --variant "deep: depth=200 fusion.method=rrf"
   twopass evaluate --data NanoMSMARCO NanoNFCorpus NanoNQ       from the hub, as model cards do
-  twopass evaluate --data squad --split dev --queries 200       a sample, where all would take hours
-  twopass evaluate --data scifact --save-runs runs              TREC runs, for later or other tools
+  twopass evaluate --data squad --split dev --queries 200       a sample of a large set
+  twopass evaluate --data scifact --save-runs runs              save TREC runs
   twopass evaluate --runs runs/BM25.trec runs/cross-encoder.trec --qrels qrels.txt --fusion rrf
 """
 
@@ -48,18 +49,26 @@ def add_parser(commands: Any) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--data", nargs="+", metavar="NAME",
-        help="BEIR folders with qrels; NanoBEIR's names; irds: and an id of ir_datasets",
+        help="BEIR folders with qrels, NanoBEIR names (NanoNQ), or irds:ID of ir_datasets",
     )  # fmt: skip
     what.add_argument(
-        "--runs", nargs="+", metavar="FILE", help="TREC runs instead, the first stage's first"
+        "--runs",
+        nargs="+",
+        metavar="FILE",
+        help="TREC run files instead; the first is the baseline",
     )
-    parser.add_argument("--split", default="test", metavar="NAME", help="which qrels (test)")
+    parser.add_argument("--split", default="test", metavar="NAME", help="which qrels to use (test)")
     parser.add_argument(
-        "--queries", type=count, metavar="N", help="a random sample of each set's (seed 12)"
+        "--queries",
+        type=count,
+        metavar="N",
+        help="evaluate a random sample of each set's queries (seed 12)",
     )
-    parser.add_argument("--qrels", metavar="FILE", help="of --runs: TREC's form or BEIR's")
-    parser.add_argument("--index", metavar="DIR", help="an index of the corpus that is there")
-    parser.add_argument("--analyzer", metavar="NAME", help="for the index that is made otherwise")
+    parser.add_argument(
+        "--qrels", metavar="FILE", help="the judgements for --runs, in TREC or BEIR format"
+    )
+    parser.add_argument("--index", metavar="DIR", help=INDEX_HELP)
+    parser.add_argument("--analyzer", metavar="NAME", help="analyzer of the temporary index")
     add_scoring(parser)
     add_ranking(parser)
     parser.add_argument("--fusion", nargs="+", metavar="METHOD", dest="methods", help=FUSION_HELP)
@@ -70,22 +79,26 @@ def add_parser(commands: Any) -> None:
         default=[],
         metavar="'NAME: SET=VALUE ...'",
         dest="variants",
-        help="compare settings; may be given again",
+        help="also evaluate these settings; may be repeated",
     )
     parser.add_argument(
-        "--measures", nargs="+", metavar="NAME", help="nDCG@10 MAP MRR@10 Recall@100, or others"
+        "--measures", nargs="+", metavar="NAME", help="default: nDCG@10 MAP MRR@10 Recall@100"
     )
     parser.add_argument(
         "--add-missed", action="store_true",
-        help="score relevant documents too that the first stage missed, as "
+        help="also score relevant documents that the first stage missed, as "
         "sentence-transformers' evaluator does",
     )  # fmt: skip
     parser.add_argument(
         "--cases", type=count, metavar="N", help="show the N best and worst queries"
     )
-    parser.add_argument("--plot", metavar="DIR", help="draw quality by depth, and queries' gains")
-    parser.add_argument("--json", action="store_true", help="one JSON object, with each query")
-    parser.add_argument("--save-runs", metavar="DIR", help="write each system's run there")
+    parser.add_argument(
+        "--plot", metavar="DIR", help="save plots of quality by depth and of gains per query"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, with values per query"
+    )
+    parser.add_argument("--save-runs", metavar="DIR", help="save each system's run to this folder")
 
 
 def run(arguments: Namespace) -> None:
@@ -93,7 +106,7 @@ def run(arguments: Namespace) -> None:
     from twopass.pipeline.evaluation import DEFAULT_MEASURES, parse_measures
 
     measures = tuple(arguments.measures or DEFAULT_MEASURES)
-    parse_measures(measures)  # what can be wrong is to be said before the work
+    parse_measures(measures)  # report mistakes before the work
     if arguments.runs:
         _print([("", _of_runs(arguments, measures))], arguments)
         return
@@ -119,9 +132,9 @@ def _collections(arguments: Namespace) -> list[Collection]:
     from twopass.pipeline.evaluation import open_collection
 
     if arguments.qrels:
-        raise EvaluationError("--qrels goes with --runs; a collection has its own")
+        raise EvaluationError("--qrels needs --runs; a collection has its own judgements")
     if arguments.index and len(arguments.data) > 1:
-        raise EvaluationError("--index is of one corpus: expected one collection with it")
+        raise EvaluationError("--index: expected one collection with it, found several")
     return [
         open_collection(name, arguments.split).sample(arguments.queries) for name in arguments.data
     ]
@@ -163,7 +176,7 @@ def _keep(
     pool: Pool,
     variant: Variant,
 ) -> None:
-    """Write what was asked for besides the table."""
+    """Write the optional outputs: runs, plots and single cases."""
     several = len(arguments.data) > 1
     if arguments.save_runs:
         folder = Path(arguments.save_runs)
@@ -193,7 +206,7 @@ def _plot(folder: Path, evaluation: Evaluation, pool: Pool, variant: Variant) ->
     from twopass.pipeline.evaluation.plots import plot_depth, plot_gains
 
     if not pool.reranked:
-        raise EvaluationError("--plot shows what a second stage adds: leave out --no-rerank")
+        raise EvaluationError("--plot shows the effect of the second stage: remove --no-rerank")
     measure = evaluation.measures[0]
     curves = {
         name: by_depth(pool, fusion, measure=measure) for name, fusion in variant.systems().items()
@@ -211,7 +224,7 @@ def _print(found: list[tuple[str, Evaluation]], arguments: Namespace) -> None:
         echo(json.dumps(value, ensure_ascii=False))
         return
     for name, evaluation in found:
-        told = report(evaluation, sampled=arguments.queries is not None)
-        echo(f"{name}\n{told}\n" if several else told)
+        text = report(evaluation, sampled=arguments.queries is not None)
+        echo(f"{name}\n{text}\n" if several else text)
     if several:
         echo(report_means(found))

@@ -6,7 +6,7 @@ import json
 from argparse import Namespace
 from typing import Any
 
-from twopass.pipeline.apps.cli.arguments import add_command
+from twopass.pipeline.apps.cli.arguments import add_command, add_syntax
 from twopass.pipeline.apps.cli.output import echo
 
 __all__ = ["add_parser", "run"]
@@ -24,16 +24,11 @@ def add_parser(commands: Any) -> None:
         commands, "explain", help="show why a document has its BM25 score", examples=_EXAMPLES
     )
     parser.set_defaults(run=run)
-    parser.add_argument("query", metavar="QUERY", help="what is searched for")
-    parser.add_argument("id", metavar="ID", help="the document's")
+    parser.add_argument("query", metavar="QUERY", help="the query")
+    parser.add_argument("id", metavar="ID", help="the document's id")
     parser.add_argument("--index", required=True, metavar="DIR", help="the index's folder")
-    parser.add_argument(
-        "--syntax",
-        choices=("plain", "query", "lenient"),
-        default="plain",
-        help='words alone (default), or with +required -excluded "a phrase" and boost^2',
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    add_syntax(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: Namespace) -> None:

@@ -1,7 +1,4 @@
-"""``twopass export`` and ``twopass import``.
-
-An index to files or to Elasticsearch and OpenSearch, and back.
-"""
+"""``twopass export`` and ``twopass import``: copy an index to a search server, and back."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ __all__ = [
 
 
 def load_index(arguments: Namespace, index: BM25Index) -> str:
-    """Load an index's documents into a server; return what is there now."""
+    """Load an index's documents into a server; return a summary."""
     from twopass.retriever.elastic.transfer import export_to_alias, export_to_server
 
     settings = read_settings(arguments)
@@ -47,7 +44,7 @@ def load_index(arguments: Namespace, index: BM25Index) -> str:
 
 
 def load_corpus(arguments: Namespace) -> str:
-    """Load documents into a server as they are read; return what is there now."""
+    """Load documents into a server as they are read; return a summary."""
     from twopass.retriever.analysis import get_analyzer
     from twopass.retriever.corpus import SkipReport
     from twopass.retriever.elastic import load_documents, publish_documents
@@ -88,7 +85,7 @@ def _load(
 
 
 def _options(arguments: Namespace, settings: Settings) -> dict[str, Any]:
-    """Return how the index there is to be made; what is not said is as it is here."""
+    """Return the options of the new index; by default as the index here."""
     from twopass.retriever.analysis import get_analyzer
     from twopass.retriever.elastic.remote_index import server_analyzer
     from twopass.retriever.errors import ScoringError
@@ -110,7 +107,7 @@ def _options(arguments: Namespace, settings: Settings) -> dict[str, Any]:
 
 
 def _taken(report: LoadReport, name: str) -> str:
-    """Say how many documents an index has.
+    """Return how many documents were loaded.
 
     Raises:
         RefusedError: when the server refused some.
@@ -142,9 +139,9 @@ _EXPORT = """\
   curl -H 'Content-Type: application/x-ndjson' --data-binary @bulk.ndjson SERVER/NAME/_bulk
   twopass export --index my-index --server http://localhost:9200 --name my-index
   twopass export --index my-index --server http://localhost:9200 --alias docs --remove-old
-      a new index, docs-<time>; searches of docs find the old one until the new one is whole
+      a new index, docs-<time>; searches of docs use the old one until the new one is complete
   twopass export --corpus corpus.jsonl --server http://localhost:9200 --alias docs
-      documents straight into the server
+      loads documents into the server, without an index here
 """
 _IMPORT = """\
   twopass import --server http://localhost:9200 --name my-index --out my-index
@@ -154,48 +151,67 @@ _IMPORT = """\
 def add_parser(commands: Any) -> None:
     """Add both commands."""
     parser = add_command(
-        commands, "export", help="move an index to a search server", examples=_EXPORT
+        commands, "export", help="copy an index to Elasticsearch or OpenSearch", examples=_EXPORT
     )
     parser.set_defaults(run=run_export)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--index", metavar="DIR", help="the index's folder")
     what.add_argument(
-        "--corpus", nargs="+", metavar="CORPUS", help="documents instead, as of 'twopass index'"
+        "--corpus",
+        nargs="+",
+        metavar="CORPUS",
+        help="corpus files instead of an index, as for 'twopass index'",
     )
-    parser.add_argument("--out", metavar="FILE", help="for the bulk format (standard output)")
+    parser.add_argument(
+        "--out", metavar="FILE", help="file for the bulk format (default: standard output)"
+    )
     _add_server(parser, required=False)
     _add_making(parser)
     add_corpus_arguments(parser)
     parser = add_command(
-        commands, "import", help="build an index from a search server's", examples=_IMPORT
+        commands,
+        "import",
+        help="build an index from one on Elasticsearch or OpenSearch",
+        examples=_IMPORT,
     )
     parser.set_defaults(run=run_import)
     _add_server(parser, required=True)
     parser.add_argument("--out", required=True, metavar="DIR", help="the index's folder")
-    parser.add_argument("--overwrite", action="store_true", help="replace an index that is there")
-    parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing index")
+    parser.add_argument(
+        "--analyzer", metavar="NAME", help="how text becomes terms: english (default), ..."
+    )
     add_scoring(parser)
 
 
 def _add_making(parser: ArgumentParser) -> None:
-    parser.add_argument("--alias", metavar="NAME", help="new index, and this alias for it")
     parser.add_argument(
-        "--remove-old", action="store_true", help="delete what the alias stood for before"
+        "--alias", metavar="NAME", help="create a new index and point this alias to it"
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on where loading was interrupted; keep its part"
+        "--remove-old",
+        action="store_true",
+        help="delete the index that the alias pointed to before",
     )
-    parser.add_argument("--shards", type=count, metavar="N", help="of the index there (1)")
-    parser.add_argument("--replicas", type=int, metavar="N", help="further copies of each (0)")
-    parser.add_argument("--analyzer", metavar="NAME", help="instead of the index's own")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted load")
+    parser.add_argument("--shards", type=count, metavar="N", help="shards of the new index (1)")
+    parser.add_argument("--replicas", type=int, metavar="N", help="replicas of each shard (0)")
+    parser.add_argument(
+        "--analyzer", metavar="NAME", help="analyzer on the server (default: the index's own)"
+    )
     add_scoring(parser)
 
 
 def _add_server(parser: ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
-        "--server", required=required, metavar="URL", help="address; user and key by settings"
+        "--server",
+        required=required,
+        metavar="URL",
+        help="the server's address; credentials are settings (retriever.api_key, ...)",
     )
-    parser.add_argument("--name", required=required, metavar="NAME", help="of the index there")
+    parser.add_argument(
+        "--name", required=required, metavar="NAME", help="the index's name on the server"
+    )
     parser.add_argument(
         "--engine", choices=("elasticsearch", "opensearch"), default="elasticsearch"
     )
@@ -220,7 +236,7 @@ def run_export(arguments: Namespace) -> None:
 
 
 def _check(arguments: Namespace) -> None:
-    """Tell of arguments that do not go together.
+    """Check that the arguments go together.
 
     Raises:
         SettingsError: when some do not.
@@ -241,7 +257,7 @@ def _check(arguments: Namespace) -> None:
 
 
 def run_import(arguments: Namespace) -> None:
-    """Build an index from all documents of a server's."""
+    """Build an index from all documents of one on a server."""
     from twopass.pipeline.apps.assembly import build_connection, build_index
     from twopass.retriever.elastic.transfer import import_from_server
 

@@ -6,7 +6,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twopass.pipeline.apps.cli.arguments import add_command, count, read_settings
+from twopass.pipeline.apps.cli.arguments import (
+    INDEX_HELP,
+    MODEL_HELP,
+    add_command,
+    count,
+    read_settings,
+)
 from twopass.pipeline.apps.cli.output import echo, note, progress
 from twopass.pipeline.apps.cli.variants import indexed
 
@@ -19,10 +25,10 @@ _EXAMPLES = """\
   twopass export-model --model my-model --out my-model --data my-data --split dev
       adds onnx/model.onnx and onnx/model_int8.onnx to the model's folder
   twopass export-model --out default-onnx --precision fp32
-      the model that ships, in a folder of its own
+      exports the shipped model to a new folder
 
-Each file must rank the judged queries as well as the model: where nDCG@10 falls by more than
---most, nothing is written. Without --data they are those of the demo's collection.
+Each file must rank judged queries as well as the model: if nDCG@10 falls by more than --most,
+nothing is written. Without --data, the demo's queries are used.
 """
 _DEPTH = 50
 _QUERIES = 200
@@ -33,34 +39,38 @@ def add_parser(commands: Any) -> None:
     parser = add_command(
         commands,
         "export-model",
-        help="write a cross-encoder as ONNX files, in fp32 and int8",
+        help="export a cross-encoder to ONNX files, in fp32 and int8",
         examples=_EXAMPLES,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
+    parser.add_argument("--model", metavar="NAME", help=MODEL_HELP)
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="for the files; may be the model's own folder"
+        "--out", required=True, metavar="DIR", help="where to write; may be the model's own folder"
     )
     parser.add_argument(
         "--precision", nargs="+", choices=("fp32", "int8"), default=["fp32", "int8"],
-        help="which files (both)",
+        help="which files to write (both)",
     )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     group = parser.add_argument_group("validation")
-    group.add_argument("--data", metavar="NAME", help="judged queries, as for evaluate")
-    group.add_argument("--split", metavar="NAME", help="which qrels (dev)")
-    group.add_argument("--index", metavar="DIR", help="an index of the corpus that is there")
+    group.add_argument("--data", metavar="NAME", help="a collection, as for 'twopass evaluate'")
+    group.add_argument("--split", metavar="NAME", help="which qrels to use (dev)")
+    group.add_argument("--index", metavar="DIR", help=INDEX_HELP)
     group.add_argument(
-        "--queries", type=count, default=_QUERIES, metavar="N", help=f"a sample ({_QUERIES})"
+        "--queries",
+        type=count,
+        default=_QUERIES,
+        metavar="N",
+        help=f"size of the random sample of queries ({_QUERIES})",
     )
     group.add_argument(
-        "--depth", type=count, default=_DEPTH, metavar="N", help=f"candidates a query ({_DEPTH})"
+        "--depth", type=count, default=_DEPTH, metavar="N", help=f"candidates per query ({_DEPTH})"
     )
-    group.add_argument("--most", type=float, metavar="X", help="that nDCG@10 may fall (0.002)")
+    group.add_argument("--most", type=float, metavar="X", help="maximum loss of nDCG@10 (0.002)")
 
 
 def run(arguments: Namespace) -> None:
-    """Write, measure, keep or refuse."""
+    """Export and measure; write the files if they are good enough."""
     from twopass.pipeline.apps.assembly import build_retriever
     from twopass.pipeline.training.model_export import export_model
     from twopass.reranker.engines.precision import LOSS
@@ -69,12 +79,12 @@ def run(arguments: Namespace) -> None:
     most = LOSS if arguments.most is None else arguments.most
     with indexed(collection, read_settings(arguments)) as settings:
         scorers = 1 + len(set(arguments.precision))
-        with progress("ranking", "queries", len(collection.qrels) * scorers) as told:
+        with progress("ranking", "queries", len(collection.qrels) * scorers) as report:
             done = [0]
 
             def ranked(_: int) -> None:
                 done[0] += 1
-                told(done[0])
+                report(done[0])
 
             exports = export_model(
                 settings.reranker.model,

@@ -1,4 +1,4 @@
-"""``twopass index``: documents in."""
+"""``twopass index``: build or update an index."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EXAMPLES = """\
   twopass index corpus.jsonl --out my-index
   twopass index papers.csv --out my-index --id-field pmid --text-field abstract
   twopass index scifact/ --out my-index            a BEIR folder, or any folder of files
-  twopass index corpus.jsonl --out my-index --tokens        faster reranking: tokenised once
+  twopass index corpus.jsonl --out my-index --tokens        tokenise once, rerank faster
   zcat dump.gz | twopass index - --out my-index --on-error skip
 """
 
@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
         run=run,
         advice={
             "IndexExistsError": "--overwrite replaces it, --update adds to it",
-            "CorpusError": "--help says how fields are named, and how to go on past bad records",
+            "CorpusError": "--help shows how to name fields and how to skip bad records",
         },
     )
     parser.add_argument(
@@ -54,28 +54,32 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="the index's folder")
     there = parser.add_mutually_exclusive_group()
-    there.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+    there.add_argument("--overwrite", action="store_true", help="replace an existing index")
     there.add_argument(
-        "--update", action="store_true", help="add to it; equal ids replace what it has"
+        "--update",
+        action="store_true",
+        help="add to an existing index; documents with known ids are replaced",
     )
     add_corpus_arguments(parser)
-    parser.add_argument("--analyzer", metavar="NAME", help="text to terms: english (default), ...")
+    parser.add_argument(
+        "--analyzer", metavar="NAME", help="how text becomes terms: english (default), ..."
+    )
     add_scoring(parser)
     parser.add_argument(
         "--tokens",
         nargs="?",
         const=True,
         metavar="MODEL",
-        help="keep the documents' token ids for a cross-encoder (the one of the settings)",
+        help="store the documents' token ids for this cross-encoder (default: the settings')",
     )
     parser.add_argument(
-        "--embeddings", metavar="MODEL", help="keep the documents' embeddings for a cascade"
+        "--embeddings", metavar="MODEL", help="store the documents' embeddings for a cascade"
     )
-    parser.add_argument("--threads", type=count, metavar="N", help="for the analysis (1)")
+    parser.add_argument("--threads", type=count, metavar="N", help="threads for text analysis (1)")
 
 
 def run(arguments: Namespace) -> None:
-    """Build or update the index and say what it holds."""
+    """Build or update the index and print its size."""
     from twopass.retriever.corpus import SkipReport
 
     settings = read_settings(arguments)
@@ -87,7 +91,7 @@ def run(arguments: Namespace) -> None:
         info = write(arguments, settings, documents, done)
     _store(arguments, settings)
     report_skipped(report)
-    _tell_index(arguments.out, info, perf_counter() - start)
+    _report(arguments.out, info, perf_counter() - start)
 
 
 def _build(
@@ -111,14 +115,16 @@ def _update(
 
     given = (arguments.analyzer, arguments.scoring, arguments.k1, arguments.b)
     if any(value is not None for value in given):
-        raise SettingsError("--update keeps an index's analyzer and formula: leave those out")
+        raise SettingsError(
+            "--update keeps the index's analyzer and formula: do not pass them again"
+        )
     with BM25Index.open(arguments.out) as index:
         index.update(documents, progress=done)
         return index.info()
 
 
 def _store(arguments: Namespace, settings: Settings) -> None:
-    """Keep what the second stage needs of each document, where that is asked for or was before."""
+    """Store token ids and embeddings, if they are requested or were stored before."""
     from twopass.pipeline.apps.assembly.document_cache import (
         refresh_tokens,
         store_embeddings,
@@ -141,7 +147,7 @@ def _store(arguments: Namespace, settings: Settings) -> None:
 
 
 def _refresh_embeddings(index: BM25Index, folder: Path, settings: Settings) -> None:
-    """Embed what is new by each encoder that the index has embeddings of."""
+    """Embed new documents with each encoder that the index has embeddings of."""
     from twopass.pipeline.apps.assembly.document_cache import refresh_embeddings
 
     if not (folder / "embeddings").is_dir():
@@ -150,8 +156,8 @@ def _refresh_embeddings(index: BM25Index, folder: Path, settings: Settings) -> N
         left = refresh_embeddings(index, folder, settings, done)
     for model in left:
         note(
-            f"{model or 'an encoder'} is not there as it was: new documents have no embeddings of "
-            "it and are embedded when they are found; --embeddings stores them"
+            f"{model or 'an encoder'} is missing or has changed: new documents have no stored "
+            "embeddings and are embedded in each search; --embeddings stores them"
         )
 
 
@@ -169,7 +175,7 @@ def _with_encoder(settings: Settings, model: str) -> Settings:
     )
 
 
-def _tell_index(path: str, info: dict[str, Any], seconds: float) -> None:
+def _report(path: str, info: dict[str, Any], seconds: float) -> None:
     note(
         f"{path}: {info['documents']:,} documents, {info['terms']:,} terms, "
         f"{info['bytes'] / 1e6:,.1f} MB, {seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""``twopass info``: what an index holds."""
+"""``twopass info``: describe an index."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ __all__ = ["add_parser", "run"]
 
 _EXAMPLES = """\
   twopass info my-index
-  twopass info my-index --verify          read every byte and compare the checksums
+  twopass info my-index --verify          read all files and compare checksums
   twopass info my-index --json | jq .documents
 """
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = add_command(commands, "info", help="show what an index holds", examples=_EXAMPLES)
+    parser = add_command(
+        commands, "info", help="show an index's size, analyzer and formula", examples=_EXAMPLES
+    )
     parser.set_defaults(run=run)
     parser.add_argument("index", metavar="DIR", help="the index's folder")
-    parser.add_argument("--verify", action="store_true", help="check every file's checksums")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--verify", action="store_true", help="check the checksums of all files")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: Namespace) -> None:
-    """Print it."""
+    """Print the index's facts."""
     from twopass.retriever.index.index import BM25Index
 
     with BM25Index.open(arguments.index) as index:

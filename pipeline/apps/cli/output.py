@@ -1,7 +1,4 @@
-"""What commands print.
-
-Results on standard output, everything else and progress on standard error.
-"""
+"""Output of commands: results on standard output, messages and progress on standard error."""
 
 from __future__ import annotations
 
@@ -33,22 +30,22 @@ _COLOURS = {"green": 32, "red": 31}
 
 
 def echo(line: str, file: TextIO | None = None) -> None:
-    """Write a line of a result, on standard output unless told otherwise."""
+    """Write a line of a result, by default on standard output."""
     print(line, file=file)
 
 
 def note(line: str) -> None:
-    """Write a line about what was done, on standard error."""
+    """Write a message on standard error."""
     print(line, file=sys.stderr)  # noqa: T201
 
 
 def columns() -> int:
-    """Return how many characters a line of standard output has room for: in a pipe, any number."""
+    """Return the width of standard output in characters; in a pipe it is unlimited."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
 def wrapped(text: str) -> str:
-    """Break lines between words where standard output has no more room; indented lines stay so."""
+    """Wrap lines to the width of standard output; indented lines stay indented."""
     return "\n".join(
         fill(line, columns(), subsequent_indent=" " * (len(line) - len(line.lstrip())))
         for line in text.split("\n")
@@ -56,7 +53,7 @@ def wrapped(text: str) -> str:
 
 
 def coloured(text: str, colour: str) -> str:
-    """Colour a text for standard output, where that is a terminal and ``NO_COLOR`` is not set."""
+    """Colour a text if standard output is a terminal and ``NO_COLOR`` is not set."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\033[{_COLOURS[colour]}m{text}\033[0m"
@@ -64,7 +61,7 @@ def coloured(text: str, colour: str) -> str:
 
 @contextmanager
 def output(path: str | None) -> Iterator[TextIO]:
-    """Open the file that a result goes to; None is standard output."""
+    """Open the file for a result; None is standard output."""
     if path is None:
         yield sys.stdout
         return
@@ -73,7 +70,7 @@ def output(path: str | None) -> Iterator[TextIO]:
 
 
 def prepare_output() -> None:
-    """Make every character printable: a pipe gets UTF-8, a terminal escapes what it lacks."""
+    """Make every character printable: UTF-8 in a pipe, escapes where a terminal has no glyph."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             encoding = None if stream.isatty() else "utf-8"
@@ -81,10 +78,10 @@ def prepare_output() -> None:
 
 
 def configure_logging(debug: bool) -> None:
-    """Show the warnings of our own packages in one line each; all messages for debugging.
+    """Show the warnings of our own packages, one line each; for debugging, all messages.
 
-    That loops are being compiled is told, too: it takes some seconds, once. Libraries log what
-    they also raise, which would say it twice.
+    The message that loops are being compiled is shown too: it takes some seconds, once. Other
+    libraries are silenced because they log errors that they also raise.
     """
     import logging
 
@@ -98,14 +95,14 @@ def configure_logging(debug: bool) -> None:
 
 @contextmanager
 def progress(what: str, unit: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """Draw a bar on a terminal, nothing elsewhere; gives a function to be told how many are done.
+    """Show a progress bar on a terminal; gives a function that takes the number done.
 
-    The function also takes of how many, where that was not known before.
+    The function also takes the total as a second argument, if it was not known before.
 
     Args:
-        what: what is going on.
+        what: a title.
         unit: what is counted.
-        total: how many there are, if that is known.
+        total: the number of units, if it is known.
 
     """
     if not sys.stderr.isatty():

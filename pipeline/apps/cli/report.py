@@ -1,4 +1,4 @@
-"""Evaluations as text: tables of measures, and single queries with what was gained and lost."""
+"""Reports of evaluations: tables of measures, and the queries with the largest differences."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _Block: TypeAlias = list[tuple[str, str]]
 
 
 def report(evaluation: Evaluation, *, sampled: bool = False) -> str:
-    """Lay out values, and differences to the first system, by system and measure.
+    """Return a table of values, and differences to the first system, by system and measure.
 
     Args:
-        evaluation: what was measured.
-        sampled: say that its queries are a random sample.
+        evaluation: the evaluation.
+        sampled: whether its queries are a random sample.
 
     """
     table = _table(evaluation.rows(), evaluation.measures)
@@ -38,13 +38,13 @@ def report(evaluation: Evaluation, *, sampled: bool = False) -> str:
 
 
 def report_means(found: Sequence[tuple[str, Evaluation]]) -> str:
-    """Lay out the means over several collections, each counting as much as every other."""
+    """Return a table of unweighted means over several collections."""
     table = _table(mean_rows(found), found[0][1].measures)
     return f"mean of {len(found)} sets\n{table}"
 
 
 def mean_rows(found: Sequence[tuple[str, Evaluation]]) -> list[dict[str, Any]]:
-    """Return a row a system, as ``Evaluation.rows`` does, of means over the collections."""
+    """Return a row per system, as ``Evaluation.rows`` does, of means over the collections."""
     measures = found[0][1].measures
     return [
         {"system": rows[0]["system"], **{name: _mean(rows, name) for name in measures}}
@@ -61,7 +61,7 @@ def _mean(rows: Sequence[dict[str, Any]], measure: str) -> dict[str, float | Non
 
 
 def _table(systems: Sequence[dict[str, Any]], measures: Sequence[str]) -> str:
-    """Lay out as many measures side by side as there is room for, then the others below."""
+    """Return a table with as many measures side by side as fit, then the others below."""
     names = ["", *(row["system"] for row in systems)]
     blocks = [[(name, ""), *(_cells(row[name]) for row in systems)] for name in measures]
     parts = _parts(blocks, columns() - max(map(len, names)))
@@ -99,16 +99,16 @@ def _widths(block: _Block) -> tuple[int, int]:
 
 def _lines(names: Sequence[str], part: Sequence[_Block]) -> Iterator[str]:
     first = max(map(len, names))
-    for place, name in enumerate(names):
+    for row, name in enumerate(names):
         cells = [name.ljust(first)]
         for block in part:
-            (value, difference), (left, right) = block[place], _widths(block)
+            (value, difference), (left, right) = block[row], _widths(block)
             cells += [value.ljust(left), _painted(difference, right)]
         yield (" " * _GAP).join(cells).rstrip()
 
 
 def _painted(difference: str, width: int) -> str:
-    """Colour what is more than chance; the star says the same without colour."""
+    """Colour significant differences, which have a star as well."""
     text = difference.ljust(width)
     if not difference.endswith("*"):
         return text
@@ -119,7 +119,7 @@ def _about(evaluation: Evaluation, *, sampled: bool) -> str:
     drawn = " drawn at random (seed 12)" if sampled else ""
     lines = [f"{len(evaluation.queries):,} queries{drawn}"]
     if timings := evaluation.timings:
-        lines[0] += f", {1000 * timings.retrieval:.1f} ms each to retrieve"
+        lines[0] += f", {1000 * timings.retrieval:.1f} ms per query to retrieve"
     if len(evaluation.systems) > 1:
         if timings:
             lines[0] += f" and {1000 * timings.rerank:.1f} ms to rerank {evaluation.depth:,}"

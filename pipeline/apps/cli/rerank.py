@@ -1,4 +1,4 @@
-"""``twopass rerank``: a run in, a better one out."""
+"""``twopass rerank``: rerank a run file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from twopass.pipeline.apps.cli.arguments import FUSION_HELP, add_command, count, read_settings
+from twopass.pipeline.apps.cli.arguments import (
+    FUSION_HELP,
+    MODEL_HELP,
+    add_command,
+    count,
+    read_settings,
+)
 from twopass.pipeline.apps.cli.output import note, progress
 
 if TYPE_CHECKING:
@@ -21,48 +27,64 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-_EVERY = 30.0  # seconds between two lines, where nobody watches a bar
+_EVERY = 30.0  # seconds between two lines of a log
 _EXAMPLES = """\
   twopass rerank --run bm25.trec --corpus corpus.jsonl --queries queries.jsonl --out better.trec
   twopass rerank --run bm25.trec --corpus my-index --queries q.tsv --out better.trec
-  twopass rerank ... --ray auto               on the machines of a Ray cluster
-Interrupted, killed or out of power: the same command goes on where it was.
+  twopass rerank ... --ray auto               on a Ray cluster
+
+After an interruption, the same command continues where it stopped.
 """
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "rerank", help="rerank a run in a file, however large", examples=_EXAMPLES
+        commands, "rerank", help="rerank a run file of any size", examples=_EXAMPLES
     )
     parser.set_defaults(run=run)
-    parser.add_argument("--run", required=True, metavar="FILE", dest="run_file", help="TREC run")
+    parser.add_argument("--run", required=True, metavar="FILE", dest="run_file", help="a TREC run")
     parser.add_argument(
-        "--corpus", required=True, metavar="PATH", help="an index's folder, or files to be read"
+        "--corpus",
+        required=True,
+        metavar="PATH",
+        help="the documents: an index's folder, or corpus files",
     )
-    parser.add_argument("--queries", required=True, metavar="FILE", help="the queries' texts")
-    parser.add_argument("--out", required=True, metavar="FILE", help="the new run")
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
+    parser.add_argument(
+        "--queries", required=True, metavar="FILE", help="the queries: JSON Lines, or 'id TAB text'"
+    )
+    parser.add_argument("--out", required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument("--model", metavar="NAME", help=MODEL_HELP)
     parser.add_argument("--fusion", metavar="METHOD", help=FUSION_HELP)
     parser.add_argument(
-        "--shard", type=count, default=10_000, metavar="N", help="pairs at a time (10,000)"
+        "--shard",
+        type=count,
+        default=10_000,
+        metavar="N",
+        help="pairs per shard (10,000); a shard is repeated after an interruption",
     )
-    parser.add_argument("--tag", default="twopass", help="the run's name in the result")
+    parser.add_argument("--tag", default="twopass", help="the run's name in the file (twopass)")
     parser.add_argument(
-        "--ray", nargs="?", const="local", metavar="ADDRESS", help="on a Ray cluster; one here"
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="run on a Ray cluster (default address: a local one)",
     )
 
 
 def run(arguments: Namespace) -> None:
-    """Rerank, or go on with it."""
+    """Rerank, or continue an interrupted run."""
     from twopass.pipeline.apps.bulk import BulkJob, rerank_run
     from twopass.pipeline.errors import BulkError
 
     settings = read_settings(arguments)
     out = Path(arguments.out)
     if out.exists() and not arguments.overwrite:
-        raise BulkError(f"{out}: expected nothing there yet; choose another name or --overwrite")
+        raise BulkError(
+            f"{out}: expected no file, found one; choose another name or pass --overwrite"
+        )
     folder = out.with_name(f"{out.name}.parts")
     folder.mkdir(parents=True, exist_ok=True)
     job = BulkJob(
@@ -73,16 +95,16 @@ def run(arguments: Namespace) -> None:
         settings=settings,
         tag=arguments.tag,
     )
-    with _progress() as told:
+    with _progress() as report:
         state = rerank_run(
-            job, out, size=arguments.shard, runner=_runner(arguments.ray), progress=told
+            job, out, size=arguments.shard, runner=_runner(arguments.ray), progress=report
         )
-    again = f", {state.before:,} of them before" if state.before else ""
+    again = f", {state.before:,} of them from before" if state.before else ""
     note(f"{out}: {state.pairs:,} pairs{again}")
 
 
 def _plain(run: Path, folder: Path) -> Path:
-    """Unpack a gzipped run, whose parts could not be read apart."""
+    """Decompress a gzipped run, because its parts cannot be read separately."""
     if run.suffix != ".gz":
         return run
     plain = folder / run.stem
@@ -95,7 +117,7 @@ def _plain(run: Path, folder: Path) -> Path:
 
 
 def _texts(corpus: Path, folder: Path) -> Path:
-    """Return an index's folder, or make a database of the texts of a corpus, once."""
+    """Return an index's folder, or a database of a corpus' texts, created once."""
     from twopass.pipeline.apps.bulk.inputs import make_texts
     from twopass.retriever.corpus import read_documents
 
@@ -120,19 +142,19 @@ def _runner(ray: str | None) -> Runner:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Progress], None]]:
-    """Draw a bar on a terminal; elsewhere write a line now and then, with the time left."""
-    started, told = monotonic(), [monotonic()]
+    """Show a progress bar on a terminal, else a line every 30 seconds with the time left."""
+    started, last = monotonic(), [monotonic()]
 
-    def tell(state: Progress) -> None:
+    def report(state: Progress) -> None:
         new, now = state.done - state.before, monotonic()
-        if not new or now - told[0] < _EVERY:
+        if not new or now - last[0] < _EVERY:
             return
-        told[0] = now
+        last[0] = now
         left = (now - started) / new * (state.pairs - state.done)
         note(f"{state.done:,} of {state.pairs:,} pairs, {_duration(left)} left")
 
     if not sys.stderr.isatty():
-        yield tell
+        yield report
         return
     with progress("reranking", "pairs") as bar:
         yield lambda state: bar(state.done, state.pairs)

@@ -1,17 +1,19 @@
-"""``twopass search``: ranking out."""
+"""``twopass search``: search an index, by one query or many."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from twopass.pipeline.apps.cli.arguments import (
     FUSION_HELP,
     add_command,
     add_ranking,
+    add_syntax,
     count,
     read_settings,
 )
@@ -21,7 +23,12 @@ from twopass.pipeline.apps.cli.table import print_ranking
 if TYPE_CHECKING:
     from twopass.pipeline.apps.settings import Settings
     from twopass.pipeline.ranking import Ranking
-    from twopass.retriever.filters.algebra import Filter
+    from twopass.retriever import Retriever
+    from twopass.retriever.corpus.documents import Document
+    from twopass.retriever.filters import Filter
+    from twopass.retriever.hits import Hits
+    from twopass.retriever.index.index import BM25Index
+    from twopass.retriever.query.language import Syntax
 
 __all__ = ["add_parser", "run"]
 
@@ -30,7 +37,7 @@ _EXAMPLES = """\
   twopass search --index my-index --json "shingles" | jq '.hits[].id'
   twopass search --index my-index --filter '{"range": {"year": {"gte": 2020}}}' "stroke"
   twopass search --index my-index --queries queries.jsonl --k 100 --out run.trec
-  twopass search --index my-index --no-rerank -          queries from standard input, a line each
+  twopass search --index my-index --no-rerank -          queries from standard input, one per line
 """
 
 
@@ -39,34 +46,45 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "search", help="search an index", examples=_EXAMPLES)
     parser.set_defaults(run=run)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("query", nargs="?", metavar="QUERY", help="or - for many, as --queries -")
     what.add_argument(
-        "--queries", metavar="FILE", help="many: BEIR JSON Lines, 'id TAB text' or plain lines"
+        "query", nargs="?", metavar="QUERY", help="the query; - reads queries from standard input"
+    )
+    what.add_argument(
+        "--queries",
+        metavar="FILE",
+        help="a file of queries: BEIR JSON Lines, 'id TAB text', or one per line",
     )
     parser.add_argument("--index", metavar="DIR", help="the index's folder")
-    parser.add_argument("--k", type=count, metavar="N", help="results a query (10)")
+    add_syntax(parser)
+    parser.add_argument("--k", type=count, metavar="N", help="results per query (10)")
     add_ranking(parser)
     parser.add_argument("--fusion", metavar="METHOD", help=FUSION_HELP)
     parser.add_argument(
         "--deadline",
         type=float,
         metavar="SECONDS",
-        help="score as many candidates as there is time for; the rest stays below",
+        help="time limit: candidates not reranked in time stay below the others",
     )
     parser.add_argument(
         "--min-score",
         type=float,
         metavar="P",
-        help="only what is relevant with this probability (needs reranker.calibration)",
+        help="only documents relevant with this probability (needs reranker.calibration)",
     )
-    parser.add_argument("--filter", metavar="JSON", help='as {"term": {"lang": "en"}}')
-    parser.add_argument("--json", action="store_true", help="JSON Lines, one object a query")
-    parser.add_argument("--out", metavar="FILE", help="where many queries' results go")
-    parser.add_argument("--tag", default="twopass", help="the run's name in a TREC run")
+    parser.add_argument(
+        "--filter", metavar="JSON", help='only matching documents, as {"term": {"lang": "en"}}'
+    )
+    parser.add_argument("--json", action="store_true", help="JSON Lines, one object per query")
+    parser.add_argument(
+        "--out", metavar="FILE", help="write the results of many queries to this file"
+    )
+    parser.add_argument(
+        "--tag", default="twopass", help="the run's name in the TREC file (twopass)"
+    )
 
 
 def run(arguments: Namespace) -> None:
-    """Search and print: one query as a table, many as a TREC run, all as JSON if asked."""
+    """Search and print: one query as a table, many as a TREC run, both optionally as JSON."""
     settings = read_settings(arguments)
     wanted = _filter(arguments.filter)
     if arguments.queries is None and arguments.query != "-":
@@ -76,13 +94,13 @@ def run(arguments: Namespace) -> None:
 
 
 def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> None:
-    from twopass.pipeline.apps.assembly import assemble_pipeline, build_retriever
+    from twopass.pipeline.apps.assembly import assemble_pipeline
     from twopass.pipeline.apps.cli.table import Snippets
 
-    retriever = build_retriever(settings)
+    retriever = _retriever(settings, arguments.syntax)
     pipeline = assemble_pipeline(retriever, settings, rerank=not arguments.no_rerank)
     ranking = pipeline.search(arguments.query, settings.k, filter=wanted)
-    _tell(ranking.warnings)
+    _print_warnings(ranking.warnings)
     if arguments.json:
         echo(_to_json(ranking, query=arguments.query))
     elif len(ranking):
@@ -94,12 +112,13 @@ def _one(arguments: Namespace, settings: Settings, wanted: Filter | None) -> Non
 
 
 def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> None:
-    from twopass.pipeline.apps.assembly import build_pipeline
+    from twopass.pipeline.apps.assembly import assemble_pipeline
     from twopass.pipeline.evaluation import entries, write_run
     from twopass.retriever.corpus import read_queries
 
     queries = read_queries(arguments.queries or "-")
-    pipeline = build_pipeline(settings, rerank=not arguments.no_rerank)
+    retriever = _retriever(settings, arguments.syntax)
+    pipeline = assemble_pipeline(retriever, settings, rerank=not arguments.no_rerank)
     rankings = pipeline.stream(list(queries.values()), settings.k, filter=wanted)
     warnings: dict[str, None] = {}  # each once, in order
     with output(arguments.out) as out, _progress(out, len(queries)) as done:
@@ -111,16 +130,54 @@ def _many(arguments: Namespace, settings: Settings, wanted: Filter | None) -> No
                 write_run(out, {id: entries(ranking)}, arguments.tag)
             warnings |= dict.fromkeys(ranking.warnings)
             done(number)
-    _tell(warnings)
+    _print_warnings(warnings)
 
 
-def _tell(warnings: Iterable[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _WithSyntax:
+    """An index whose queries have operators; the second stage reads them as they are written."""
+
+    index: BM25Index
+    syntax: Syntax
+
+    def search(self, queries: Sequence[str], k: int, *, filter: Filter | None = None) -> list[Hits]:
+        return self.index.search(queries, k, filter=filter, syntax=self.syntax)
+
+    def get(self, id: str) -> Document:
+        return self.index.get(id)
+
+    def highlight(self, query: str, text: str, **options: Any) -> list[str]:
+        return self.index.highlight(query, text, syntax=self.syntax, **options)
+
+
+def _retriever(settings: Settings, syntax: Syntax) -> Retriever:
+    """Open the first stage, to read queries in a syntax.
+
+    Raises:
+        SettingsError: when the retriever is no index that knows the syntax.
+
+    """
+    from twopass.pipeline.apps.assembly import build_retriever
+    from twopass.pipeline.errors import SettingsError
+    from twopass.retriever.index.index import BM25Index
+
+    retriever = build_retriever(settings)
+    if syntax == "plain":
+        return retriever
+    if not isinstance(retriever, BM25Index):
+        raise SettingsError(
+            f"--syntax {syntax}: expected retriever.kind bm25, found {settings.retriever.kind}"
+        )
+    return _WithSyntax(retriever, syntax)
+
+
+def _print_warnings(warnings: Iterable[str]) -> None:
     for warning in warnings:
         note(f"twopass: warning: {warning}")
 
 
 def _progress(out: TextIO, total: int) -> AbstractContextManager[Callable[[int], None]]:
-    """Draw a bar, unless the results themselves run over the terminal."""
+    """Show a progress bar, unless the results are printed on the terminal."""
     if out.isatty():
         return nullcontext(lambda _: None)
     return progress("searching", "queries", total)
@@ -141,7 +198,7 @@ def _to_json(ranking: Ranking, **about: str) -> str:
 
 def _filter(text: str | None) -> Filter | None:
     from twopass.retriever.errors import QueryError
-    from twopass.retriever.filters.json_syntax import parse_filter
+    from twopass.retriever.filters import parse_filter
 
     if text is None:
         return None

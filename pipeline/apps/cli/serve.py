@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-from twopass.pipeline.apps.cli.arguments import add_command, count, read_settings
+from twopass.pipeline.apps.cli.arguments import MODEL_HELP, add_command, count, read_settings
 from twopass.pipeline.apps.cli.output import echo, note
 
 __all__ = [
@@ -28,7 +28,7 @@ def elasticsearch(url: str) -> str:
     does not send them, and ``document_text``, whose number would have to be the scores'.
 
     Args:
-        url: where the cluster's nodes reach this service.
+        url: this service's address as the cluster's nodes see it.
 
     """
     endpoint = {
@@ -69,7 +69,7 @@ def opensearch(url: str) -> str:
     """Return the requests for OpenSearch 2.12 or newer with ml-commons and neural-search.
 
     Args:
-        url: where the cluster's nodes reach this service.
+        url: this service's address as the cluster's nodes see it.
 
     """
     ml = "plugins.ml_commons"
@@ -125,44 +125,50 @@ def _console(*requests: tuple[str, str, dict[str, Any]]) -> str:
 
 
 _EXAMPLES = """\
-  twopass serve                                  rerank clients of many kinds, on port 8765
-  twopass serve --index my-index --port 9000     and /search over an index
-  twopass serve --proxy http://localhost:9200    in front of an Elasticsearch: change one URL
-  twopass serve --print-elasticsearch            what to tell a cluster that is to ask it
-  twopass serve --new-key                        an API key, and what goes into the settings
+  twopass serve                                  rerank APIs of several vendors, on port 8765
+  twopass serve --index my-index --port 9000     also /search over an index
+  twopass serve --proxy http://localhost:9200    in front of Elasticsearch: clients change one URL
+  twopass serve --print-elasticsearch            how to configure a cluster that uses it
+  twopass serve --new-key                        create an API key and its hash for the settings
 """
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "serve", help="answer rerank clients and searches over HTTP", examples=_EXAMPLES
+        commands, "serve", help="serve rerank APIs and search over HTTP", examples=_EXAMPLES
     )
     parser.set_defaults(run=run)
     parser.add_argument("--host", metavar="NAME", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", metavar="N", help="port to listen on (8765)")
-    parser.add_argument("--workers", type=count, metavar="N", help="processes (1)")
-    parser.add_argument("--index", metavar="DIR", help="the index of /search")
-    parser.add_argument("--model", metavar="NAME", help="cross-encoder: a name or a folder")
+    parser.add_argument("--workers", type=count, metavar="N", help="worker processes (1)")
+    parser.add_argument("--index", metavar="DIR", help="index for /search")
+    parser.add_argument("--model", metavar="NAME", help=MODEL_HELP)
     parser.add_argument(
-        "--proxy", metavar="URL", help="rerank _search of the Elasticsearch that is there"
+        "--proxy", metavar="URL", help="forward to this Elasticsearch and rerank its _search"
     )
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--new-key", action="store_true", help="make an API key and end")
     instead.add_argument(
-        "--hash-key", action="store_true", help="hash an API key from standard input and end"
+        "--new-key", action="store_true", help="print a new API key and its hash, and exit"
+    )
+    instead.add_argument(
+        "--hash-key",
+        action="store_true",
+        help="print the hash of an API key from standard input, and exit",
     )
     for name in ("elasticsearch", "opensearch"):
         instead.add_argument(
-            f"--print-{name}", action="store_true", help=f"print what to tell {name} and end"
+            f"--print-{name}",
+            action="store_true",
+            help=f"print the requests that connect {name}, and exit",
         )
     parser.add_argument(
-        "--url", metavar="URL", help="in what is printed, where a cluster finds this service"
+        "--url", metavar="URL", help="this service's address in the printed requests"
     )
 
 
 def run(arguments: Namespace) -> None:
-    """Serve, or print what was asked for instead."""
+    """Serve, or print a key or a configuration."""
     if arguments.new_key or arguments.hash_key:
         _key(new=arguments.new_key)
         return
@@ -183,13 +189,13 @@ def _key(*, new: bool) -> None:
 
     key = new_key() if new else sys.stdin.readline().strip()
     if new:
-        note(f"key, for the client, shown this once: {key}")
-        note("hash, for serve.api_keys:")
+        note(f"key for the client, shown only once: {key}")
+        note("hash for serve.api_keys:")
     echo(hash_key(key))
 
 
 def _check_extra() -> None:
-    """Say which extra is missing, before anything is loaded.
+    """Check that the packages of the extra are installed, before anything is loaded.
 
     Raises:
         SettingsError: when one of its packages is not installed.

@@ -1,4 +1,4 @@
-"""``twopass settings``: every setting, what it means, and what it is now."""
+"""``twopass settings``: list every setting, its meaning and its value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "markdown", "run"]
 
 _EXAMPLES = """\
-  twopass settings                       all of them, as they are here and now
+  twopass settings                       all settings with their current values
   twopass settings | grep -A1 fusion
   twopass settings --config other.toml --json
 """
@@ -29,12 +29,14 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--json", action="store_true", help="the values as one JSON object")
-    forms.add_argument("--markdown", action="store_true", help="names, defaults and meanings")
+    forms.add_argument("--json", action="store_true", help="print the values as one JSON object")
+    forms.add_argument(
+        "--markdown", action="store_true", help="print names, defaults and meanings as Markdown"
+    )
 
 
 def run(arguments: Namespace) -> None:
-    """Print the settings that file, environment and arguments make."""
+    """Print the settings of file, environment and arguments."""
     if arguments.markdown:
         echo(markdown())
         return
@@ -66,25 +68,26 @@ def _shown(value: Any) -> str:
 
 
 def markdown() -> str:
-    """Return a page with a table a section."""
+    """Return a page with a table for each section."""
     from twopass.pipeline.apps.settings.description import describe
 
     lines = [
         "# Every setting",
         "",
-        "Arguments are above environment variables, those above `twopass.toml` in the working",
-        "directory (or the file that `--config` or `TWOPASS_CONFIG` names), and that above the",
-        "defaults. `reranker.model` is `TWOPASS_RERANKER__MODEL` in the environment,",
+        "Command-line arguments override environment variables, which override `twopass.toml` in",
+        "the working directory (or the file given with `--config` or `TWOPASS_CONFIG`), which",
+        "overrides the defaults. `reranker.model` is `TWOPASS_RERANKER__MODEL` in the environment,",
         "`-s reranker.model=...` on the command line, and `model = ...` under `[reranker]` in the",
-        "file. An unknown name is refused, with the one that it is nearest to. `twopass settings`",
-        "prints what is in force.",
+        "file. Lists and tables are written as in TOML or JSON: `-s 'proxy.allow=[\"*\"]'`. An",
+        "unknown name is an error, which suggests the nearest known one. `twopass settings` prints",
+        "the current values.",
     ]
     section = None
     for setting in describe():
         own = setting.name.rpartition(".")[0]
         if own != section:
-            title = f"`[{own}]`" if own else "On top"
-            lines += ["", f"## {title}", "", "| name | default | what it is |", "|---|---|---|"]
+            title = f"`[{own}]`" if own else "Top level"
+            lines += ["", f"## {title}", "", "| name | default | meaning |", "|---|---|---|"]
             section = own
         name = setting.name.rpartition(".")[2]
         meaning = setting.meaning.replace("``", "`").replace("|", "\\|")

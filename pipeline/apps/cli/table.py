@@ -29,21 +29,21 @@ __all__ = [
 
 
 Parts = list[tuple[str, bool]]
-"""A text in parts, each with whether it matches the query."""
+"""The parts of a text, each with whether it matches the query."""
 
-_PRE, _POST = "\x02", "\x03"  # no printable text has them
+_PRE, _POST = "\x02", "\x03"  # not in printable texts
 _LONGEST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Snippets:
-    """Cuts out the best part of each document that a query found.
+    """Extracts the best fragment of each document for a query.
 
     Attributes:
         retriever: it may have the documents' titles (``get``) and mark what matches
-            (``highlight``); from one that does not, a text's beginning is shown.
-        query: what was searched for.
-        size: characters at most.
+            (``highlight``); without them, the start of the text is shown.
+        query: the query.
+        size: maximum characters.
 
     """
 
@@ -52,12 +52,12 @@ class Snippets:
     size: int = 160
 
     def cut(self, id: str, text: str, passage: str | None = None) -> tuple[str, Parts]:
-        """Return a document's title, empty where none is known, and the part of its text to show.
+        """Return a document's title, empty if it has none, and the fragment of its text to show.
 
         Args:
             id: the document's.
-            text: what the retriever gave of it.
-            passage: of the text, from which the part is to be; by default from all of it.
+            text: its text in the hits.
+            passage: the part of the text to choose from; by default all of it.
 
         """
         get = getattr(self.retriever, "get", None)
@@ -77,7 +77,7 @@ class Snippets:
 
 
 def printable(text: str) -> str:
-    """Put a text on one line, without what could command a terminal."""
+    """Return a text on one line, without control characters."""
     clean = "".join(char if char.isprintable() else " " for char in text)
     return " ".join(clean.split())
 
@@ -87,12 +87,12 @@ class Row:
     """One hit.
 
     Attributes:
-        rank: its place, from 1.
-        before: its place in the first stage's list, from 1.
-        scores: the first stage's, the second's, the fused one; "-" where there is none.
+        rank: from 1.
+        before: its rank in the first stage, from 1.
+        scores: of the first stage, the second, and fused; "-" if there is none.
         id: the document's id, printable.
         title: its title, printable; may be empty.
-        parts: the part of its text that shows best why it was found.
+        parts: the part of its text that best shows the match.
 
     """
 
@@ -105,9 +105,9 @@ class Row:
 
     @property
     def moved(self) -> str:
-        """How many places it rose or fell."""
-        places = self.before - self.rank
-        return f"↑{places}" if places > 0 else f"↓{-places}" if places < 0 else "="
+        """How many ranks it rose or fell."""
+        moved = self.before - self.rank
+        return f"↑{moved}" if moved > 0 else f"↓{-moved}" if moved < 0 else "="
 
 
 def rows(ranking: Ranking, snippets: Snippets) -> Iterator[Row]:
@@ -127,7 +127,7 @@ def rows(ranking: Ranking, snippets: Snippets) -> Iterator[Row]:
 
 
 def _passage(ranking: Ranking, place: int) -> str | None:
-    """Return the passage of a long document that its score comes from, if it was one of many."""
+    """Return the passage of a long document that its score comes from, if there are several."""
     span = None if ranking.evidence is None else ranking.evidence[place]
     if span is None or span.passages == 1:
         return None

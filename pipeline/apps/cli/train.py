@@ -1,4 +1,4 @@
-"""``twopass train``: a cross-encoder of one's own, from one's own corpus and index."""
+"""``twopass train``: train a cross-encoder on a corpus, in one process or several."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ __all__ = ["add_parser", "run"]
 
 _EXAMPLES = """\
   twopass train --data nq-qed --out my-model
-      negatives from BM25, the shipped model trained further, measured on nq-qed's dev split
+      trains the shipped model further, with negatives from BM25; measures on the dev split
   twopass train --data corpus --index my-index --recipe gooaq-bce --positives 0.17 --out my-model
-      the recipe of the model's card, negatives from an index of yours
+      the recipe of the model's card, with negatives from your own index
   twopass train --data corpus --model MiniLM --layers 3 --teacher twopass/default \\
       --recipe distill --out small-model
       a smaller model that learns the scores of a larger one
   twopass train --config train.toml --out my-model
-      everything in a file: section [train], data as [[train.data]]
+      all settings in a file: section [train], data as [[train.data]]
 
-Interrupted with Ctrl-C it writes a checkpoint; the same command goes on from there and ends with
-the same model. What the recipes are, and every setting: docs/training.md.
+When interrupted with Ctrl-C it writes a checkpoint; the same command continues from it and gives
+the same model. Recipes and all settings are described in docs/training.md.
 """
 
 _SETTINGS = {
@@ -65,13 +65,11 @@ _SETTINGS = {
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "train", help="train a cross-encoder on a corpus of yours", examples=_EXAMPLES
+        commands, "train", help="train a cross-encoder on your own corpus", examples=_EXAMPLES
     )
     parser.set_defaults(run=run)
     parser.add_argument("--out", required=True, metavar="DIR", help="the model's folder")
-    parser.add_argument(
-        "--restart", action="store_true", help="begin anew where a checkpoint is there"
-    )
+    parser.add_argument("--restart", action="store_true", help="start again, ignoring a checkpoint")
     _add_data(parser)
     _add_model(parser)
 
@@ -79,54 +77,82 @@ def add_parser(commands: Any) -> None:
 def _add_data(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("data and negatives")
     group.add_argument(
-        "--data", nargs="+", metavar="PATH", help="BEIR folders, or JSON Lines of examples"
+        "--data", nargs="+", metavar="PATH", help="BEIR folders, or JSON Lines files of examples"
     )
-    group.add_argument("--split", metavar="NAME", help="the qrels to learn from (train)")
-    group.add_argument("--dev-split", metavar="NAME", help="the qrels to measure on (dev)")
-    group.add_argument("--queries", type=count, metavar="N", help="training queries a folder (all)")
-    group.add_argument("--dev-queries", type=count, metavar="N", help="measured on (100 a folder)")
-    group.add_argument("--root", metavar="DIR", help="where relative paths of the data begin")
-    group.add_argument("--index", metavar="DIR", help="an index of the corpus, for the negatives")
-    group.add_argument("--negatives", metavar="N", help="negatives a relevant passage (7)")
+    group.add_argument("--split", metavar="NAME", help="qrels to train on (train)")
+    group.add_argument("--dev-split", metavar="NAME", help="qrels to measure on (dev)")
     group.add_argument(
-        "--positives", metavar="X", help="instead, the share of relevant pairs (0.17 on the card)"
+        "--queries", type=count, metavar="N", help="training queries per folder (all)"
     )
     group.add_argument(
-        "--teacher", nargs="+", metavar="MODEL", dest="teachers", help="to learn from"
+        "--dev-queries", type=count, metavar="N", help="development queries per folder (100)"
+    )
+    group.add_argument("--root", metavar="DIR", help="base folder for relative paths of --data")
+    group.add_argument(
+        "--index", metavar="DIR", help="an existing index of the corpus, to find negatives"
+    )
+    group.add_argument("--negatives", metavar="N", help="negatives per relevant passage (7)")
+    group.add_argument(
+        "--positives",
+        metavar="X",
+        help="share of relevant pairs, instead of --negatives (0.17 on the card)",
     )
     group.add_argument(
-        "--filter-margin", metavar="X", help="drop negatives that the teachers put so near"
+        "--teacher",
+        nargs="+",
+        metavar="MODEL",
+        dest="teachers",
+        help="models whose scores are learned",
     )
-    group.add_argument("--leaks", choices=("report", "drop", "error"), help="dev texts in training")
+    group.add_argument(
+        "--filter-margin",
+        metavar="X",
+        help="drop negatives that teachers score within this margin of the relevant passage",
+    )
+    group.add_argument(
+        "--leaks",
+        choices=("report", "drop", "error"),
+        help="what to do about development texts in training (report)",
+    )
 
 
 def _add_model(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("model and recipe")
-    group.add_argument("--model", metavar="NAME", dest="from_model", help="weights to begin with")
-    group.add_argument("--layers", type=count, metavar="N", help="how many of its layers to keep")
-    group.add_argument("--hidden", type=count, metavar="N", help="a new small model of this width")
-    group.add_argument("--models", metavar="DIR", help="local copies of models named as on the hub")
-    group.add_argument("--recipe", metavar="NAME", help="default, gooaq-bce, listwise, distill")
     group.add_argument(
-        "--loss", metavar="NAME", help="bce, softmax, margin-mse, distill, ranknet, lambda"
+        "--model", metavar="NAME", dest="from_model", help="model to start from (twopass/default)"
+    )
+    group.add_argument(
+        "--layers", type=count, metavar="N", help="keep only this number of its layers"
+    )
+    group.add_argument(
+        "--hidden", type=count, metavar="N", help="train a new, smaller model of this width"
+    )
+    group.add_argument("--models", metavar="DIR", help="folder with local copies of hub models")
+    group.add_argument("--recipe", metavar="NAME", help="default, gooaq-bce, listwise or distill")
+    group.add_argument(
+        "--loss", metavar="NAME", help="bce, softmax, margin-mse, distill, ranknet or lambda"
     )
     group.add_argument("--epochs", metavar="X", help="passes over the examples")
-    group.add_argument("--batch-size", metavar="N", help="pairs (bce) or lists a step")
-    group.add_argument("--learning-rate", metavar="X", dest="rate", help="at its highest")
-    group.add_argument("--max-length", type=count, metavar="N", help="tokens a pair at most")
-    group.add_argument("--seed", metavar="N", help="of everything random (12)")
-    group.add_argument("--device", metavar="NAME", help="cpu, cuda, ...")
-    group.add_argument("--threads", type=count, metavar="N", help="of torch on the CPU")
+    group.add_argument("--batch-size", metavar="N", help="pairs (bce) or lists per step")
+    group.add_argument("--learning-rate", metavar="X", dest="rate", help="peak learning rate")
+    group.add_argument("--max-length", type=count, metavar="N", help="maximum tokens per pair")
+    group.add_argument("--seed", metavar="N", help="random seed (12)")
     group.add_argument(
-        "--processes", type=count, metavar="N", help="train in so many, one for each GPU"
+        "--device", metavar="NAME", help="cpu, cuda, ... (default: the best available)"
     )
-    group.add_argument("--country", metavar="ISO", help="measure emissions there, as DEU")
-    group.add_argument("--push", metavar="NAME", help="upload it to the hub, as user/model")
-    group.add_argument("--name", metavar="NAME", help="the model's, on its card")
+    group.add_argument("--threads", type=count, metavar="N", help="torch threads on the CPU")
+    group.add_argument(
+        "--processes", type=count, metavar="N", help="number of processes, usually one per GPU"
+    )
+    group.add_argument(
+        "--country", metavar="ISO", help="measure CO2 emissions for this country, as DEU"
+    )
+    group.add_argument("--push", metavar="NAME", help="upload the model to the hub, as user/model")
+    group.add_argument("--name", metavar="NAME", help="the model's name on its card")
 
 
 def run(arguments: Namespace) -> None:
-    """Train and print what was gained."""
+    """Train and print the results."""
     from twopass.pipeline.apps.training.job import TrainingJob
 
     _take_settings(arguments)
@@ -146,7 +172,7 @@ def run(arguments: Namespace) -> None:
     )
     outcome = job.run(restart=arguments.restart)
     if os.environ.get("RANK", "0") != "0":
-        return  # of several processes the first one speaks
+        return  # only the first of several processes reports
     _report(outcome)
     if arguments.push:
         from twopass.reranker.training.hub import push
@@ -155,7 +181,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _take_settings(arguments: Namespace) -> None:
-    """Add the command's own arguments to the settings that are given."""
+    """Add the command's own arguments to the given settings."""
     given = [
         (f"train.{setting}", value)
         for name, setting in _SETTINGS.items()
@@ -174,10 +200,10 @@ def _take_settings(arguments: Namespace) -> None:
 
 
 def _progress() -> Callable[[Progress], None]:
-    """Write a line now and then: a log needs no bar, and a terminal shows lines as well."""
+    """Return a function that prints a line every few seconds, which suits logs and terminals."""
     last = [0.0]
 
-    def tell(p: Progress) -> None:
+    def report(p: Progress) -> None:
         if not p.metrics and monotonic() - last[0] < 5 and p.step < p.steps:
             return
         last[0] = monotonic()
@@ -190,7 +216,7 @@ def _progress() -> Callable[[Progress], None]:
             f"{p.seconds_left / 60:.1f} min left{measured}"
         )
 
-    return tell
+    return report
 
 
 def _report(outcome: Outcome) -> None:

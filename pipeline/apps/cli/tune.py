@@ -1,4 +1,4 @@
-"""``twopass tune``: the settings that judged queries bear out."""
+"""``twopass tune``: choose settings on judged queries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twopass.pipeline.apps.cli.arguments import add_command, add_ranking, count, read_settings
+from twopass.pipeline.apps.cli.arguments import (
+    INDEX_HELP,
+    add_command,
+    add_ranking,
+    count,
+    read_settings,
+)
 from twopass.pipeline.apps.cli.output import echo, note, progress, wrapped
 from twopass.pipeline.apps.cli.variants import indexed, with_retriever
 
@@ -26,8 +32,8 @@ _EXAMPLES = """\
   twopass tune --data my-data --split dev --depth 200 --plot plots
   twopass tune --data my-data --split dev --measure MRR@10 --folds 10 --model ./my-model
 
-It needs some dozens of judged queries: a folder in BEIR's layout. What it writes is adopted
-only where it is better than both stages alone on queries that it was not chosen on.
+It needs some dozens of judged queries, in a folder in BEIR's layout. Settings are adopted only if
+they are better than each stage by itself on held-out queries.
 """
 
 
@@ -41,31 +47,38 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument(
-        "--data", required=True, metavar="NAME", help="as for evaluate; a development split"
+        "--data", required=True, metavar="NAME", help="a collection, as for 'twopass evaluate'"
     )
-    parser.add_argument("--split", default="dev", metavar="NAME", help="which qrels (dev)")
+    parser.add_argument("--split", default="dev", metavar="NAME", help="which qrels to use (dev)")
     parser.add_argument(
-        "--queries", type=count, metavar="N", help="a random sample of them (seed 12)"
+        "--queries",
+        type=count,
+        metavar="N",
+        help="tune on a random sample of the queries (seed 12)",
     )
-    parser.add_argument("--index", metavar="DIR", help="an index of the corpus that is there")
+    parser.add_argument("--index", metavar="DIR", help=INDEX_HELP)
     add_ranking(parser)
-    parser.add_argument("--measure", default="nDCG@10", metavar="NAME", help="by which (nDCG@10)")
-    parser.add_argument("--folds", type=count, default=5, metavar="N", help="cross-validation (5)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of its cut (0)")
-    parser.add_argument("--keep-bm25", action="store_true", help="leave k1 and b as they are")
-    parser.add_argument("--plot", metavar="DIR", help="draw quality by depth by time there")
-    parser.add_argument("--out", metavar="FILE", help="write the settings there, as TOML")
-    parser.add_argument("--overwrite", action="store_true", help="replace that file")
+    parser.add_argument(
+        "--measure", default="nDCG@10", metavar="NAME", help="the measure to optimise (nDCG@10)"
+    )
+    parser.add_argument(
+        "--folds", type=count, default=5, metavar="N", help="folds of the cross-validation (5)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the folds (0)")
+    parser.add_argument("--keep-bm25", action="store_true", help="do not tune k1 and b")
+    parser.add_argument("--plot", metavar="DIR", help="save a plot of quality by depth and time")
+    parser.add_argument("--out", metavar="FILE", help="write the settings to this TOML file")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def run(arguments: Namespace) -> None:
-    """Tune, report, write."""
+    """Tune, print a report, write the settings."""
     from twopass.pipeline.errors import EvaluationError
     from twopass.pipeline.evaluation import open_collection, parse_measures
 
     parse_measures([arguments.measure])
     if arguments.no_rerank:
-        raise EvaluationError("tuning is about both stages: leave out --no-rerank")
+        raise EvaluationError("tuning needs both stages: remove --no-rerank")
     out = Path(arguments.out) if arguments.out else None
     if out is not None and out.exists() and not arguments.overwrite:
         raise EvaluationError(f"{out} exists; name another file, or pass --overwrite")
@@ -136,7 +149,7 @@ def _about_scoring(scoring: ScoringTuning, measure: str) -> str:
     given, held_out = scoring.given.mean(), scoring.choice.held_out.mean()
     verdict = "adopted" if scoring.adopted else "not adopted: k1 and b stay as they are"
     return (
-        f"BM25 alone, {measure}: {given:.4f} as it is, {held_out:.4f} with k1 and b chosen on "
+        f"BM25 only, {measure}: {given:.4f} now, {held_out:.4f} with k1 and b chosen on "
         f"other queries (p = {scoring.p_value:.4f})\n"
         f"  best of all: {scoring.choice.best}; {verdict}"
     )
@@ -147,13 +160,15 @@ def _about_fusion(tuned: FusionTuning) -> str:
     if tuned.adopted:
         verdict = "adopted"
     else:
-        safer = "the cross-encoder alone" if tuned.reranks else "BM25 alone"
-        verdict = f"not adopted, for it does not beat both stages; the safer choice is {safer}"
+        safer = "the cross-encoder only" if tuned.reranks else "BM25 only"
+        verdict = (
+            f"not adopted, because it is not better than both stages; the safer choice is {safer}"
+        )
     return "\n".join(
         [
-            f"{tuned.measure} on {len(tuned.first):,} queries, each held out of its own choice",
-            f"  BM25 alone           {tuned.first.mean():.4f}",
-            f"  cross-encoder alone  {tuned.second.mean():.4f}",
+            f"{tuned.measure} on {len(tuned.first):,} queries, by cross-validation",
+            f"  BM25 only            {tuned.first.mean():.4f}",
+            f"  cross-encoder only   {tuned.second.mean():.4f}",
             f"  tuned fusion         {held_out:.4f}   p = {tuned.p_first:.4f} against BM25, "
             f"{tuned.p_second:.4f} against the cross-encoder",
             f"  best of {len(tuned.grid)} fusions on all queries: {tuned.choice.best}, "
@@ -163,7 +178,7 @@ def _about_fusion(tuned: FusionTuning) -> str:
 
 
 def _about_depth(curve: DepthCurve, tuned: FusionTuning) -> str:
-    lines = [f"depth  {curve.measure:>9}  ms a query"]
+    lines = [f"depth  {curve.measure:>9}  ms per query"]
     for depth, mean, seconds in zip(curve.depths, curve.means, curve.seconds, strict=True):
         mark = "  recommended" if tuned.reranks and depth == curve.recommended else ""
         lines.append(f"{depth:>5}  {mean:>9.4f}  {1000 * seconds:>10.1f}{mark}")

@@ -1,8 +1,8 @@
-"""Settings: a file, the environment and arguments, in rising precedence.
+"""Settings from a file, the environment and arguments, in rising precedence.
 
 ::
 
-    # twopass.toml in the working directory, or the file that TWOPASS_CONFIG names
+    # twopass.toml in the working directory, or the file given by TWOPASS_CONFIG
     depth = 100
     [retriever]
     index = "my-index"
@@ -12,7 +12,7 @@
     method = "weighted"
     weights = [0.3, 0.7]
 
-In the environment the same are ``TWOPASS_DEPTH``, ``TWOPASS_RETRIEVER__INDEX``,
+In the environment these are ``TWOPASS_DEPTH``, ``TWOPASS_RETRIEVER__INDEX``,
 ``TWOPASS_FUSION__WEIGHTS='[0.3, 0.7]'``; in Python
 ``load_settings({"depth": 100, "fusion.weights": [0.3, 0.7]})``.
 """

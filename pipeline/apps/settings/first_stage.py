@@ -1,4 +1,4 @@
-"""Where a search server is, who asks, and what its index is like."""
+"""Settings of a search server: address, credentials, and the fields of its index."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ class ServerSettings(BaseModel):
     """An index on Elasticsearch or OpenSearch.
 
     Attributes:
-        url: the server's address; those of several nodes with commas between them.
-        api_key: for Elasticsearch, where it asks for one.
-        username: for a server that asks for one; with ``password``.
+        url: the server's address; several nodes are separated by commas.
+        api_key: for Elasticsearch, if it requires one.
+        username: for a server that requires one; with ``password``.
         password: the user's.
-        ca_certs: file of certificates by which the server is to be trusted.
-        timeout: seconds that a request may take.
-        retries: how often a request is sent again that the server is too busy for.
-        search_fields: fields that queries are matched with, as ``title^2,body``, where the index
-            is not one of ours.
-        title_field: where the title is; empty for none.
-        text_fields: where the text is, as ``abstract,body``.
-        metadata_field: the object whose fields filters name; empty for the document itself.
-        template: a query with ``{query}`` in its strings, in place of matching ``search_fields``.
-        routing: searches only the shards of this value.
-        global_statistics: score by the documents of all shards together, as one shard would.
-        shards: of an index that is made there.
-        replicas: further copies of each.
+        ca_certs: file of CA certificates to verify the server with.
+        timeout: time limit of a request, in seconds.
+        retries: how often a request is repeated when the server is too busy.
+        search_fields: fields to search, as ``title^2,body``, if twopass did not create the index.
+        title_field: the field with the title; empty for none.
+        text_fields: the fields with the text, as ``abstract,body``.
+        metadata_field: the object with the fields for filters; empty for the document itself.
+        template: a query with ``{query}`` in its strings, instead of matching ``search_fields``.
+        routing: search only the shards of this routing value.
+        global_statistics: use the term statistics of all shards together, as one shard would.
+        shards: shards of a new index.
+        replicas: replicas of each shard.
 
     """
 
@@ -82,6 +81,6 @@ class ServerSettings(BaseModel):
 
 
 def _names(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Read names from a list, or from a text with commas between them."""
+    """Split names separated by commas, or return a list's."""
     names = value.split(",") if isinstance(value, str) else value
     return tuple(name.strip() for name in names if name.strip())

@@ -28,16 +28,15 @@ _Count = Annotated[int, Field(ge=1)]
 
 
 class PassagesSettings(BaseModel):
-    """How documents are read that are too long for the model.
+    """How the model reads documents that are too long for it.
 
     Attributes:
-        aggregation: how the scores of a document's passages become one: ``max``, ``mean`` (of the
-            best ``top``) or ``first``; ``none`` reads no passages: the document is cut where the
-            model ends.
-        window: tokens a passage at most; never more than fit beside the query.
-        overlap: tokens that neighbouring passages share at most.
-        max_passages: how many passages of a document are read at most.
-        top: of how many of the best ``mean`` is the mean.
+        aggregation: how the scores of a document's passages are combined: ``max``, ``mean`` (of the
+            best ``top``) or ``first``; with ``none`` the document is truncated instead.
+        window: maximum tokens per passage; never more than fit beside the query.
+        overlap: maximum tokens that neighbouring passages share.
+        max_passages: maximum passages per document.
+        top: how many of the best passages ``mean`` averages.
 
     """
 
@@ -51,7 +50,7 @@ class PassagesSettings(BaseModel):
 
     @property
     def reading(self) -> Reading | None:
-        """The same for the scorer; None where no passages are read."""
+        """The scorer's options; None if no passages are read."""
         if self.aggregation == "none":
             return None
         return Reading(self.window, self.overlap, self.max_passages, self.aggregation, self.top)
@@ -72,10 +71,10 @@ class CascadeSettings(BaseModel):
         model: auto, which is ``twopass/tiny`` before ``twopass/default`` and nothing before other
             models; none; or a folder or name of any cross-encoder, or of an encoder, whose
             embeddings are compared.
-        keep: how many candidates of a query the model then reads.
-        pooling: of an encoder's vectors; None, here and below, for what its files say.
-        query_prefix: what is set before a query.
-        passage_prefix: what is set before a passage.
+        keep: how many candidates per query the model then reads.
+        pooling: of an encoder's vectors; None, here and below, for the values in its files.
+        query_prefix: text put before a query.
+        passage_prefix: text put before a passage.
 
     """
 
@@ -95,13 +94,13 @@ class RemoteSettings(BaseModel):
     """A rerank service over HTTP.
 
     Attributes:
-        url: its address; None for none. Where ``reranker.fallback`` does not name it, it scores
-            instead of the model.
-        dialect: cohere-v1, cohere-v2, jina, tei or vllm; ``twopass serve`` speaks them all.
-        model: the model's name there, for services that have several.
-        api_key: where it asks for one.
-        max_texts: texts a request at most.
-        timeout: seconds to wait for an answer.
+        url: its address; None for none. It replaces the model, unless ``reranker.fallback`` names
+            it.
+        dialect: cohere-v1, cohere-v2, jina, tei or vllm; ``twopass serve`` supports all of them.
+        model: the model's name, for services with several models.
+        api_key: if the service requires one.
+        max_texts: maximum texts per request.
+        timeout: time limit of a request, in seconds.
 
     """
 
@@ -116,12 +115,12 @@ class RemoteSettings(BaseModel):
 
 
 class CacheSettings(BaseModel):
-    """Scores that are kept, by model, query and text.
+    """A cache of scores by model, query and text.
 
     Attributes:
-        megabytes: of memory at most; None keeps none, unless there is a folder.
-        folder: where they are kept beyond the process, for all processes; None for nowhere.
-        folder_megabytes: of disk at most.
+        megabytes: maximum memory; None caches nothing, unless there is a folder.
+        folder: keeps the cache on disk, shared by all processes; None for memory only.
+        folder_megabytes: maximum disk space.
 
     """
 
@@ -137,10 +136,10 @@ _CASCADE = [0.1, 0.2, 0.7]  # of the first stage, of what chooses, of what reads
 
 
 class FusionSettings(BaseModel):
-    """How both stages' scores become one.
+    """How the scores of both stages are combined.
 
-    All keys beside the method are its parameters (``weights``, ``normalizer``, ``alpha``, ...).
-    Where none is given, ``weighted`` counts the first stage 0.3 and the second 0.7 (see
+    All keys except the method are its parameters (``weights``, ``normalizer``, ``alpha``, ...).
+    By default, ``weighted`` weighs the first stage 0.3 and the second 0.7 (see
     ``benchmarks/choose_fusion.py``), and in a cascade of two models 0.1, 0.2 and 0.7.
 
     Attributes:
@@ -155,18 +154,18 @@ class FusionSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _decode(cls, values: Any) -> Any:
-        """Read what environment variables can only say as text: lists, numbers, objects."""
+        """Parse values of environment variables: lists, numbers and objects as JSON."""
         if not isinstance(values, Mapping):
             return values
         return {name: _from_json(value) for name, value in values.items()}
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the method is given for the scores of two stages."""
+        """The method's parameters for two score columns."""
         return self.parameters_for(2)
 
     def parameters_for(self, opinions: int) -> dict[str, Any]:
-        """Return what the method is given for so many score columns."""
+        """Return the method's parameters for this number of score columns."""
         if self.method == "weighted" and not self.model_extra:
             return {"weights": list(_CASCADE if opinions == 3 else _PAIR)}
         return dict(self.model_extra or {})

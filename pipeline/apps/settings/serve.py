@@ -1,4 +1,4 @@
-"""Settings of ``twopass serve``: how it listens, whom it serves, and the ``_search`` proxy."""
+"""Settings of ``twopass serve``: address, keys, limits, and the ``_search`` proxy."""
 
 from __future__ import annotations
 
@@ -31,27 +31,41 @@ class ServeSettings(BaseModel):
 
     Attributes:
         host: the address to listen on; 0.0.0.0 for all of the machine's.
-        port: the port to listen on; 0 takes a free one.
-        workers: processes, each with a model and a queue of its own.
-        api_keys: who may ask, as ``twopass serve --hash-key`` prints them; none lets everybody.
-        name: what the model is called in answers; by default ``reranker.model``.
-        models: further models by name that a request may ask for; each is loaded at the start and
-            runs as ``reranker`` says of device, engine, passages and cache.
-        scores: what the scorer's numbers are: ``logits``, of which clients get the sigmoid as
-            relevance; or ``probabilities``, which they get as they are. ``auto`` asks the scorer.
-        max_body_bytes: a request's body at most.
-        max_documents: documents a request at most.
-        max_characters: a text's characters at most; longer ones are refused, not cut.
+        port: the port to listen on; 0 chooses a free one.
+        workers: number of processes, each with its own model and queue.
+        hosts: names by which clients call the service, besides ``host``, localhost and addresses;
+            requests for other names are refused, which protects from web pages of other sites. If
+            empty, only a service on a loopback address checks names; ``*`` accepts all.
+        api_keys: hashes of accepted keys, as printed by ``twopass serve --hash-key``; without any,
+            everybody has access.
+        name: the model's name in answers; by default ``reranker.model``.
+        models: further models by name, which a request may choose; each is loaded at start and uses
+            the device, engine, passages and cache settings of ``reranker``.
+        scores: what the scorer's numbers are: ``logits``, which are answered as their sigmoid, or
+            ``probabilities``, which are answered unchanged; ``auto`` uses what the scorer states.
+        max_body_bytes: maximum size of a request's body.
+        max_bodies_bytes: maximum size of all bodies that a worker is receiving at one time; further
+            requests are refused with 429.
+        max_connections: maximum connections of a worker, never more than two thirds of the files
+            that the process may open; beyond it, the connection that has been idle longest is
+            closed.
+        header_timeout: seconds that a request's headers may take to arrive.
+        body_timeout: seconds that a request's body may take to arrive, plus one for each MiB; also
+            the time that a client may take to read a part of its answer.
+        keep_alive: seconds that a connection stays open for the next request; longer than load
+            balancers keep it, or it may be closed under a request that is being sent.
+        max_documents: maximum documents per request.
+        max_characters: maximum characters per text; longer texts are refused, not truncated.
         max_queue: (query, document) pairs that wait or are being scored by a model, at most; a
             request beyond is refused with 429 and ``Retry-After``, but never the first one.
         deadline: seconds that a request may take, unless it asks for fewer; what the second
             stage has not scored by then is answered without it.
         drain: seconds that accepted requests are given to finish when the process is to end.
-        judged: a folder in BEIR's layout whose judged queries the page offers, to show nDCG before
-            and after.
-        judged_split: which of its judgements.
-        logs: ``json`` for one object a line, ``text`` for people; ``auto`` is text on a terminal.
-        forwarded_allow_ips: the proxies whose X-Forwarded headers are believed.
+        judged: a folder in BEIR's layout; the page offers its judged queries and shows nDCG before
+            and after reranking.
+        judged_split: which of its qrels.
+        logs: ``json`` for one object per line, or ``text``; ``auto`` is text on a terminal.
+        forwarded_allow_ips: the proxies whose X-Forwarded headers are trusted.
 
     """
 
@@ -60,11 +74,17 @@ class ServeSettings(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
     workers: Count = 1
+    hosts: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     name: str | None = None
     models: Mapping[str, str] = {}
     scores: Literal["auto", "logits", "probabilities"] = "auto"
     max_body_bytes: Count = 16 * 1024 * 1024
+    max_bodies_bytes: Count = 256 * 1024 * 1024
+    max_connections: Count = 1_000
+    header_timeout: Seconds = 20.0
+    body_timeout: Seconds = 30.0
+    keep_alive: Seconds = 75.0
     max_documents: Count = 1_000
     max_characters: Count = 1_000_000
     max_queue: Count = 8_192
@@ -75,7 +95,7 @@ class ServeSettings(BaseModel):
     logs: Literal["auto", "json", "text"] = "auto"
     forwarded_allow_ips: str = "127.0.0.1"
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "hosts", mode="before")
     @classmethod
     def _one_key(cls, keys: Any) -> Any:
         """Accept one key as a string."""
@@ -93,22 +113,22 @@ class ServeSettings(BaseModel):
 
 
 class NeuralRescore(BaseModel):
-    """What a search is to be reranked by: the object ``rescore.neural`` of a body.
+    """How a search is reranked: the object ``rescore.neural`` of a request body.
 
-    The same object stands in the header ``x-twopass-rescore``, in ``proxy.rerank`` and in
-    ``proxy.indices``; what one leaves out, the next says.
+    The same object can be in the header ``x-twopass-rescore``, in ``proxy.rerank`` and in
+    ``proxy.indices``; each overrides the next, value by value.
 
     Attributes:
-        enabled: whether to rerank at all.
-        query: the text to rerank by; by default the words of the body's query.
-        fields: what is read of each document; by default the fields that the query searches.
-        window_size: how many of Elasticsearch's best are reranked.
+        enabled: whether to rerank.
+        query: the query text for reranking; by default the words of the body's query.
+        fields: the document fields to read; by default the fields that the query searches.
+        window_size: how many of Elasticsearch's best hits are reranked.
         model: one of ``serve.models``, or the default's name; by default the default.
         fusion: a method's name, or an object with ``method`` and its parameters.
         deadline: seconds that reranking may take, or ``500ms``; what is not scored by then goes
             without.
-        min_score: leave out documents whose score by the second stage is below.
-        details: give each hit the scores of both stages, as ``fields._twopass``.
+        min_score: omit documents with a lower score of the second stage.
+        details: add the scores of both stages to each hit, as ``fields._twopass``.
 
     """
 
@@ -137,7 +157,7 @@ class NeuralRescore(BaseModel):
     @field_validator("deadline", mode="before")
     @classmethod
     def _in_seconds(cls, value: Any) -> Any:
-        """Take Elasticsearch's way of writing a time, too: 500ms, 2s."""
+        """Also accept times as Elasticsearch writes them: 500ms, 2s."""
         for unit, seconds in (("ms", 0.001), ("s", 1)):
             if isinstance(value, str) and value.endswith(unit):
                 return float(value.removesuffix(unit)) * seconds
@@ -149,7 +169,7 @@ class NeuralRescore(BaseModel):
         return {"method": value} if isinstance(value, str) else value
 
     def over(self, other: NeuralRescore) -> NeuralRescore:
-        """Return what this one says, and where it says nothing, the other."""
+        """Return this object's values, with the other's for those that are not set."""
         said = {name: getattr(self, name) for name in type(self).model_fields}
         return other.model_copy(update={k: v for k, v in said.items() if v is not None})
 
@@ -162,24 +182,24 @@ class ProxySettings(BaseModel):
 
     Attributes:
         url: the server's address; none for no proxy.
-        credentials: whose go to the server: the ``caller``'s own, or the sidecar's ``own``, with
-            which everybody who may ask the sidecar sees what its user may see.
+        credentials: whose are sent to the server: the ``caller``'s, or the sidecar's ``own``, with
+            which everybody with access to the sidecar sees what its user may see.
         username: the sidecar's own, with ``password``.
         password: the user's.
-        api_key: the sidecar's own, in place of user and password.
-        ca_certs: file of certificates by which the server is to be trusted.
-        rerank: what every search is reranked by, unless it or its index says otherwise.
-        indices: the same by the index's name or a pattern (``articles-*``); the first that fits.
-        allow: further parts of the API: ``_count``, ``GET _doc``, ``_search/scroll``; ``GET /``
-            is the root, ``*`` is all.
-        annotate: say in the body, as ``_twopass``, how reranking went; headers say it always.
+        api_key: the sidecar's own, instead of user and password.
+        ca_certs: file of CA certificates to verify the server with.
+        rerank: how searches are reranked, unless the request or its index overrides it.
+        indices: overrides by index name or pattern (``articles-*``); the first match is used.
+        allow: other parts of the API to pass through: ``_count``, ``GET _doc``, ``_search/scroll``;
+            ``GET /`` is the root, ``*`` is everything.
+        annotate: report in the body, as ``_twopass``, how reranking went; headers always do.
         stable_pages: send the pages of a search to the same copies of its shards, whose order of
             equal scores may differ, unless the caller names a preference.
-        max_body_bytes: a larger body passes through unread.
-        max_answer_bytes: a larger answer of Elasticsearch's with the whole window is not
-            reranked; the search is then sent as it came.
-        timeout: seconds that the server may take.
-        connections: to the server, at most.
+        max_body_bytes: a larger body is passed on unread.
+        max_answer_bytes: if Elasticsearch's answer with the whole window is larger, it is not
+            reranked, and the search is sent unchanged.
+        timeout: time limit of the server's answers, in seconds.
+        connections: maximum connections to the server.
 
     """
 
@@ -202,7 +222,7 @@ class ProxySettings(BaseModel):
     connections: Count = 100
 
     def default(self, index: str) -> NeuralRescore:
-        """Return what searches of an index are reranked by, where they do not say."""
+        """Return how searches of an index are reranked by default."""
         everywhere = self.rerank.over(_DEFAULT)
         for pattern, rescore in self.indices.items():
             if fnmatchcase(index, pattern):

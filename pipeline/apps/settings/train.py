@@ -1,4 +1,4 @@
-"""How a model is trained, as settings: data, negatives, teachers, recipe, development queries."""
+"""Settings of training: data, negatives, teachers, recipe, development queries."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ class DataSettings(_Section):
 
     Attributes:
         path: a folder in BEIR's layout, or a file of examples (JSON Lines, see docs/training.md).
-        split: the qrels to learn from.
-        dev_split: the qrels to measure on; None, or one that the folder lacks, for none.
-        share: of the documents to take, by a hash of their ids; judged ones are taken by it too.
-        queries: how many training queries to take, by a hash of their ids; None for all.
-        dev_queries: how many development queries to measure on during training.
+        split: the qrels to train on.
+        dev_split: the qrels to measure on; None, or one that does not exist, for none.
+        share: share of the documents to use, chosen by a hash of their ids; this applies to judged
+            documents too.
+        queries: number of training queries, chosen by a hash of their ids; None for all.
+        dev_queries: number of development queries to measure on during training.
         teach: whether teachers score this set.
-        licence: said in the card.
+        licence: of the data, for the card.
 
     """
 
@@ -49,10 +50,12 @@ class DataSettings(_Section):
 
 
 def _changes() -> Any:
-    """Return a section with each of a recipe's values, none of them set."""
+    """Return a section with all values of a recipe, none of them set."""
     hints = get_type_hints(Recipe)
     named: dict[str, Any] = {f.name: (hints[f.name] | None, None) for f in fields(Recipe)}
-    name = "    name: of the recipe that the others change; 'twopass train --help' lists them.\n"
+    name = (
+        "    name: of the recipe that the other values change; 'twopass train --help' lists them.\n"
+    )
     meanings = inspect.cleandoc(Recipe.__doc__ or "")
     described = meanings.replace("Attributes:\n", f"Attributes:\n{name}")
     return create_model(
@@ -67,22 +70,23 @@ class TrainSettings(_Section):
     """The training of a model.
 
     Attributes:
-        data: what to learn from.
-        root: where relative paths of the data begin.
-        model: the weights to begin with: one that ships, a folder or a hub name.
-        models: a folder in which models and teachers named as on the hub are looked for first.
-        layers: how many of its layers to keep.
-        take: which: "lower" or "even".
-        hidden: make a new, small model of this width, with the model's embeddings projected.
-        device: cpu, cuda, ...; None chooses.
-        recipe: a recipe's name, and values that differ from it.
-        negatives: which they are.
-        teachers: encoders and cross-encoders whose scores are learnt.
-        filter_margin: leave out negatives whose teacher's score is above the relevant passage's
-            less this margin, in units of the teacher's spread; None filters nothing.
-        leaks: what to do about queries and passages on both sides: "report", "drop" or "error".
-        dev_depth: candidates rescored a development query.
-        country: ISO code of three letters, for codecarbon; None measures no emissions.
+        data: the data to train on.
+        root: base folder for relative paths of the data.
+        model: the model to start from: a shipped one, a folder or a hub name.
+        models: a folder with local copies of hub models, which are used first.
+        layers: number of its layers to keep.
+        take: which layers: "lower" or "even".
+        hidden: train a new, smaller model of this width, with the model's embeddings projected.
+        device: cpu, cuda, ...; None chooses the best available.
+        recipe: a recipe's name, and values that override it.
+        negatives: how they are chosen.
+        teachers: encoders and cross-encoders whose scores are learned.
+        filter_margin: drop negatives whose teacher score is above the relevant passage's minus this
+            margin, in units of the teacher's spread; None drops nothing.
+        leaks: what to do about queries and passages in both training and development data:
+            "report", "drop" or "error".
+        dev_depth: candidates reranked per development query.
+        country: three-letter ISO code for codecarbon; None measures no emissions.
         name: the model's, on its card.
         licence: of the model.
 
@@ -107,10 +111,10 @@ class TrainSettings(_Section):
     licence: str | None = None
 
     def made_recipe(self) -> Recipe:
-        """Return the recipe with its changes.
+        """Return the recipe with the changed values.
 
         Raises:
-            RecipeError: when there is none of the name, or a value cannot be used.
+            RecipeError: when no recipe has the name, or a value is not valid.
 
         """
         changes = self.recipe.model_dump(exclude_none=True)

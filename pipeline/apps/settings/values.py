@@ -1,4 +1,4 @@
-"""What the pipeline is made of, as values: frozen, checked, named as users write them."""
+"""The settings of the whole pipeline, as frozen, validated values."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ class _Section(BaseModel):
 class RetrieverSettings(ServerSettings):
     """The first stage.
 
-    All that concerns a server alone is described with ``ServerSettings``.
+    ``ServerSettings`` describes the settings of a search server.
 
     Attributes:
         kind: "bm25", the in-process index; "rank-bm25", the same documents scored by that
             library; or a server, "elasticsearch" or "opensearch".
         index: the index's folder, or its name on the server.
-        analyzer: how text becomes terms, when an index is built; an index knows its own.
-        formula: the BM25 formula: lucene, okapi, l or plus. Where neither it nor a parameter is
-            set, an index is built with lucene and searched as it was built.
-        k1: how slowly repetitions of a term saturate; None is the formula's default, as below.
+        analyzer: how text becomes terms, when an index is built; an index keeps its own.
+        formula: the BM25 formula: lucene, okapi, l or plus. By default an index is
+            built with lucene and searched as it was built.
+        k1: how slowly repeated terms saturate; None, here and below, is the formula's default.
         b: how much a document's length counts.
         lengths: "lucene-byte" rounds lengths as Lucene does; for the formula lucene only.
         scaled: multiply scores by k1 + 1, as Elasticsearch does; for the formula lucene only.
-        title_weight: how often a title counts, when an index is built.
-        text_weight: how often a text counts, when an index is built.
-        threads: for the analysis of text, when an index is built.
+        title_weight: weight of a title, when an index is built.
+        text_weight: weight of a text, when an index is built.
+        threads: threads for text analysis, when an index is built.
 
     """
 
@@ -80,7 +80,7 @@ class RetrieverSettings(ServerSettings):
 
     @property
     def scoring(self) -> Scoring | None:
-        """The formula with its parameters; None where nothing is said of it."""
+        """The formula with its parameters; None if neither is set."""
         if self.formula is None and not self.parameters:
             return None
         return formula(self.formula or Lucene.name, **self.parameters)
@@ -98,20 +98,21 @@ class RerankerSettings(_Section):
     """The second stage.
 
     Attributes:
-        model: one that ships (twopass/default), a folder, or a name on the Hugging Face hub.
-        device: cpu, cuda, ...; None chooses. Several, between commas, share the work.
-        max_length: tokens a pair at most; None is the model's own.
-        precision: fp32, bf16, fp16, int8 (on a CPU), or auto, which measures.
-        engine: onnx, packed or torch; auto is the fastest that takes the model.
-        cuda_graphs: start small batches on a GPU as CUDA graphs.
-        token_budget: padded tokens a batch at most; None is what suits the device.
-        passages: how documents are read that are too long for the model.
+        model: a shipped one (twopass/default), a folder, or a name on the Hugging Face hub.
+        device: cpu, cuda, ...; None chooses the best available. Several, separated by commas, share
+            the work.
+        max_length: maximum tokens per pair; None is the model's own limit.
+        precision: fp32, bf16, fp16, int8 (on a CPU), or auto, which measures which is fastest.
+        engine: onnx, packed or torch; auto is the fastest that supports the model.
+        cuda_graphs: run small batches on a GPU as CUDA graphs.
+        token_budget: maximum padded tokens per batch; None chooses by device.
+        passages: how documents too long for the model are read.
         cascade: a cheaper scorer that chooses what the model reads.
-        calibration: scores as probabilities, by a name (beside the model) or a JSON file.
+        calibration: maps scores to probabilities: a name (saved beside the model) or a JSON file.
         remote: a service that scores over HTTP.
-        cache: scores of the model that are kept.
-        fallback: who is asked in turn where the model, or else the service, fails: ``cpu`` (the
-            model there, in fp32), ``cpu-int8``, ``remote`` or, as the last, ``none``: the first
+        cache: a cache of the model's scores.
+        fallback: what to use, in order, when the model or the service fails: ``cpu`` (the model on
+            the CPU, in fp32), ``cpu-int8``, ``remote`` or, as the last, ``none``: the first
             stage's order.
 
     """
@@ -132,7 +133,7 @@ class RerankerSettings(_Section):
 
     @property
     def chooser(self) -> str | None:
-        """What chooses what the model reads; None where it reads all."""
+        """The model that chooses what the second stage reads; None if it reads all candidates."""
         match self.cascade.model:
             case "auto":
                 ships = self.chain[0] == "model" and self.model == "twopass/default"
@@ -144,19 +145,19 @@ class RerankerSettings(_Section):
 
     @property
     def opinions(self) -> int:
-        """How many score columns a search fuses, the first stage's among them."""
+        """How many score columns a search fuses, including the first stage's."""
         return 2 if self.chooser is None else 3
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """Who is asked, in turn: ``model`` or ``remote``, and what follows."""
+        """The scorers in the order of use: ``model`` or ``remote``, and the fallbacks."""
         service_first = self.remote.url is not None and "remote" not in self.fallback
         return ("remote" if service_first else "model", *self.fallback)
 
     @field_validator("fallback", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        """Read what the command line can only say as text: cpu,none."""
+        """Accept names separated by commas: cpu,none."""
         if not isinstance(value, str):
             return value
         return tuple(name for part in value.strip("[]").split(",") if (name := part.strip(" '\"")))
@@ -173,21 +174,21 @@ class RerankerSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """All settings of a search pipeline; reads nothing but its arguments (see load_settings).
+    """All settings; reads only its arguments, no file or environment (see load_settings).
 
     Attributes:
         retriever: the first stage.
         rerank: whether there is a second stage.
         reranker: the second stage.
-        fusion: how their scores become one.
+        fusion: how their scores are combined.
         proxy: the proxy in front of a search engine.
         serve: the HTTP service.
         train: how a model is trained.
-        depth: how many candidates the second stage reads, a query.
-        k: how many results a query gives.
-        deadline: seconds that a search may take; what was not scored by then stays below what
-            was. None for as long as it takes.
-        min_score: only results whose probability of relevance is at least this; for a calibrated
+        depth: how many candidates per query the second stage reads.
+        k: results per query.
+        deadline: time limit of a search, in seconds; candidates not scored in time stay below the
+            others. None sets no limit.
+        min_score: only results with at least this probability of relevance; needs a calibrated
             second stage.
 
     """
@@ -222,7 +223,7 @@ class Settings(BaseSettings):
 
     @property
     def model_name(self) -> str:
-        """What the second stage is called where several can be chosen from."""
+        """The second stage's name, where a request can choose from several."""
         return self.serve.name or self.reranker.model
 
     @model_validator(mode="after")
@@ -249,6 +250,6 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave out all that is around: ``load_settings`` reads it, when asked."""
+        """Read no environment or file: ``load_settings`` does that."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)

@@ -13,10 +13,11 @@ from starlette.exceptions import HTTPException
 
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar import page, search
-from twopass.pipeline.apps.sidecar.dialects import routers
-from twopass.pipeline.apps.sidecar.middleware import Observed
+from twopass.pipeline.apps.sidecar.dialects.register import routers
+from twopass.pipeline.apps.sidecar.hosts import KnownHosts
+from twopass.pipeline.apps.sidecar.middleware import RequestMiddleware
 from twopass.pipeline.apps.sidecar.proxy.proxy import METHODS
-from twopass.pipeline.apps.sidecar.routes import route_class
+from twopass.pipeline.apps.sidecar.routes import Bodies, route_class
 from twopass.pipeline.apps.sidecar.service import Sidecar, sidecar_of
 
 __all__ = [
@@ -53,6 +54,13 @@ async def metrics(sidecar: _Sidecar) -> Response:
     return Response(sidecar.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+@metrics_router.get("/openapi.json", include_in_schema=False)
+async def description(request: Request) -> dict[str, Any]:
+    """Return the description of the API."""
+    app: FastAPI = request.app
+    return app.openapi()
+
+
 # The order matters: a later router's pattern may match an earlier one's paths.
 _ROUTERS = (
     health_router,
@@ -60,7 +68,6 @@ _ROUTERS = (
     page.router,
     page.open_router,
     search.router,
-    *routers(),
 )
 
 
@@ -82,12 +89,15 @@ def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:
         summary="Reranking for any client, and two-stage search.",
         version=version("twopass"),
         lifespan=_lifespan,
-        telemetry={"tracing": False},  # a request has one span, Observed's
+        openapi_url=None,  # ours asks for a key; FastAPI's pages of it load scripts from elsewhere
+        telemetry={"tracing": False},  # a request has one span, RequestMiddleware's
     )
     app.state.sidecar = sidecar
-    app.add_middleware(Observed, metrics=sidecar.metrics)
+    app.state.bodies = Bodies(settings.serve.max_bodies_bytes)
+    app.add_middleware(KnownHosts, serve=settings.serve)
+    app.add_middleware(RequestMiddleware, metrics=sidecar.metrics)
     app.add_exception_handler(HTTPException, _http_error)
-    for router in _ROUTERS:
+    for router in (*_ROUTERS, *routers()):
         app.include_router(router)
     if sidecar.proxy is not None:  # last: it matches every path that no other route has
         app.add_route("/{path:path}", sidecar.proxy.handle, METHODS, include_in_schema=False)

@@ -8,11 +8,10 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Any
 
-import numpy as np
 from fastapi import Response
-from numpy.typing import NDArray
 from starlette.types import Receive
 
+from twopass.reranker.contract.scorer import Wrapper
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.batching import BatchingScorer
 
@@ -44,7 +43,7 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-class CancellableScorer:
+class CancellableScorer(Wrapper):
     """Scores with a shared scorer until it is cancelled.
 
     Args:
@@ -54,22 +53,19 @@ class CancellableScorer:
     """
 
     def __init__(self, scorer: BatchingScorer, loop: asyncio.AbstractEventLoop) -> None:
-        self._scorer = scorer
+        super().__init__(scorer)
+        self._shared = scorer
         self._loop = loop
         self._lock = Lock()
         self._cancelled = False
         self._waiting: Future[Scores] | None = None
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the score of each pair, (n,) float32; see ``score``."""
-        return self.score(pairs).whole()
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         """Return the shared scorer's scores; none once it is cancelled."""
         with self._lock:
             if self._cancelled:
                 return Scores.none(len(pairs), "the client has disconnected")
-            coroutine = self._scorer.ascore(pairs, deadline=deadline)
+            coroutine = self._shared.ascore(pairs, deadline=deadline)
             self._waiting = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         return self._waiting.result()
 

@@ -19,7 +19,6 @@ from threading import Lock
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from twopass.pipeline.apps.sidecar.wrapped import walk
 from twopass.reranker.scorers.batching import BatchingScorer
 from twopass.reranker.scorers.cache import CachingScorer
 
@@ -102,7 +101,7 @@ def watch(registry: CollectorRegistry, scorers: Mapping[str, BatchingScorer]) ->
 def _numbers(scorer: BatchingScorer) -> _Numbers:
     """Read a scorer's numbers; those of its caches together, since each link of a chain has one."""
     stats = scorer.stats
-    caches = [each.stats for each in walk(scorer) if isinstance(each, CachingScorer)]
+    caches = [each.stats for each in scorer.walk() if isinstance(each, CachingScorer)]
     return {
         "batches": stats.batches,
         "batched_pairs": stats.pairs,

@@ -22,7 +22,7 @@ from twopass.pipeline.apps.sidecar.metrics import Metrics
 __all__ = [
     "REQUEST_ID",
     "JsonFormatter",
-    "Observed",
+    "RequestMiddleware",
     "configure_logs",
 ]
 
@@ -44,13 +44,25 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, ensure_ascii=False, default=str).translate(_ESCAPED)
 
 
 class _TextFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
         about = " ".join(f"{name}={value}" for name, value in _about(record).items())
-        return f"{super().format(record)} {about}".rstrip()
+        return f"{super().formatMessage(record)} {about}".rstrip().translate(_ESCAPED)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's name)
+        """Indent each line, so that none looks like the start of a record."""
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(f"    {line.translate(_ESCAPED)}" for line in lines)
+
+
+# What callers send is logged: characters that end a line, move a terminal's cursor or turn the
+# direction of writing are written as JSON escapes them.
+_CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+_DIRECTIONS = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPED = {code: f"\\u{code:04x}" for code in (*_CONTROLS, *_DIRECTIONS, *range(0xD800, 0xE000))}
 
 
 def _about(record: logging.LogRecord) -> dict[str, Any]:
@@ -75,10 +87,10 @@ def configure_logs(style: Literal["auto", "json", "text"]) -> None:
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
-_QUIET = ("/healthz", "/readyz", "/health", "/metrics")  # asked every few seconds, by machines
+_QUIET = ("/healthz", "/readyz", "/health", "/metrics")  # called every few seconds, by machines
 
 
-class Observed:
+class RequestMiddleware:
     """ASGI middleware; plain, so that a client that leaves is still seen by the routes."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -101,15 +113,15 @@ class Observed:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                tell(_told(status, headers))
+                set_attributes(_span_attributes(status, headers))
             await send(message)
 
         token = REQUEST_ID.set(request_id)
         started = perf_counter()
         self._metrics.active.inc()
         try:
-            with _span(scope) as tell:
-                tell({"twopass.request_id": request_id})
+            with _span(scope) as set_attributes:
+                set_attributes({"twopass.request_id": request_id})
                 await self._app(scope, receive, send_with_id)
         finally:
             self._metrics.active.dec()
@@ -132,13 +144,13 @@ class Observed:
         _LOG.info("request", extra={"about": about})
 
 
-def _span(scope: Scope) -> AbstractContextManager[tracing.Tell]:
-    return tracing.no_span() if scope["path"] in _QUIET else tracing.request(scope)
+def _span(scope: Scope) -> AbstractContextManager[tracing.SetAttributes]:
+    return tracing.null_span() if scope["path"] in _QUIET else tracing.request(scope)
 
 
-def _told(status: int, headers: Headers) -> dict[str, str | int]:
+def _span_attributes(status: int, headers: Headers) -> dict[str, str | int]:
     """Return what a span says of an answer."""
-    told: dict[str, str | int] = {"http.response.status_code": status}
+    attributes: dict[str, str | int] = {"http.response.status_code": status}
     if "x-twopass-status" in headers:
-        told["twopass.status"] = headers["x-twopass-status"]
-    return told
+        attributes["twopass.status"] = headers["x-twopass-status"]
+    return attributes

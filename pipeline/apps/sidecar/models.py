@@ -1,6 +1,6 @@
 """The scorers that a caller may choose by name.
 
-Their queues, the scale of their scores, their tokens.
+Their queues, and the scale of their scores.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.pipeline.apps.sidecar.problems import invalid
-from twopass.pipeline.apps.sidecar.wrapped import find
-from twopass.reranker.contract.scorer import DetailedScorer, PairScorer
+from twopass.reranker.contract.scorer import PairScorer, Scorer
 from twopass.reranker.scorers import activations
 from twopass.reranker.scorers.batching import BatchingScorer
 from twopass.reranker.scorers.cascade import Cascade
@@ -24,7 +23,6 @@ __all__ = [
     "Model",
     "Models",
     "Scale",
-    "Tokens",
     "scale_of",
 ]
 
@@ -56,45 +54,9 @@ class Scale:
         return logits
 
 
-def scale_of(scorer: PairScorer, said: Literal["auto", "logits", "probabilities"]) -> Scale:
-    """Take the settings' word for it, or ask the scorer.
-
-    Where that does not say, its numbers are taken as logits: a sigmoid keeps their order.
-    """
-    if said != "auto":
-        return Scale(said == "probabilities")
-    return Scale(bool(find(scorer, "bounded")))
-
-
-class Tokens:
-    """The tokens of a scorer's model; of one that has none, as one far away, nothing is known."""
-
-    def __init__(self, scorer: PairScorer) -> None:
-        self._encoder = find(scorer, "encoder")
-
-    @property
-    def longest(self) -> int | None:
-        """How many tokens a pair has at most; None where that is not known."""
-        return None if self._encoder is None else int(self._encoder.max_length)
-
-    def count(self, pairs: Sequence[tuple[str, str]]) -> int:
-        """Return how many tokens the model reads of these pairs; 0 where that is not known."""
-        if self._encoder is None:
-            return 0
-        encoded = self._encoder.encode(pairs)
-        return int(encoded.rows.lengths[encoded.row_of].sum())
-
-    def clipped(self, texts: Sequence[str], most: int | None) -> list[str]:
-        """Cut each text to so many tokens; None, and no tokens known, is not at all."""
-        if most is None or self._encoder is None:
-            return list(texts)
-        distinct = list(dict.fromkeys(texts))
-        tokenized = self._encoder.tokenized(distinct)
-        cut = {
-            text: text[: int(tokens.ends[most - 1])] if len(tokens) > most else text
-            for text, tokens in zip(distinct, tokenized, strict=True)
-        }
-        return [cut[text] for text in texts]
+def scale_of(scorer: Scorer, said: Literal["auto", "logits", "probabilities"]) -> Scale:
+    """Return what the settings say of a scorer's numbers; by default what the scorer says."""
+    return Scale(scorer.bounded if said == "auto" else said == "probabilities")
 
 
 NONE = "none"  # the name that a search has for no second stage
@@ -129,8 +91,7 @@ class Model:
         self.scorer = BatchingScorer(scorer, waiting=waiting)
         self.chooser = None if chooser is None else BatchingScorer(chooser, waiting=waiting)
         self._keep = keep
-        self.scale = scale_of(scorer, scores)
-        self.tokens = Tokens(scorer)
+        self.scale = scale_of(self.scorer, scores)
 
     @property
     def queues(self) -> dict[str, BatchingScorer]:
@@ -139,8 +100,8 @@ class Model:
         return {name: queue for name, queue in queues.items() if queue is not None}
 
     def searching(
-        self, through: Callable[[BatchingScorer], DetailedScorer] = lambda scorer: scorer
-    ) -> DetailedScorer:
+        self, through: Callable[[BatchingScorer], Scorer] = lambda scorer: scorer
+    ) -> Scorer:
         """Return the second stage of a search.
 
         Args:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.pipeline.apps.settings import ServeSettings
-from twopass.pipeline.apps.sidecar.models import Model, Tokens
+from twopass.pipeline.apps.sidecar.models import Model
 from twopass.pipeline.apps.sidecar.problems import Problem, ProblemError, invalid
 from twopass.pipeline.apps.sidecar.service import Sidecar
+from twopass.reranker.contract.scorer import Encoder
 from twopass.reranker.contract.scores import Scores
 
 __all__ = ["Reranked", "Task", "rerank"]
@@ -103,8 +104,9 @@ async def rerank(sidecar: Sidecar, task: Task, model: Model) -> Reranked:
     if not task.pairs:
         raise invalid("expected at least one document, found none")
     pairs, cut = task.pairs, np.zeros(len(task.pairs), dtype=np.bool_)
-    if _may_cut(task, model.tokens.longest):
-        pairs, cut = await sidecar.in_thread(_clipped, model.tokens, task)
+    encoder = model.scorer.encoder
+    if encoder is not None and _may_cut(task, encoder.max_length):
+        pairs, cut = await sidecar.in_thread(_clipped, encoder, task)
     scores = await sidecar.score(pairs, model, deadline=task.deadline)
     if not scores.complete:
         raise ProblemError(Problem("timeout", scores.reason, 1))
@@ -119,7 +121,7 @@ async def rerank(sidecar: Sidecar, task: Task, model: Model) -> Reranked:
             )
         )
     relevance = _relevance(model, task, scores)
-    tokens = await sidecar.in_thread(model.tokens.count, pairs)
+    tokens = 0 if encoder is None else await sidecar.in_thread(encoder.count, pairs)
     return Reranked(
         relevance=relevance,
         order=np.argsort(-relevance, kind="stable")[: task.top_n],
@@ -160,22 +162,22 @@ def _check(task: Task, serve: ServeSettings) -> None:
             )
 
 
-def _may_cut(task: Task, longest: int | None) -> bool:
-    """Tell whether a bound is asked for that is lower than the model's own."""
-    bounds = [each for each in (task.query_tokens, task.document_tokens) if each is not None]
-    return longest is not None and any(bound < longest for bound in bounds)
+def _may_cut(task: Task, longest: int) -> bool:
+    """Say whether the request has a bound that is lower than the model's own."""
+    bounds = (task.query_tokens, task.document_tokens)
+    return any(bound is not None and bound < longest for bound in bounds)
 
 
-def _clipped(tokens: Tokens, task: Task) -> tuple[Pairs, NDArray[np.bool_]]:
-    """Cut the texts as far as the caller has asked for it; (n,) bool says which were."""
-    queries = [query for query, _ in task.pairs]
-    documents = [document for _, document in task.pairs]
-    read = zip(
-        tokens.clipped(queries, task.query_tokens),
-        tokens.clipped(documents, task.document_tokens),
-        strict=True,
-    )
-    pairs = list(read)
+def _clipped(encoder: Encoder, task: Task) -> tuple[Pairs, NDArray[np.bool_]]:
+    """Cut the texts to the request's bounds; (n,) bool says which were cut."""
+    queries: Sequence[str]
+    documents: Sequence[str]
+    queries, documents = zip(*task.pairs, strict=True)
+    if task.query_tokens is not None:
+        queries = encoder.clipped(queries, task.query_tokens)
+    if task.document_tokens is not None:
+        documents = encoder.clipped(documents, task.document_tokens)
+    pairs = list(zip(queries, documents, strict=True))
     cut = [found != given for found, given in zip(pairs, task.pairs, strict=True)]
     return pairs, np.array(cut, dtype=np.bool_)
 

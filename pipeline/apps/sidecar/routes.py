@@ -8,16 +8,18 @@ A router is created with the error format of its dialect::
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from twopass.pipeline.apps.sidecar.cancellation import cancel_on_disconnect
+from twopass.pipeline.apps.sidecar.cancellation import CLIENT_CLOSED_REQUEST, cancel_on_disconnect
 from twopass.pipeline.apps.sidecar.keys import key_in, matches
 from twopass.pipeline.apps.sidecar.problems import (
     Problem,
@@ -27,7 +29,7 @@ from twopass.pipeline.apps.sidecar.problems import (
 )
 from twopass.pipeline.apps.sidecar.service import sidecar_of
 
-__all__ = ["ErrorFormat", "default_error_format", "route_class"]
+__all__ = ["Bodies", "ErrorFormat", "default_error_format", "route_class"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,8 +60,11 @@ def route_class(words: ErrorFormat = default_error_format, *, keyed: bool = True
                 try:
                     if keyed:
                         _check_key(request)
-                    whole = await _read(request)
-                    return await cancel_on_disconnect(request.receive, handler(whole))
+                    with request.app.state.bodies.part() as part:
+                        whole = await _read(request, part)
+                        return await cancel_on_disconnect(request.receive, handler(whole))
+                except ClientDisconnect:  # before all of its body had come
+                    return Response(status_code=CLIENT_CLOSED_REQUEST)
                 except Exception as error:
                     problem = _problem(error)
                     sidecar_of(request).metrics.refused.labels(problem.kind).inc()
@@ -95,18 +100,53 @@ def _check_key(request: Request) -> None:
         raise ProblemError(Problem("unauthorized", message))
 
 
-async def _read(request: Request) -> Request:
+class Bodies:
+    """How many bytes of requests' bodies are in memory, of all that are being answered.
+
+    Args:
+        limit: bytes at most.
+
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+
+    @contextmanager
+    def part(self) -> Iterator[Callable[[int], None]]:
+        """Yield what counts the bytes of a request, until it is answered.
+
+        Raises:
+            ProblemError: where there are too many bytes.
+
+        """
+        own = 0
+
+        def take(size: int) -> None:
+            nonlocal own
+            if self._taken + size > self._limit:
+                message = "the requests that are being received are too large together"
+                raise ProblemError(Problem("busy", message, 1))
+            own += size
+            self._taken += size
+
+        try:
+            yield take
+        finally:
+            self._taken -= own
+
+
+async def _read(request: Request, take: Callable[[int], None]) -> Request:
     """Read the whole body, up to the limit, and return a request that contains it."""
     limit = sidecar_of(request).settings.serve.max_body_bytes
-    parts: list[bytes] = []
-    size = 0
+    content = bytearray()
     async for part in request.stream():
-        size += len(part)
-        if size > limit:
+        take(len(part))
+        if len(content) + len(part) > limit:
             message = f"expected a body of at most {limit} bytes, found more"
             raise ProblemError(Problem("too_large", message))
-        parts.append(part)
-    body = {"type": "http.request", "body": b"".join(parts), "more_body": False}
+        content += part
+    body = {"type": "http.request", "body": bytes(content), "more_body": False}
 
     async def receive() -> Message:
         return body

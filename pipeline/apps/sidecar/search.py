@@ -19,8 +19,7 @@ from twopass.pipeline.fusion import Fusion, fusion
 from twopass.pipeline.ranking import Ranking
 from twopass.reranker.contract.deadlines import Deadline
 from twopass.retriever.base import Retriever
-from twopass.retriever.filters.algebra import Filter
-from twopass.retriever.filters.json_syntax import parse_filter
+from twopass.retriever.filters import Filter, parse_filter
 
 __all__ = ["SearchBody", "fusion_of", "router"]
 
@@ -40,7 +39,7 @@ class SearchBody(BaseModel):
         query: what is searched for.
         k: how many results; by default the settings' ``k``.
         model: which second stage: one of ``serve.models`` or the default's name; ``none`` for the
-            first stage alone. By default the default, or none where ``rerank`` is off.
+            first stage only. By default the default, or none where ``rerank`` is off.
         depth: how many candidates the second stage reads.
         deadline: seconds; candidates that were not scored by then follow in the first stage's
             order, and the status says so. At most ``serve.deadline``.
@@ -101,7 +100,7 @@ async def search_simply(
     k: Annotated[int | None, Query(ge=1, le=_MOST, description="how many results")] = None,
     model: Annotated[str | None, Query(description="which second stage, or none")] = None,
 ) -> Response:
-    """Search by a query alone, as from a browser."""
+    """Search by a query and few options, as from a browser."""
     return await _search(SearchBody(query=q, k=k, model=model), sidecar)
 
 

@@ -19,11 +19,12 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.sidecar.app import create_app
+from twopass.pipeline.apps.sidecar.connections import BoundedProtocol, LimitedConfig
+from twopass.pipeline.apps.sidecar.hosts import exposed
 from twopass.pipeline.apps.sidecar.middleware import configure_logs
 from twopass.pipeline.errors import PipelineError, ServingError
 from twopass.reranker.contract.errors import RerankerError
@@ -71,25 +72,23 @@ class _CoalescingTransport:
             self._held.clear()
 
 
-class CoalescingProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol over a transport that coalesces writes."""
+class CoalescingProtocol(BoundedProtocol):
+    """The HTTP protocol over a transport that coalesces writes."""
 
     def connection_made(self, transport: Any) -> None:
         """Wrap the transport of a new connection."""
         super().connection_made(_CoalescingTransport(transport, self.loop))
 
 
-# Longer than load balancers and clients keep idle connections open (mostly 60): otherwise this side
-# may close one just as a request is sent.
-_KEPT = 75  # seconds
 _LOADED = 120  # seconds for a worker that replaces another on SIGHUP to load its model
 
 
 def uvicorn_config(settings: Settings, app: Any, *, factory: bool = False) -> uvicorn.Config:
     """Return uvicorn's configuration for an application, or for a factory of one."""
     serve = settings.serve
-    return uvicorn.Config(
+    return LimitedConfig(
         app,
+        serve,
         factory=factory,
         host=serve.host,
         port=serve.port,
@@ -98,7 +97,6 @@ def uvicorn_config(settings: Settings, app: Any, *, factory: bool = False) -> uv
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(serve.drain) or 1,
-        timeout_keep_alive=_KEPT,
         timeout_worker_healthcheck=_LOADED,
         forwarded_allow_ips=serve.forwarded_allow_ips,
         server_header=False,
@@ -190,6 +188,8 @@ def serve(settings: Settings) -> None:
 
     """
     configure_logs(settings.serve.logs)
+    if warning := exposed(settings.serve):
+        _LOG.warning(warning)
     if settings.serve.workers > 1:
         run_workers(settings)
     else:

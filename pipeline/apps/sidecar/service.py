@@ -72,9 +72,9 @@ class Sidecar:
     ) -> None:
         self.settings = settings
         serve, cascade = settings.serve, settings.reranker.cascade
-        told = serve.scores, serve.max_queue
-        first = Model(settings.model_name, scorer, *told, chooser, cascade.keep)
-        self.models = Models([first, *(Model(n, s, *told) for n, s in (others or {}).items())])
+        limits = serve.scores, serve.max_queue
+        first = Model(settings.model_name, scorer, *limits, chooser, cascade.keep)
+        self.models = Models([first, *(Model(n, s, *limits) for n, s in (others or {}).items())])
         self.retriever = retriever
         self.metrics = Metrics()
         self._queues = {name: queue for m in self.models for name, queue in m.queues.items()}
@@ -232,11 +232,11 @@ class Sidecar:
 
         """
         loop = asyncio.get_running_loop()
-        asked: list[CancellableScorer] = []
+        cancellable: list[CancellableScorer] = []
 
         def through(queue: BatchingScorer) -> CancellableScorer:
-            asked.append(CancellableScorer(queue, loop))
-            return asked[-1]
+            cancellable.append(CancellableScorer(queue, loop))
+            return cancellable[-1]
 
         scorer = None if model is None else model.searching(through)
         pipeline = SearchPipeline(
@@ -250,7 +250,7 @@ class Sidecar:
         try:
             return await self.in_thread(run)
         finally:
-            for each in asked:
+            for each in cancellable:
                 each.cancel()
 
     async def in_thread(self, function: Callable[..., _T], *args: object, **options: object) -> _T:

@@ -1,7 +1,9 @@
 """Spans of OpenTelemetry for requests and their stages; nothing where it is not installed.
 
 Whoever starts the process says where spans go, by the SDK's own ways; without a provider they go
-nowhere. Names and attributes of requests are those of the semantic conventions for HTTP servers.
+nowhere. Names and attributes of requests are those of the semantic conventions for HTTP servers,
+except what holds a search's words: FastAPI's own spans and those of OpenTelemetry's instrumentation
+for FastAPI and httpx carry the query string, so they are not used here.
 """
 
 from __future__ import annotations
@@ -21,24 +23,32 @@ from twopass.pipeline.ranking import Ranking
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-__all__ = ["Tell", "carried", "no_span", "prepare", "request", "search", "stage"]
+__all__ = [
+    "SetAttributes",
+    "null_span",
+    "prepare",
+    "request",
+    "search",
+    "stage",
+    "with_trace_context",
+]
 
-Tell: TypeAlias = Callable[[dict[str, str | int]], None]
+SetAttributes: TypeAlias = Callable[[dict[str, str | int]], None]
 """Adds attributes to a span."""
 
 
-def no_span() -> AbstractContextManager[Tell]:
-    """Open nothing, and tell it nothing."""
+def null_span() -> AbstractContextManager[SetAttributes]:
+    """Open no span; attributes go nowhere."""
     return nullcontext(lambda _: None)
 
 
 @contextmanager
-def request(scope: Scope) -> Iterator[Tell]:
+def request(scope: Scope) -> Iterator[SetAttributes]:
     """Open a request's span, a child of its ``traceparent`` if it has one, named by its route."""
     tracer = _tracer()
     if tracer is None:
-        with no_span() as tell_nothing:
-            yield tell_nothing
+        with null_span() as ignore:
+            yield ignore
         return
     from opentelemetry.propagate import extract
     from opentelemetry.trace import SpanKind, StatusCode
@@ -48,15 +58,15 @@ def request(scope: Scope) -> Iterator[Tell]:
         method, extract(Headers(scope=scope)), SpanKind.SERVER, {"http.request.method": method}
     ) as span:
 
-        def tell(attributes: dict[str, str | int]) -> None:
+        def set_attributes(attributes: dict[str, str | int]) -> None:
             span.set_attributes(attributes)
             if int(attributes.get("http.response.status_code", 0)) >= 500:
                 span.set_status(StatusCode.ERROR)
 
         try:
-            yield tell
+            yield set_attributes
         except Exception:
-            tell({"http.response.status_code": 500})
+            set_attributes({"http.response.status_code": 500})
             raise
         finally:  # which route it is, the router has found only now
             route = getattr(scope.get("route"), "path", "")
@@ -66,7 +76,7 @@ def request(scope: Scope) -> Iterator[Tell]:
 
 
 @contextmanager
-def stage(name: str, **counts: int) -> Iterator[Tell]:
+def stage(name: str, **counts: int) -> Iterator[SetAttributes]:
     """Open a stage's span, a child of the current one.
 
     Args:
@@ -76,15 +86,15 @@ def stage(name: str, **counts: int) -> Iterator[Tell]:
     """
     tracer = _tracer()
     if tracer is None:
-        with no_span() as tell:
-            yield tell
+        with null_span() as ignore:
+            yield ignore
         return
     with tracer.start_as_current_span(name, attributes=_named(counts)) as span:
         yield lambda attributes: span.set_attributes(_named(attributes))
 
 
 def search(ranking: Ranking) -> None:
-    """Add the spans of a search that has just ended, one a stage, of the times that it tells."""
+    """Add the spans of a search that has just ended, one a stage, by its own timings."""
     tracer = _tracer()
     if tracer is None:
         return
@@ -101,8 +111,8 @@ def search(ranking: Ranking) -> None:
         span.end(start)
 
 
-def carried(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return a request's headers with the current span as the parent of what is asked by it."""
+def with_trace_context(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return headers for another server, with the current span as the parent of its spans."""
     if _tracer() is None:
         return headers
     from opentelemetry.propagate import inject

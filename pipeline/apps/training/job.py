@@ -112,7 +112,7 @@ class TrainingJob:
             workers=workers,
         )
         if workers.leads:
-            kind = "pairs" if recipe.make_loss().pairwise_data else "lists"
+            kind = "pairs" if recipe.make_loss().needs == "pairs" else "lists"
             among = f", {workers.count} processes" if workers.count > 1 else ""
             self._say(f"training: {len(trainer.examples):,} {kind}, {trainer.steps:,} steps{among}")
         with measured(own.country if workers.leads else None) as energy:

@@ -1,8 +1,8 @@
-"""Models of BERT's kind in ONNX Runtime on a CPU, row by row, without torch.
+"""Models of known families in ONNX Runtime on a CPU, row by row, without torch.
 
-Each row is a run of its own: it needs neither padding nor a mask, its activations stay in a core's
+Each row is a separate run: it needs neither padding nor a mask, its activations stay in a core's
 cache, and its score is the same, bit for bit, in whatever company. Each thread takes one row after
-the other; none waits for another before the batch's end, as threads do that share every product.
+the other; none waits for another before the batch's end, unlike threads that share every product.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.architectures.bert import Classifier, places
+from twopass.reranker.architectures.family import Architecture
 from twopass.reranker.engines.hardware import cores, weight_bits
 from twopass.reranker.engines.onnx.graph import OUTPUT, Graph
 from twopass.reranker.engines.onnx.products import Fp32, Int8
-from twopass.reranker.engines.onnx.row_graph import build
+from twopass.reranker.engines.onnx.row_graph import build_row_graph
 from twopass.reranker.files.weights import Weights
 from twopass.reranker.telemetry import onnx_runtime
 from twopass.reranker.text.tokens import TokenRows
@@ -35,10 +35,10 @@ _NO_ROOM = ("allocate memory", "bad_alloc", "bad allocation")
 
 
 class Session:
-    """Runs a graph on the calling thread alone; safe to call from several threads.
+    """Runs a graph on the calling thread only; safe to call from several threads.
 
     Args:
-        graph: the graph; its arrays are read where they lie, so nobody may change them.
+        graph: the graph; its arrays are used without a copy, so they must not change.
 
     """
 
@@ -87,12 +87,12 @@ BATCH_TOKENS = 8192  # a thread and batch: at a batch's end some threads have no
 
 
 class OnnxEngine:
-    """Runs a model of BERT's kind over batches without padding.
+    """Runs a model of a known family over batches without padding.
 
     Args:
-        spec: the model's sizes and names.
+        architecture: the model's sizes and names.
         weights: its weights.
-        typed: whether the model reads segment numbers.
+        typed: whether the tokenizer gives token types.
         precision: of the products with weights; all else is fp32.
 
     Raises:
@@ -104,20 +104,24 @@ class OnnxEngine:
 
     def __init__(
         self,
-        spec: Classifier,
+        architecture: Architecture,
         weights: Weights,
         *,
         typed: bool,
         precision: Literal["fp32", "int8"] = "fp32",
     ) -> None:
-        weights.check(spec.shapes())
-        self._spec = spec
+        weights.check(architecture.shapes())
+        self._architecture = architecture
         self._typed = typed
         product = Fp32() if precision == "fp32" else Int8(weight_bits())
-        self._session = Session(build(spec, weights, product))
+        self._session = Session(build_row_graph(architecture, weights, product))
         threads = cores()
         self._helpers = Helpers(threads - 1)
-        self.labels, self.words, self.positions = spec.labels, spec.words, spec.positions
+        self.labels, self.vocabulary_size, self.max_positions = (
+            architecture.labels,
+            architecture.vocabulary_size,
+            architecture.max_tokens,
+        )
         self.token_budget = BATCH_TOKENS * threads
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
@@ -128,14 +132,12 @@ class OnnxEngine:
 
         """
         output = np.empty((len(batch), self.labels), dtype=np.float32)
-        frames = places(batch, self._spec.pad_id)
-        if self._typed:
-            frames += batch.types.astype(np.int64) * self._spec.places
-        numbers = frames.astype(np.int32)
+        types = batch.types if self._typed else None
+        frames = self._architecture.frames(batch.ids, batch.offsets, types).astype(np.int32)
 
         def run(row: int) -> None:
             tokens = slice(batch.offsets[row], batch.offsets[row + 1])
-            output[row] = self._session(ids=batch.ids[None, tokens], frames=numbers[None, tokens])
+            output[row] = self._session(ids=batch.ids[None, tokens], frames=frames[None, tokens])
 
         longest_first = np.argsort(-batch.lengths, kind="stable")
         self._helpers.run(run, longest_first.tolist())

@@ -15,13 +15,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.architectures.bert import Classifier
+from twopass.reranker.architectures import architecture_of, known_types
+from twopass.reranker.architectures.family import Architecture
 from twopass.reranker.contract.errors import ModelError
 from twopass.reranker.contract.inputs import check_pairs
 from twopass.reranker.engines.engine import BatchRunner
 from twopass.reranker.engines.hardware import cores
 from twopass.reranker.engines.onnx.standard_graph import write_standard
-from twopass.reranker.files.model_folder import ModelFolder, locate
+from twopass.reranker.files.model_folder import ModelFolder, locate_model
 from twopass.reranker.files.weights import Weights
 from twopass.reranker.telemetry import onnx_runtime
 from twopass.reranker.text.encoding import PairEncoder
@@ -29,10 +30,10 @@ from twopass.reranker.text.tokenizer import ModelTokenizer
 from twopass.reranker.text.tokens import TokenRows
 
 __all__ = [
-    "EXPORTED",
+    "FILES_BY_PRECISION",
+    "ExportedFile",
     "Exporter",
     "PaddedEngine",
-    "Written",
 ]
 
 
@@ -45,14 +46,14 @@ class PaddedEngine:
 
     Args:
         graph: the file's bytes.
-        spec: the model's sizes.
+        architecture: the model's sizes.
         tokenizer: what batches must know of the tokeniser.
 
     """
 
     lanes = devices = 1
 
-    def __init__(self, graph: bytes, spec: Classifier, tokenizer: ModelTokenizer) -> None:
+    def __init__(self, graph: bytes, architecture: Architecture, tokenizer: ModelTokenizer) -> None:
         onnxruntime = onnx_runtime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
@@ -62,7 +63,11 @@ class PaddedEngine:
         )
         self._names = {given.name for given in self._session.get_inputs()}
         self._tokenizer = tokenizer
-        self.labels, self.words, self.positions = spec.labels, spec.words, spec.positions
+        self.labels, self.vocabulary_size, self.max_positions = (
+            architecture.labels,
+            architecture.vocabulary_size,
+            architecture.max_tokens,
+        )
         self.token_budget = _BATCH_TOKENS
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
@@ -74,40 +79,40 @@ class PaddedEngine:
         return logits
 
 
-EXPORTED = {"fp32": "onnx/model.onnx", "int8": "onnx/model_int8.onnx"}
+FILES_BY_PRECISION = {"fp32": "onnx/model.onnx", "int8": "onnx/model_int8.onnx"}
 _BESIDE = ("*.json", "*.txt", "*.model", "README.md", "LICENSE*")
 _OF_WEIGHTS = "model.safetensors.index.json"
 _Precision: TypeAlias = Literal["fp32", "int8"]
 
 
 class Exporter:
-    """Writes ONNX files of a cross-encoder of BERT's kind.
+    """Writes ONNX files of a cross-encoder of a known family.
 
     Args:
         name_or_path: one that ships with this package, a folder, or a name on the hub.
 
     Raises:
-        ModelError: when the model cannot be had, or is of another kind.
+        ModelError: when the model cannot be had, or is of another family.
 
     """
 
     def __init__(self, name_or_path: str | PathLike[str]) -> None:
-        self._folder = ModelFolder.read(locate(name_or_path))
-        spec = Classifier.of(self._folder.config)
-        if spec is None:
+        self._folder = ModelFolder.read(locate_model(name_or_path))
+        architecture = architecture_of(self._folder.config)
+        if architecture is None:
             raise ModelError(
-                "expected a model of BERT's kind (bert, electra, roberta, xlm-roberta) to export, "
+                f"expected a model of a known family ({known_types()}) to export, "
                 f"found {self._folder.config.get('model_type')!r}; optimum exports it: "
                 "optimum-cli export onnx --task text-classification"
             )
-        self._spec, self._tokenizer = spec, ModelTokenizer.load(self._folder.path)
+        self._architecture, self._tokenizer = architecture, ModelTokenizer.load(self._folder.path)
 
     @property
     def folder(self) -> Path:
         """Where the model is."""
         return self._folder.path
 
-    def written(self, precision: _Precision, encoder: PairEncoder) -> Written:
+    def written(self, precision: _Precision, encoder: PairEncoder) -> ExportedFile:
         """Return a file, and what scores by it.
 
         Args:
@@ -119,9 +124,11 @@ class Exporter:
 
         """
         with Weights(self._folder) as weights:
-            weights.check(self._spec.shapes())
-            graph = write_standard(self._spec, weights, int8=precision == "int8")
-        return Written(graph, PaddedEngine(graph, self._spec, self._tokenizer), encoder)
+            weights.check(self._architecture.shapes())
+            graph = write_standard(self._architecture, weights, int8=precision == "int8")
+        return ExportedFile(
+            graph, PaddedEngine(graph, self._architecture, self._tokenizer), encoder
+        )
 
     def copy_beside(self, target: Path) -> None:
         """Copy what the files need beside them, and the card, to a folder."""
@@ -130,7 +137,7 @@ class Exporter:
                 shutil.copyfile(path, target / path.name)
 
 
-class Written:
+class ExportedFile:
     """A file that was written; a ``PairScorer`` of logits by it.
 
     Attributes:

@@ -1,10 +1,7 @@
-"""ONNX graphs.
+"""ONNX graphs: nodes, constants and weights, and the format's bytes, written without a library.
 
-Nodes, constants and weights, and the bytes of the format, written without a library.
-
-The ``onnx`` package would take longer to import than a model_message takes to load, for the sake
-of some
-dozens of short messages. They are written here field by field, as protocol buffers lay them out
+The ``onnx`` package would take longer to import than a model takes to load, for a few dozens of
+short messages. They are written here field by field, as protocol buffers lay them out
 (https://protobuf.dev/programming-guides/encoding); numbers of fields and types are those of
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. A test reads them back with ``onnx``.
 """
@@ -114,7 +111,7 @@ def model_message(
 
 
 def _attribute(name: str, given: Attribute) -> bytes:
-    """Return an AttributeProto of the type that the value_message has."""
+    """Return an AttributeProto of the type that the value has."""
     match given:
         case float():
             return _text(1, name) + _tag(2, 5) + struct.pack("<f", given) + _integer(20, 1)
@@ -225,7 +222,7 @@ class Graph:
         """Return the model.
 
         Args:
-            whole: put the arrays' values into it; otherwise they are named alone.
+            whole: put the arrays' values into it; otherwise only their names are written.
             opsets: versions of the operators, by domain.
             ir_version: of the format.
 

@@ -1,15 +1,56 @@
-"""How tokens are multiplied with a weight: in fp32, or in int8."""
+"""A graph with a model's weights, and how tokens are multiplied with one: in fp32, or in int8."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twopass.reranker.architectures.family import Activation
 from twopass.reranker.engines.onnx.graph import FUSED, Graph
+from twopass.reranker.files.weights import Weights
 
-__all__ = ["Fp32", "Int8", "Product", "quantised"]
+__all__ = ["Fp32", "Int8", "Product", "WeightedGraph", "quantised"]
+
+_ACTIVATIONS: Mapping[Activation, str] = {"gelu": "Gelu", "relu": "Relu", "tanh": "Tanh"}
+
+
+class WeightedGraph:
+    """What both kinds of graphs add alike; methods return the name of the value that they add.
+
+    Args:
+        weights: the model's.
+
+    Attributes:
+        graph: what the nodes are added to.
+        weights: as passed.
+
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self.graph = Graph()
+        self.weights = weights
+
+    def array(self, name: str) -> str:
+        """Add a weight as float32."""
+        return self.graph.array(name, self.weights.full(name))
+
+    def look_up(self, name: str, ids: str) -> str:
+        """Add rows of a table, as float32."""
+        table = self.graph.array(f"{name}.weight", self.weights.take(f"{name}.weight"))
+        return self.graph.widened(self.graph.add("Gather", table, ids), table)
+
+    def project(self, rows: str, name: str, activation: Activation | None = None) -> str:
+        """Add a product with its bias, of (rows, hidden), in fp32: these are small."""
+        weight, bias = self.array(f"{name}.weight"), self.array(f"{name}.bias")
+        product = self.graph.add("Gemm", rows, weight, bias, transB=1)
+        return product if activation is None else self.activated(product, activation)
+
+    def activated(self, values: str, activation: Activation) -> str:
+        """Add an activation of values."""
+        return self.graph.add(_ACTIVATIONS[activation], values)
 
 
 class Product(Protocol):

@@ -1,8 +1,8 @@
-"""Classifiers of BERT's kind as ONNX graphs, for rows of one length: no padding and no mask.
+"""Classifiers as ONNX graphs for rows of one length: no padding and no mask.
 
-The graph takes token ids and frames, both (rows, length) int32, and gives logits, (rows, labels).
-A frame is a segment and a place in one number, ``segment * places + place``. Biases are added by
-the operator that follows a product where ONNX Runtime has attention and GELU fused with them.
+The graph takes token ids and frames, both (rows, length) int32, and gives logits, (rows, labels);
+see :meth:`twopass.reranker.architectures.family.Architecture.frames`. Biases are added by the
+operator that follows a product where ONNX Runtime has attention and GELU fused with them.
 
 A norm is an ``InstanceNormalization`` whose channels are the tokens: it takes a fifth of the time
 that ONNX Runtime's ``LayerNormalization`` and ``SkipLayerNormalization`` take, which add up a token
@@ -12,139 +12,128 @@ number by number.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from twopass.reranker.architectures.bert import Classifier
+from twopass.reranker.architectures.family import Activation, Architecture, Embeddings, Layer
 from twopass.reranker.engines.onnx.graph import FUSED, Graph
-from twopass.reranker.engines.onnx.products import Product
+from twopass.reranker.engines.onnx.products import Product, WeightedGraph
 from twopass.reranker.files.weights import Weights
 
-__all__ = ["build"]
+__all__ = ["build_row_graph"]
 
 
-def build(spec: Classifier, weights: Weights, product: Product) -> Graph:
-    """Write the graph of a classifier.
+def build_row_graph(architecture: Architecture, weights: Weights, product: Product) -> Graph:
+    """Return the graph of a classifier.
 
     Args:
-        spec: its sizes and names.
+        architecture: its sizes and names.
         weights: its weights, checked to be there.
         product: how a product with a weight is computed.
 
     Raises:
-        ModelError: when a weight is no number.
+        ModelError: when a weight is not finite.
 
     """
-    return _Writer(spec, weights, product).written()
+    operations = _RowOperations(architecture, weights, product)
+    logits = architecture.run(operations)
+    operations.graph.output(logits, ("rows", architecture.labels))
+    return operations.graph
 
 
-class _Writer:
-    """Writes one graph; methods return the names of the values that they add."""
+class _RowOperations(WeightedGraph):
+    """Adds nodes to one graph; each method returns the name of the value that it adds."""
 
-    def __init__(self, spec: Classifier, weights: Weights, product: Product) -> None:
-        self._spec = spec
-        self._weights = weights
+    def __init__(self, architecture: Architecture, weights: Weights, product: Product) -> None:
+        super().__init__(weights)
+        self._heads, self._hidden = architecture.heads, architecture.hidden
+        self._epsilon = architecture.epsilon
         self._product = product
-        self._graph = Graph()
         self._plain: tuple[str, str] | None = None  # scale and shift by which a norm does neither
 
-    def written(self) -> Graph:
-        spec, graph = self._spec, self._graph
-        tokens = self._embedded()
-        for block in spec.blocks[:-1]:
-            tokens = self._finished(block, tokens, self._attended(block, tokens))
-        last = spec.blocks[-1]
-        first = graph.add("Gather", tokens, graph.constant(0), axis=1)
-        self._plain = None  # from here on it is one token a row
-        first = self._finished(last, first, self._attended_by_first(last, first, tokens))
-        squashed = graph.add(spec.squash, self._linear(first, spec.dense))
-        graph.output(self._linear(squashed, spec.output), ("rows", spec.labels))
-        return graph
-
-    def _embedded(self) -> str:
-        """Add the sum of each token's three embeddings, normalised; the frame's are one."""
-        graph, prefix = self._graph, f"{self._spec.encoder}embeddings."
+    def embed(self, names: Embeddings) -> str:
+        """Add the normed sum of each token's embeddings; those of a frame are one table."""
+        graph = self.graph
         ids = graph.input("ids", "int32", ("rows", "length"))
         frames = graph.input("frames", "int32", ("rows", "length"))
         zeros = graph.add("ConstantOfShape", graph.add("Shape", ids, start=1))
         self._plain = graph.add("Add", zeros, graph.constant(1.0)), zeros
-        name = f"{prefix}word_embeddings.weight"
-        table = graph.array(name, self._weights.take(name))
-        words = graph.widened(graph.add("Gather", table, ids), table)
-        segments = self._weights.full(f"{prefix}token_type_embeddings.weight")
-        places = self._weights.full(f"{prefix}position_embeddings.weight")
-        summed = (segments[:, None] + places).reshape(-1, self._spec.hidden)
-        framed = graph.add("Gather", graph.array(f"{prefix}frames", summed), frames)
-        return self._normed(f"{prefix}LayerNorm", words, framed)
+        words = self.look_up(names.words, ids)
+        table = self.weights.full(f"{names.positions}.weight")
+        if names.types is not None:
+            types = self.weights.full(f"{names.types}.weight")
+            table = (types[:, None] + table).reshape(-1, self._hidden)
+        framed = graph.add("Gather", graph.array(f"{names.positions}.frames", table), frames)
+        return self._normed(names.norm, words, framed)
 
-    def _attended(self, block: str, tokens: str) -> str:
+    def attend(self, tokens: str, layer: Layer) -> str:
         """Add what every token draws from its row, (rows, length, hidden)."""
-        parts = [f"{block}attention.self.{name}" for name in ("query", "key", "value")]
-        bias = np.concatenate([self._weights.full(f"{part}.bias") for part in parts])
-        return self._graph.add(
+        parts = (layer.query, layer.key, layer.value)
+        bias = np.concatenate([self.weights.full(f"{part}.bias") for part in parts])
+        return self.graph.add(
             "MultiHeadAttention",
             *(self._multiplied(tokens, part) for part in parts),
-            self._graph.array(f"{block}attention.self.bias", bias),
+            self.graph.array(f"{layer.query}.joined_bias", bias),
             domain=FUSED,
-            num_heads=self._spec.heads,
+            num_heads=self._heads,
         )
 
-    def _attended_by_first(self, block: str, first: str, tokens: str) -> str:
+    def first(self, tokens: str) -> str:
+        """Add the first tokens, (rows, hidden)."""
+        self._plain = None  # from here on it is one token a row
+        return self.graph.add("Gather", tokens, self.graph.constant(0), axis=1)
+
+    def attend_first(self, first: str, tokens: str, layer: Layer) -> str:
         """Add what the first tokens draw from their rows, (rows, hidden).
 
         Keys and values of all tokens are not needed for that; see
-        :meth:`twopass.reranker.engines.torch.packed.PackedLayer.first_tokens`.
+        :meth:`twopass.reranker.engines.torch.packed.PackedBatch.attend_first`.
         """
-        graph, spec, prefix = self._graph, self._spec, f"{block}attention.self."
-        width = spec.hidden // spec.heads
-        by_head = (spec.heads, width, spec.hidden)
-        keys = self._weights.full(f"{prefix}key.weight").reshape(by_head)
-        values = self._weights.full(f"{prefix}value.weight").reshape(by_head)
-        asked = self._linear(first, f"{prefix}query")
-        asked = graph.add("Reshape", asked, graph.constant((-1, spec.heads, width)))
-        scaled = graph.array(f"{prefix}key.scaled", keys / np.float32(np.sqrt(width)))
-        sought = self._swapped(graph.add("MatMul", self._swapped(asked), scaled))
-        found = graph.add("FusedMatMul", sought, tokens, domain=FUSED, transB=1)
-        mixed = graph.add("MatMul", graph.add("Softmax", found, axis=-1), tokens)
-        turned = graph.array(f"{prefix}value.turned", values.transpose(0, 2, 1))
-        drawn = self._swapped(graph.add("MatMul", self._swapped(mixed), turned))
-        joined = graph.add("Reshape", drawn, graph.constant((-1, spec.hidden)))
-        return graph.add("Add", joined, self._array(f"{prefix}value.bias"))
+        graph, width = self.graph, self._hidden // self._heads
+        by_head = (self._heads, width, self._hidden)
+        keys = self.weights.full(f"{layer.key}.weight").reshape(by_head)
+        values = self.weights.full(f"{layer.value}.weight").reshape(by_head)
+        query = self.project(first, layer.query)
+        query = graph.add("Reshape", query, graph.constant((-1, self._heads, width)))
+        scaled = graph.array(f"{layer.key}.scaled", keys / np.float32(np.sqrt(width)))
+        by_token = self._swapped(graph.add("MatMul", self._swapped(query), scaled))
+        scores = graph.add("FusedMatMul", by_token, tokens, domain=FUSED, transB=1)
+        mixed = graph.add("MatMul", graph.add("Softmax", scores, axis=-1), tokens)
+        turned = graph.array(f"{layer.value}.turned", values.transpose(0, 2, 1))
+        context = self._swapped(graph.add("MatMul", self._swapped(mixed), turned))
+        joined = graph.add("Reshape", context, graph.constant((-1, self._hidden)))
+        return graph.add("Add", joined, self.array(f"{layer.value}.bias"))
 
-    def _finished(self, block: str, tokens: str, drawn: str) -> str:
-        """Add the layer's output for tokens, given what they drew by attention."""
-        attended = self._added(f"{block}attention.output", tokens, drawn)
-        wide = self._multiplied(attended, f"{block}intermediate.dense")
-        bias = self._array(f"{block}intermediate.dense.bias")
-        bent = self._graph.add("BiasGelu", wide, bias, domain=FUSED)
-        return self._added(f"{block}output", attended, bent)
+    def dense(self, tokens: str, name: str, activation: Activation) -> str:
+        """Add the activation of a product."""
+        wide = self._multiplied(tokens, name)
+        bias = self.array(f"{name}.bias")
+        if activation == "gelu":
+            return self.graph.add("BiasGelu", wide, bias, domain=FUSED)
+        return self.activated(self.graph.add("Add", wide, bias), activation)
 
-    def _added(self, name: str, residual: str, inner: str) -> str:
-        bias = self._weights.full(f"{name}.dense.bias")
-        product = self._multiplied(inner, f"{name}.dense", bias)
-        return self._normed(f"{name}.LayerNorm", product, residual)
+    def add_norm(self, residual: str, inner: str, dense: str, norm: str) -> str:
+        """Add the norm of the residual and a product."""
+        product = self._multiplied(inner, dense, with_bias=True)
+        return self._normed(norm, product, residual)
+
+    def rows(self, first: str) -> str:
+        """Return the first tokens, which are a matrix."""
+        return first
 
     def _normed(self, name: str, left: str, right: str) -> str:
         """Add the norm of a sum."""
-        graph, epsilon = self._graph, self._spec.epsilon
-        scale, shift = self._array(f"{name}.weight"), self._array(f"{name}.bias")
+        graph, epsilon = self.graph, self._epsilon
+        scale, shift = self.array(f"{name}.weight"), self.array(f"{name}.bias")
         summed = graph.add("Add", left, right)
         if self._plain is None:
             return graph.add("LayerNormalization", summed, scale, shift, epsilon=epsilon)
         normed = graph.add("InstanceNormalization", summed, *self._plain, epsilon=epsilon)
         return graph.add("Add", graph.add("Mul", normed, scale), shift)
 
-    def _linear(self, rows: str, name: str) -> str:
-        """Add a product with its bias, of (rows, hidden), in fp32: these are small."""
-        weight, bias = self._array(f"{name}.weight"), self._array(f"{name}.bias")
-        return self._graph.add("Gemm", rows, weight, bias, transB=1)
-
-    def _multiplied(self, tokens: str, name: str, bias: NDArray[np.float32] | None = None) -> str:
-        weight = self._weights.full(f"{name}.weight")
-        return self._product(self._graph, tokens, name, weight, bias)
+    def _multiplied(self, tokens: str, name: str, *, with_bias: bool = False) -> str:
+        weight = self.weights.full(f"{name}.weight")
+        bias = self.weights.full(f"{name}.bias") if with_bias else None
+        return self._product(self.graph, tokens, name, weight, bias)
 
     def _swapped(self, values: str) -> str:
         """(rows, heads, ...) for (heads, rows, ...), and back."""
-        return self._graph.add("Transpose", values, perm=(1, 0, 2))
-
-    def _array(self, name: str) -> str:
-        return self._graph.array(name, self._weights.full(name))
+        return self.graph.add("Transpose", values, perm=(1, 0, 2))

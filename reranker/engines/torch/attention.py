@@ -1,7 +1,7 @@
 """What tokens draw from their rows, where rows lie one behind the other: three ways to compute it.
 
-``Rectangle`` takes rows that were filled up to one length before, ``Padded`` fills them up for
-attention alone, and ``Varlen`` hands the rows' borders to a kernel that keeps to them. All give the
+``Rectangle`` takes rows that were padded to one length before, ``Padded`` pads them for attention
+only, and ``Varlen`` hands the rows' borders to a kernel that keeps to them. All give the
 same to rounding.
 """
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from twopass.reranker.engines.torch.engine import moved
-from twopass.reranker.engines.torch.parts import Part
+from twopass.reranker.engines.torch.cpu_parts import Part
+from twopass.reranker.engines.torch.engine import to_device
 from twopass.reranker.text.tokens import TokenRows
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Attention", "Padded", "Places", "Rectangle", "Varlen"]
+__all__ = ["Attention", "Padded", "PaddedPositions", "Rectangle", "Varlen"]
 
 
 class Attention(Protocol):
@@ -43,11 +43,11 @@ class Attention(Protocol):
         """
         ...
 
-    def of_first(self, asked: Tensor, hidden: Tensor, scale: float) -> Tensor:
+    def of_first(self, query_rows: Tensor, hidden: Tensor, scale: float) -> Tensor:
         """Return what each row's first token draws from its row by each head, (n, heads, hidden).
 
         Args:
-            asked: (n, heads, hidden): what a head of the row looks for.
+            query_rows: (n, heads, hidden): each head's query.
             hidden: (t, hidden): keys and values at once.
             scale: of the scores.
 
@@ -80,15 +80,15 @@ class Rectangle:
         context = scaled_dot_product_attention(query, key, value, attn_mask=self._own)
         return _with_more(context.transpose(1, 2).flatten(2).flatten(0, 1), len(product))
 
-    def of_first(self, asked: Tensor, hidden: Tensor, scale: float) -> Tensor:
+    def of_first(self, query_rows: Tensor, hidden: Tensor, scale: float) -> Tensor:
         """Return what each row's first token draws from its row; see :class:`Attention`."""
         from torch.nn.functional import scaled_dot_product_attention
 
-        tokens, query = self._in_rows(hidden)[:, None], asked[: self._rows, None]
+        tokens, query = self._in_rows(hidden)[:, None], query_rows[: self._rows, None]
         drawn = scaled_dot_product_attention(
             query, tokens, tokens, attn_mask=self._own, scale=scale
         )
-        return _with_more(drawn[:, 0], len(asked))
+        return _with_more(drawn[:, 0], len(query_rows))
 
     def _in_rows(self, values: Tensor) -> Tensor:
         """Return (rows, longest, ...) of values by token."""
@@ -97,8 +97,8 @@ class Rectangle:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Where a batch's rows lie, as tensors on its device; the sizes alone decide about shapes.
+class PaddedPositions:
+    """Where a batch's rows are, as tensors on its device; only sizes decide about shapes.
 
     Attributes:
         offsets: (n + 1,) int32: where each row begins and the last one ends.
@@ -114,14 +114,14 @@ class Places:
     back: Tensor
 
     @classmethod
-    def of(cls, batch: TokenRows, device: torch.device, longest: int) -> Places:
-        """Describe a batch, whose longest row has at most so many tokens."""
+    def of(cls, batch: TokenRows, device: torch.device, longest: int) -> PaddedPositions:
+        """Describe a batch, whose longest row has at most ``longest`` tokens."""
         lengths, starts = batch.lengths[:, None], batch.offsets[:-1, None]
         columns = np.arange(longest)
         real = columns < lengths
         index = np.where(real, starts + columns, starts)
         parts = (batch.offsets.astype(np.int32), index, real, np.flatnonzero(real))
-        return cls(*(moved(part, device) for part in parts))
+        return cls(*(to_device(part, device) for part in parts))
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -130,34 +130,34 @@ class Places:
 
 
 class Padded:
-    """Fills rows up to the longest, for attention alone: for any device and precision.
+    """Pads rows to the longest one, for attention only: for any device and precision.
 
     Args:
         places: of the batch.
 
     """
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self.starts = places.index[:, 0]
+    def __init__(self, positions: PaddedPositions) -> None:
+        self._positions = positions
+        self.starts = positions.index[:, 0]
 
     def of_all(self, product: Tensor) -> Tensor:
         """Return what every token draws from its row; see :class:`Attention`."""
         from torch.nn.functional import scaled_dot_product_attention
 
-        query, key, value = product[self._places.index].permute(2, 0, 3, 1, 4)
-        mask = self._places.real[:, None, None]
+        query, key, value = product[self._positions.index].permute(2, 0, 3, 1, 4)
+        mask = self._positions.real[:, None, None]
         context = scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        drawn: Tensor = context.transpose(1, 2).flatten(2).flatten(0, 1)[self._places.back]
+        drawn: Tensor = context.transpose(1, 2).flatten(2).flatten(0, 1)[self._positions.back]
         return drawn
 
-    def of_first(self, asked: Tensor, hidden: Tensor, scale: float) -> Tensor:
+    def of_first(self, query_rows: Tensor, hidden: Tensor, scale: float) -> Tensor:
         """Return what each row's first token draws from its row; see :class:`Attention`."""
         from torch.nn.functional import scaled_dot_product_attention
 
-        tokens, mask = hidden[self._places.index][:, None], self._places.real[:, None, None]
+        tokens, mask = hidden[self._positions.index][:, None], self._positions.real[:, None, None]
         drawn = scaled_dot_product_attention(
-            asked[:, None], tokens, tokens, attn_mask=mask, scale=scale
+            query_rows[:, None], tokens, tokens, attn_mask=mask, scale=scale
         )
         return drawn[:, 0]
 
@@ -165,15 +165,15 @@ class Padded:
 class Varlen(Padded):
     """Flash attention within the rows' borders: for NVIDIA's GPUs since Ampere, in 16 bits.
 
-    ``torch.nn.attention.varlen`` would choose cuDNN's kernel where it can, which is built anew for
-    every new shape of a batch; this is the operator under it that asks for the other.
+    ``torch.nn.attention.varlen`` would choose cuDNN's kernel where it can, which is built again for
+    every new shape of a batch; this is the operator below it, which takes the other.
     """
 
     def of_all(self, product: Tensor) -> Tensor:
         """Return what every token draws from its row; see :class:`Attention`."""
         import torch
 
-        offsets, longest = self._places.offsets, self._places.index.shape[1]
+        offsets, longest = self._positions.offsets, self._positions.index.shape[1]
         context: Any = torch.ops.aten._flash_attention_forward(
             *product.unbind(1), offsets, offsets, longest, longest, 0.0, False, False
         )[0]
@@ -190,18 +190,18 @@ class Varlen(Padded):
         batch = TokenRows(
             np.zeros(6, dtype=np.int32), np.zeros(6, dtype=np.int8), np.array([0, 4, 6])
         )
-        places = Places.of(batch, device, 4)
+        positions = PaddedPositions.of(batch, device, 4)
         product = torch.linspace(-1, 1, 18 * heads * width, device=device, dtype=dtype)
         product = product.reshape(6, 3, heads, width)
         try:
-            found = Varlen(places).of_all(product)
+            found = Varlen(positions).of_all(product)
         except (RuntimeError, AttributeError, TypeError):  # as torch says what it has not
             return False
-        return torch.allclose(found, Padded(places).of_all(product), atol=0.02)
+        return torch.allclose(found, Padded(positions).of_all(product), atol=0.02)
 
 
 def _with_more(values: Tensor, number: int) -> Tensor:
-    """Return so many, with zeros behind the values."""
+    """Return ``number`` values, with zeros behind those given."""
     if len(values) == number:
         return values
     more = values.new_zeros(number, *values.shape[1:])

@@ -1,8 +1,8 @@
-"""CUDA graphs: what a GPU does for a batch, recorded once for batches of a size and begun as one.
+"""CUDA graphs: what a GPU does for a batch, recorded once for batches of a size and started as one.
 
-A graph is of one size only, so a batch is filled up to one of few: with rows that nobody asked for,
-proper ones, so that nothing else knows of them. Sizes are a fifth apart or less; of rows of 100
-candidates there are about a dozen.
+A graph is of one size only, so a batch is padded to one of a few, with extra rows: valid ones, so
+that nothing else needs to know of them. Sizes are a fifth apart or less; of rows of 100 candidates
+there are about a dozen.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["LARGEST", "Graphs", "columns_of", "filled"]
+__all__ = ["MAX_GRAPH_TOKENS", "Graphs", "pad_to_recorded_size", "padded_columns"]
 
 _LOG = logging.getLogger(__name__)
 
-LARGEST = 16384  # tokens: beyond, a GPU computes for longer than its kernels take to begin
+MAX_GRAPH_TOKENS = 16384  # tokens: beyond, a GPU computes for longer than its kernels take to start
 _KEPT = 64  # graphs, the last ones used
 _COLUMNS = 128
 
 
-def filled(batch: TokenRows) -> TokenRows:
+def pad_to_recorded_size(batch: TokenRows) -> TokenRows:
     """Return the batch with rows behind its own, so that rows and tokens are of few numbers."""
     rows, tokens, longest = len(batch), len(batch.ids), int(batch.lengths.max(initial=1))
     more = _rounded(rows + 1) - rows
@@ -45,7 +45,7 @@ def filled(batch: TokenRows) -> TokenRows:
     )
 
 
-def columns_of(batch: TokenRows) -> int:
+def padded_columns(batch: TokenRows) -> int:
     """Return how wide a batch is taken to be: a multiple of 128 that its longest row fits into."""
     return -(-int(batch.lengths.max(initial=1)) // _COLUMNS) * _COLUMNS
 
@@ -117,7 +117,7 @@ class Graphs:
     def _record(self, inputs: Sequence[Tensor]) -> _Recorded:
         """Run the function once, for what is only done once, and record a second run.
 
-        All graphs share their memory: each one's output is copied before another is begun.
+        All graphs share their memory: each one's output is copied before another is started.
         """
         import torch
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.reranker.contract.errors import ModelError
-from twopass.reranker.files.weights import positions, words
+from twopass.reranker.files.weights import max_positions, vocabulary_size
 from twopass.reranker.text.tokenizer import ModelTokenizer
 from twopass.reranker.text.tokens import TokenRows
 
@@ -23,25 +23,25 @@ __all__ = [
     "GPU_BUDGET",
     "Precision",
     "TorchEngine",
-    "budget_of",
     "choose_device",
-    "inputs_of",
-    "lanes_of",
+    "device_lanes",
+    "device_token_budget",
     "memory_errors",
-    "moved",
+    "model_inputs",
+    "padded_width",
+    "to_device",
     "torch_dtype",
-    "width_of",
 ]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
 CPU_BUDGET = 4096  # beyond this the activations leave the caches and nothing gets faster
 GPU_BUDGET = 65536
-_FEW = 16  # a batch's width is a multiple of it where there are to be few
+_FEW = 16  # a batch's width is a multiple of it where few are best
 
 
 def choose_device(device: str | None) -> torch.device:
-    """Return the device of that name, or the best that is there.
+    """Return the device of that name, or the best one available.
 
     Raises:
         ModelError: when the device is unknown or not there.
@@ -61,39 +61,39 @@ def choose_device(device: str | None) -> torch.device:
     return chosen
 
 
-def budget_of(device: torch.device) -> int:
-    """Return how many padded tokens a batch had best have on a device."""
+def device_token_budget(device: torch.device) -> int:
+    """Return the best size of a batch on a device, in padded tokens."""
     return CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
 
 
-def lanes_of(device: torch.device) -> int:
-    """Return how many batches a device had best be given at one time.
+def device_lanes(device: torch.device) -> int:
+    """Return the best number of batches in flight on a device.
 
-    A GPU works by itself: while it does, another thread puts the next batch together and begins it.
+    A GPU works asynchronously: meanwhile another thread prepares the next batch and starts it.
     """
     return 1 if device.type == "cpu" else 2
 
 
-def width_of(
-    batch: TokenRows, device: torch.device, precision: Precision, positions: int | None
+def padded_width(
+    batch: TokenRows, device: torch.device, precision: Precision, max_positions: int | None
 ) -> int:
-    """Return for how many tokens a batch's rows are best filled up.
+    """Return the width that a batch's rows are best padded to.
 
-    On a CPU, oneDNN writes the code of a product in 16 bits anew for every size of a batch, which
-    takes milliseconds each: so of few widths there.
+    On a CPU, oneDNN writes the code of a product in 16 bits again for every size of a batch, which
+    takes milliseconds each: so few widths are best there.
     """
     longest = int(batch.lengths.max(initial=0))
     if device.type != "cpu" or precision == "fp32":
         return longest
-    return min(-(-longest // _FEW) * _FEW, positions or longest + _FEW)
+    return min(-(-longest // _FEW) * _FEW, max_positions or longest + _FEW)
 
 
-def inputs_of(
+def model_inputs(
     batch: TokenRows,
     tokenizer: ModelTokenizer,
     device: torch.device,
     precision: Precision,
-    positions: int | None,
+    max_positions: int | None,
     *,
     left: bool = False,
 ) -> dict[str, torch.Tensor]:
@@ -104,19 +104,19 @@ def inputs_of(
         tokenizer: the model's.
         device: the model's.
         precision: of the products.
-        positions: how many tokens a row may have; None where that is not limited.
-        left: fill up before a row's tokens.
+        max_positions: how many tokens a row may have; None where that is not limited.
+        left: pad before a row's tokens.
 
     """
-    width = width_of(batch, device, precision, positions)
+    width = padded_width(batch, device, precision, max_positions)
     ids, types, mask = batch.padded(tokenizer.pad_id, left=left, width=width)
     inputs = {"input_ids": ids, "attention_mask": mask}
     if tokenizer.typed:
         inputs["token_type_ids"] = types
-    return {name: moved(values, device) for name, values in inputs.items()}
+    return {name: to_device(values, device) for name, values in inputs.items()}
 
 
-def moved(values: NDArray[Any], device: torch.device) -> torch.Tensor:
+def to_device(values: NDArray[Any], device: torch.device) -> torch.Tensor:
     """Return an array as a tensor on a device; a GPU copies it while the caller goes on."""
     import torch
 
@@ -155,7 +155,7 @@ def memory_errors() -> Iterator[None]:
 
 
 class TorchEngine:
-    """Runs a model of transformers as it is, on batches filled up to their longest row.
+    """Runs a model of transformers as it is, on batches padded to their longest row.
 
     Args:
         model: the classifier, in evaluation mode; it is moved and converted.
@@ -184,8 +184,8 @@ class TorchEngine:
         self._precision = precision
         config: Any = model.config
         self.labels = int(config.num_labels)
-        self.words, self.positions = words(model), positions(model)
-        self.token_budget, self.lanes = budget_of(device), lanes_of(device)
+        self.vocabulary_size, self.max_positions = vocabulary_size(model), max_positions(model)
+        self.token_budget, self.lanes = device_token_budget(device), device_lanes(device)
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
         """Return (n, labels) float32: the model's raw output for each row, in order.
@@ -197,12 +197,12 @@ class TorchEngine:
         import torch
 
         with torch.inference_mode(), memory_errors():
-            inputs = inputs_of(
+            inputs = model_inputs(
                 batch,
                 self._tokenizer,
                 self._device,
                 self._precision,
-                self.positions,
+                self.max_positions,
                 left=self._tokenizer.pads_left,
             )
             output: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()

@@ -30,7 +30,7 @@ class Request:
     Args:
         pairs: (n,) n at least 1: of a query and a passage each, scored in this order.
         deadline: when the caller stops waiting.
-        longest: tokens of a pair that are read at most.
+        longest: tokens of a pair that are read at most; None where the scorer does not say.
         complete: whether the scores of some of the pairs are of no use.
 
     Attributes:
@@ -46,7 +46,7 @@ class Request:
         self,
         pairs: Sequence[tuple[str, str]],
         deadline: Deadline,
-        longest: float = inf,
+        longest: float | None = inf,
         *,
         complete: bool = False,
     ) -> None:

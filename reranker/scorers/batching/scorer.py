@@ -12,10 +12,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.reranker.contract.deadlines import Deadline, longest_read
+from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.errors import InputError
 from twopass.reranker.contract.inputs import check_pairs, check_unicode
-from twopass.reranker.contract.scorer import PairScorer, as_detailed, fingerprint_of
+from twopass.reranker.contract.scorer import PairScorer, Wrapper
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.batching.queue import Request
 from twopass.reranker.scorers.batching.worker import BatchingStats, Limits, Worker
@@ -25,7 +25,7 @@ __all__ = ["BatchingScorer"]
 _LEAST = 4096  # tokens a batch
 
 
-class BatchingScorer:
+class BatchingScorer(Wrapper):
     """Puts the pairs of concurrent callers together into full batches of one scorer.
 
     A thread takes from all waiting requests in turn, so that a small one does not wait for a large
@@ -64,28 +64,16 @@ class BatchingScorer:
         wait: float = 0.002,
         waiting: int = 20_000,
     ) -> None:
+        super().__init__(scorer)
         if tokens is None:
-            tokens = max(_LEAST, getattr(scorer, "token_budget", 0) // 2)
+            tokens = max(_LEAST, (self.inner.token_budget or 0) // 2)
         for name, value in {"tokens": tokens, "waiting": waiting}.items():
             if value < 1:
                 raise InputError(f"expected {name} of at least 1, found {value}")
         if not wait >= 0:
             raise InputError(f"expected wait of at least 0 seconds, found {wait}")
-        self._worker = Worker(as_detailed(scorer), Limits(tokens, wait, waiting))
-        self._scorer = scorer
-        self._longest = longest_read(scorer)
+        self._worker = Worker(self.inner, Limits(tokens, wait, waiting))
         self._closing = weakref.finalize(self, self._worker.close)
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the score of each pair, in order; waits for its turn.
-
-        Raises:
-            InputError: when a pair is not two strings.
-            OverloadedError: when too much waits already.
-            RerankerError: as the scorer raises.
-
-        """
-        return self.score(pairs).whole()
 
     def score(
         self,
@@ -94,7 +82,7 @@ class BatchingScorer:
         deadline: float | None = None,
         complete: bool = False,
     ) -> Scores:
-        """Return the scores of the pairs, in order, as far as there is time; see ``predict``.
+        """Return the scores of the pairs, in order, as far as there is time.
 
         Args:
             pairs: (n,) of a query and a passage each, the most promising first.
@@ -106,7 +94,8 @@ class BatchingScorer:
         Raises:
             OverloadedError: when it cannot be complete in time, and ``retry_after`` says when it
                 could; or when too much waits already.
-            RerankerError: as :meth:`predict`.
+            InputError: when a pair is not two strings.
+            RerankerError: as the scorer raises.
 
         """
         request = self._submit(pairs, deadline, complete)
@@ -166,11 +155,6 @@ class BatchingScorer:
         self.close()
 
     @property
-    def fingerprint(self) -> str:
-        """The scorer's own."""
-        return fingerprint_of(self._scorer)
-
-    @property
     def stats(self) -> BatchingStats:
         """What was done so far, and what waits."""
         return self._worker.stats
@@ -184,7 +168,7 @@ class BatchingScorer:
         check_unicode(checked)
         if not checked:
             return None
-        request = Request(checked, until, self._longest, complete=complete)
+        request = Request(checked, until, self.max_length, complete=complete)
         if until.passed:
             request.expire()
         else:

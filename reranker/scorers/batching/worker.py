@@ -10,7 +10,7 @@ from time import monotonic, perf_counter
 
 from twopass.reranker.contract.deadlines import Pace
 from twopass.reranker.contract.errors import OutputError, OverloadedError, RerankerError
-from twopass.reranker.contract.scorer import DetailedScorer
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.batching.admission import Admission
 from twopass.reranker.scorers.batching.queue import FairQueue, Part, Request
@@ -66,7 +66,7 @@ class Worker:
 
     """
 
-    def __init__(self, scorer: DetailedScorer, limits: Limits) -> None:
+    def __init__(self, scorer: Scorer, limits: Limits) -> None:
         self._scorer = scorer
         self._limits = limits
         self._pace = Pace()

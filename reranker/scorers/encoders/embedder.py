@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from twopass.reranker.contract.errors import InputError
 from twopass.reranker.contract.inputs import check_unicode
 from twopass.reranker.engines.engine import BatchRunner
-from twopass.reranker.text.row_store import TextRows
+from twopass.reranker.text.row_store import RowStore
 from twopass.reranker.text.tokens import TokenRows
 
 __all__ = [
@@ -100,7 +100,7 @@ class Embedder:
         prefix: str,
         *,
         remembered: int,
-        stored: TextRows | None = None,
+        stored: RowStore | None = None,
     ) -> None:
         self._encoder = encoder
         self._runner = runner
@@ -131,7 +131,7 @@ class Embedder:
         return self._runner.run(encoded.rows)
 
     def store(
-        self, rows: TextRows, texts: Iterable[str], done: Callable[[int], None] = lambda _: None
+        self, rows: RowStore, texts: Iterable[str], done: Callable[[int], None] = lambda _: None
     ) -> None:
         """Compute and store the embeddings of the texts that have none yet."""
         source, seen = iter(texts), 0

@@ -11,10 +11,10 @@ from twopass.reranker.console import quiet_transformers
 from twopass.reranker.contract.errors import ModelError
 from twopass.reranker.engines.torch.engine import (
     Precision,
-    budget_of,
-    inputs_of,
-    lanes_of,
+    device_lanes,
+    device_token_budget,
     memory_errors,
+    model_inputs,
     torch_dtype,
 )
 from twopass.reranker.files.model_folder import ModelFolder
@@ -41,8 +41,8 @@ class EmbeddingEngine:
 
     Attributes:
         labels: how many dimensions an embedding has.
-        words: how many tokens the model knows.
-        positions: for how many tokens the model has places, where it is limited.
+        vocabulary_size: how many tokens the model knows.
+        max_positions: how many tokens a row may have, where that is limited.
 
     Raises:
         ModelError: when the model cannot be loaded.
@@ -61,11 +61,11 @@ class EmbeddingEngine:
         device: torch.device,
         precision: Precision = "fp32",
     ) -> None:
-        from twopass.reranker.files.weights import positions, words
+        from twopass.reranker.files.weights import max_positions, vocabulary_size
 
         model = _load(folder)
-        self.positions = positions(model)
-        self.words = words(model)
+        self.max_positions = max_positions(model)
+        self.vocabulary_size = vocabulary_size(model)
         self._model = model.to(device=device, dtype=torch_dtype(precision))
         self._tokenizer = tokenizer
         self._pooling = pooling
@@ -73,7 +73,7 @@ class EmbeddingEngine:
         self._device = device
         self._precision = precision
         self.labels = int(model.config.hidden_size)
-        self.token_budget, self.lanes = budget_of(device), lanes_of(device)
+        self.token_budget, self.lanes = device_token_budget(device), device_lanes(device)
 
     def logits(self, batch: TokenRows) -> NDArray[np.float32]:
         """Return (n, dimensions) float32: the embedding of each row, in order.
@@ -85,8 +85,8 @@ class EmbeddingEngine:
         import torch
 
         with torch.inference_mode(), memory_errors():
-            inputs = inputs_of(
-                batch, self._tokenizer, self._device, self._precision, self.positions
+            inputs = model_inputs(
+                batch, self._tokenizer, self._device, self._precision, self.max_positions
             )
             hidden = self._model(**inputs).last_hidden_state.float()
             pooled = self._pooled(hidden, inputs["attention_mask"])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from twopass.reranker.contract.deadlines import Deadline, Pace, estimated_tokens, score_until
 from twopass.reranker.contract.errors import ModelError
 from twopass.reranker.contract.inputs import check_pairs
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.encoders.layout import Layout, Pooling, read_layout
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BiEncoderScorer"]
 
 
-class BiEncoderScorer:
+class BiEncoderScorer(Scorer):
     """Scores a pair by the similarity of its two texts' embeddings.
 
     How the encoder is to be used (pooling, prefixes, length) is read from sentence-transformers'
@@ -70,13 +71,13 @@ class BiEncoderScorer:
     ) -> None:
         from twopass.reranker.engines.engine import BatchRunner
         from twopass.reranker.engines.torch.engine import choose_device
-        from twopass.reranker.files.model_folder import ModelFolder, locate
+        from twopass.reranker.files.model_folder import ModelFolder, locate_model
         from twopass.reranker.scorers.encoders.embedder import Embedder, TextEncoder
         from twopass.reranker.scorers.encoders.engine import EmbeddingEngine
-        from twopass.reranker.text.row_store import TextRows
+        from twopass.reranker.text.row_store import RowStore
         from twopass.reranker.text.tokenizer import ModelTokenizer
 
-        folder = ModelFolder.read(locate(name_or_path, local_files_only=local_files_only))
+        folder = ModelFolder.read(locate_model(name_or_path, local_files_only=local_files_only))
         self.layout: Layout = read_layout(folder.path, str(name_or_path)).changed(
             pooling=pooling,
             query_prefix=query_prefix,
@@ -92,18 +93,28 @@ class BiEncoderScorer:
             device=choose_device(device),
             precision=precision,
         )
-        limit = tokenizer.limit(engine.positions, self.layout.max_length, max_length)
+        limit = tokenizer.limit(engine.max_positions, self.layout.max_length, max_length)
         encoder = TextEncoder(tokenizer.backend, limit)
         runner = BatchRunner(engine, token_budget)
-        self.name = str(name_or_path)
-        self.fingerprint = _fingerprint(folder.path, self.layout, limit)
+        self._name = str(name_or_path)
+        self._fingerprint = _fingerprint(folder.path, self.layout, limit)
         own = None if stored is None else Path(stored) / self.fingerprint
-        rows = None if own is None or not own.is_dir() else TextRows(own)
+        rows = None if own is None or not own.is_dir() else RowStore(own)
         self._queries = Embedder(encoder, runner, self.layout.query_prefix, remembered=1024)
         self._passages = Embedder(
             encoder, runner, self.layout.passage_prefix, remembered=remembered, stored=rows
         )
         self._pace = Pace()
+
+    @property
+    def name(self) -> str:
+        """What it was loaded by."""
+        return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of weights, tokeniser and layout: of whatever decides about embeddings."""
+        return self._fingerprint
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, dimensions) float32: the queries' embeddings, in order."""
@@ -113,28 +124,12 @@ class BiEncoderScorer:
         """Return (n, dimensions) float32: the passages' embeddings, in order."""
         return self._passages.embed(texts)
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the similarity of each pair, (n,) float32, in the pairs' order.
-
-        Raises:
-            InputError: when a pair is not two strings, or they are no valid Unicode.
-
-        """
-        checked = check_pairs(pairs)
-        if not checked:
-            return np.zeros(0, dtype=np.float32)
-        queries, passages = zip(*checked, strict=True)
-        one, other = self.embed_queries(queries), self.embed_passages(passages)
-        scores: NDArray[np.float32] = np.einsum("nd,nd->n", one, other)
-        return scores
-
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         """Return the similarity of each pair, in order, as far as there is time.
 
         Args:
             pairs: (n,) of a query and a passage each, the most promising first.
-            deadline: seconds from now; see
-                :class:`~twopass.reranker.contract.scorer.DetailedScorer`.
+            deadline: seconds from now.
 
         Raises:
             InputError: when a pair is not two strings, or they are no valid Unicode.
@@ -143,11 +138,20 @@ class BiEncoderScorer:
         until = Deadline.after(deadline)
         checked = check_pairs(pairs)
         values = score_until(
-            until, lambda part: self.predict(checked[part]), estimated_tokens(checked), self._pace
+            until,
+            lambda part: self._similarities(checked[part]),
+            estimated_tokens(checked),
+            self._pace,
         )
-        scored = int(np.count_nonzero(~np.isnan(values)))
-        reason = "" if scored == len(checked) else until.reason(scored, len(checked))
-        return Scores(values, reason, self.name)
+        return Scores.until(until, values, self.name)
+
+    def _similarities(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        if not pairs:
+            return np.zeros(0, dtype=np.float32)
+        queries, passages = zip(*pairs, strict=True)
+        one, other = self.embed_queries(queries), self.embed_passages(passages)
+        scores: NDArray[np.float32] = np.einsum("nd,nd->n", one, other)
+        return scores
 
     def store(
         self,
@@ -163,15 +167,15 @@ class BiEncoderScorer:
             folder: where embeddings of several encoders may stand, each under its fingerprint.
             texts: the passages, any number of them.
             dtype: ``float16``, or ``int8`` at half the size: scores then differ by some 1e-3.
-            done: told now and then how many passages were looked at.
+            done: called now and then with how many passages were looked at.
 
         Raises:
             TextRowsError: when the folder cannot be read or written.
 
         """
-        from twopass.reranker.text.row_store import TextRows
+        from twopass.reranker.text.row_store import RowStore
 
-        rows = TextRows.create(
+        rows = RowStore.create(
             Path(folder) / self.fingerprint, dtype, model=self.name, kind="embeddings"
         )
         self._passages.store(rows, texts, done)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from twopass.reranker.contract.deadlines import Deadline
 from twopass.reranker.contract.errors import InputError
 from twopass.reranker.contract.inputs import check_pairs, check_unicode
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.remote import dialects
 from twopass.reranker.scorers.remote.breaker import CircuitBreaker
@@ -24,7 +25,7 @@ __all__ = ["RemoteScorer"]
 _TIMED = 32  # texts a request under a deadline, so that some come back if not all do
 
 
-class RemoteScorer:
+class RemoteScorer(Scorer):
     """Asks a rerank service: this project's own, Cohere, Jina AI, TEI, vLLM and their like.
 
     One request has one query; texts are split over several requests where they are more than
@@ -81,10 +82,6 @@ class RemoteScorer:
             breaker=self.breaker,
         )
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return the score of each pair, in order; see ``score`` for the errors."""
-        return self.score(pairs).whole()
-
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         """Return the scores of the pairs, in order, as far as they came back in time.
 
@@ -117,9 +114,12 @@ class RemoteScorer:
                 finally:  # one that failed lets the others go
                     for each in answers:
                         each.cancel()
-        done = int(np.count_nonzero(~np.isnan(values)))
-        reason = "" if done == len(checked) else until.reason(done, len(checked))
-        return Scores(values, reason, self._transport.url)
+        return Scores.until(until, values, self.name)
+
+    @property
+    def name(self) -> str:
+        """The service's address."""
+        return self._transport.url
 
     def close(self) -> None:
         """Close the connections."""

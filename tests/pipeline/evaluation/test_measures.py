@@ -55,6 +55,11 @@ def test_reciprocal_rank_is_cut_where_said(found: Any, qrels: Any) -> None:
     np.testing.assert_allclose(measure(found, qrels, ["MRR@3"]), measure(cut, qrels, ["MRR"]))
 
 
+def test_a_ranking_has_each_document_once() -> None:
+    with pytest.raises(EvaluationError, match=r"query 'q': expected each document once, .* 'a'"):
+        measure({"q": ["a", "a", "b"]}, {"q": {"a": 1}}, ["P@5"])
+
+
 def test_averages_never_drop_a_query() -> None:
     qrels = {"q1": {"d1": 1}, "q2": {"d1": 1}, "q3": {"d1": 0}}
     values = measure({"q1": ["d1"], "other": ["d1"]}, qrels)

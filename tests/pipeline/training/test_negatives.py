@@ -111,7 +111,7 @@ def test_leaks_are_found_and_left_out(towns):
     assert (len(leaks.queries), len(leaks.passages), len(leaks.seen)) == (1, 1, 1)
     assert leaks.without([clean, same_query, same_passage]) == [clean]
     assert not find_leaks([clean], [dev])
-    assert "1 queries, 1 passages" in leaks.account()
+    assert "share 1 queries, 1 passages relevant in both" in leaks.account()
 
 
 class Lengths:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from twopass.reranker.architectures.bert import first_token_alone
+from twopass.reranker.architectures import first_token_only
 from twopass.reranker.training import Recipe, start_from
 
 PAIRS = [("What is the capital?", "A small museum of art"), ("river", "road, river & town " * 4)]
@@ -48,7 +48,7 @@ def test_it_computes_less_and_leaves_the_model_as_it_was(subject):
     handle = last.register_forward_hook(lambda *seen: shapes.append(seen[-1].shape[1]))
     rows = one.encoder.encode(PAIRS).rows
     one.forward(rows, "fp32")
-    with pytest.raises(ZeroDivisionError), first_token_alone(one.model):
+    with pytest.raises(ZeroDivisionError), first_token_only(one.model):
         raise ZeroDivisionError
     whole(one, rows)
     handle.remove()
@@ -57,7 +57,7 @@ def test_it_computes_less_and_leaves_the_model_as_it_was(subject):
 
 def test_models_of_another_kind_are_left_alone(subject, tiny):
     other = subject("roberta")
-    with first_token_alone(other.model):
+    with first_token_only(other.model):
         assert not any("forward" in vars(module) for module in other.model.modules())
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twopass.reranker import CrossEncoder, DetailedScorer
+from twopass.reranker import CrossEncoder, Scorer
 from twopass.reranker.contract import deadlines
 from twopass.reranker.contract.deadlines import Deadline, Pace, estimated_tokens, score_until
 
@@ -136,7 +136,7 @@ PAIRS = [
 
 
 def test_a_cross_encoder_with_time_enough(model: CrossEncoder) -> None:
-    assert isinstance(model, DetailedScorer)
+    assert isinstance(model, Scorer)
     found, timed = model.score(PAIRS), model.score(PAIRS, deadline=600)
     np.testing.assert_array_equal(found.values, model.predict(PAIRS))
     np.testing.assert_allclose(timed.values, found.values, atol=1e-6)

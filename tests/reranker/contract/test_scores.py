@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twopass.reranker.contract.errors import InputError, OutputError, UnscoredError
-from twopass.reranker.contract.scorer import PairScorer, as_detailed
+from twopass.reranker.contract.scorer import PairScorer, as_scorer
 from twopass.reranker.contract.scores import Scores, Span
 
 NAN = np.nan
@@ -95,8 +95,8 @@ PAIRS = [("query", "word " * (n % 7)) for n in range(50)]
 def test_a_plain_scorer_is_lifted_once() -> None:
     plain = Lengths()
     assert not hasattr(plain, "score")
-    lifted = as_detailed(plain)
-    assert as_detailed(lifted) is lifted
+    lifted = as_scorer(plain)
+    assert as_scorer(lifted) is lifted
     assert isinstance(lifted, PairScorer)
     found = lifted.score(PAIRS)
     np.testing.assert_array_equal(found.values, plain.predict(PAIRS))
@@ -108,7 +108,7 @@ def test_a_plain_scorer_is_lifted_once() -> None:
 @settings(deadline=None)
 @given(n=st.integers(0, 50), deadline=st.sampled_from([60.0, 1e9, float("inf")]))
 def test_with_time_enough_a_deadline_changes_nothing(n: int, deadline: float) -> None:
-    found = as_detailed(Lengths()).score(PAIRS[:n], deadline=deadline)
+    found = as_scorer(Lengths()).score(PAIRS[:n], deadline=deadline)
     np.testing.assert_array_equal(found.values, Lengths().predict(PAIRS[:n]))
     assert found.complete
     assert found.reason == ""
@@ -117,7 +117,7 @@ def test_with_time_enough_a_deadline_changes_nothing(n: int, deadline: float) ->
 @pytest.mark.parametrize("deadline", [0, -1.0, float("-inf")])
 def test_without_time_nothing_is_done(deadline: float) -> None:
     plain = Lengths()
-    found = as_detailed(plain).score(PAIRS, deadline=deadline)
+    found = as_scorer(plain).score(PAIRS, deadline=deadline)
     assert found.scored == 0
     assert "0 of 50 scored" in found.reason
     assert plain.calls == []
@@ -126,11 +126,11 @@ def test_without_time_nothing_is_done(deadline: float) -> None:
 @pytest.mark.parametrize("deadline", ["soon", True, float("nan")])
 def test_a_deadline_is_a_number(deadline: Any) -> None:
     with pytest.raises(InputError, match="expected a deadline in seconds"):
-        as_detailed(Lengths()).score(PAIRS, deadline=deadline)
+        as_scorer(Lengths()).score(PAIRS, deadline=deadline)
 
 
 def test_a_lifted_scorer_is_held_to_its_promise() -> None:
     plain = Lengths()
     plain.predict = lambda pairs: np.zeros(len(pairs) + 1, dtype=np.float32)  # type: ignore[method-assign]
     with pytest.raises(OutputError, match="expected one score a pair from Lengths"):
-        as_detailed(plain).score(PAIRS)
+        as_scorer(plain).score(PAIRS)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.reranker.contract.errors import RerankerError
-from twopass.reranker.engines.engine import BatchRunner, plan
+from twopass.reranker.engines.engine import BatchRunner, plan_batches
 from twopass.reranker.text.tokens import TokenRows
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=60).map(lambda n: np.array(n, dtype=np.int64))
@@ -43,7 +43,7 @@ class Memory:
 
 @given(lengths=LENGTHS, budget=st.integers(1, 200), max_rows=st.none() | st.integers(1, 10))
 def test_plans_every_row_once_within_the_budget(lengths, budget, max_rows):
-    batches = plan(lengths, budget, max_rows)
+    batches = plan_batches(lengths, budget, max_rows)
     order = np.concatenate([*batches, np.zeros(0, dtype=np.int64)])
     assert sorted(order) == list(range(len(lengths)))
     assert (np.diff(lengths[order]) <= 0).all()
@@ -53,7 +53,7 @@ def test_plans_every_row_once_within_the_budget(lengths, budget, max_rows):
 
 
 def test_batches_are_as_full_as_the_budget_allows():
-    batches = plan(np.array([10, 9, 5, 5, 4, 1]), 20)
+    batches = plan_batches(np.array([10, 9, 5, 5, 4, 1]), 20)
     assert [batch.tolist() for batch in batches] == [[0, 1], [2, 3, 4, 5]]
 
 

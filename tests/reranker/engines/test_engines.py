@@ -13,7 +13,7 @@ from twopass.reranker.engines.torch.engine import (
     TorchEngine,
     choose_device,
     memory_errors,
-    width_of,
+    padded_width,
 )
 from twopass.reranker.engines.torch.packed import PackedEngine
 from twopass.reranker.files.model_folder import ModelFolder
@@ -40,7 +40,7 @@ def test_other_errors_stay_what_they_are():
         ("bert", OnnxEngine, PackedEngine),
         ("roberta", OnnxEngine, PackedEngine),
         ("modernbert", TorchEngine, TorchEngine),
-        ("distilbert", TorchEngine, TorchEngine),
+        ("distilbert", OnnxEngine, PackedEngine),
     ],
 )
 def test_chooses_the_fastest_engine_that_takes_the_model(tiny, kind, engine, half):
@@ -113,10 +113,10 @@ def test_batches_are_of_few_widths_on_a_cpu_in_16_bits(longest, precision, posit
         np.zeros(longest + 3, dtype=np.int8),
         np.array([0, 3, longest + 3]),
     )
-    assert width_of(batch, torch.device("cpu"), precision, positions) == expected
+    assert padded_width(batch, torch.device("cpu"), precision, positions) == expected
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra", "distilbert", "camembert"])
 @pytest.mark.parametrize("labels", [1, 3])
 def test_the_packed_engine_gives_the_logits_of_the_model(tiny, texts, kind, labels):
     pairs = [(texts[i % 2][:20], document) for i, document in enumerate(texts * 3)]

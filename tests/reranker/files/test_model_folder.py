@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from twopass.reranker.contract.errors import InputError, ModelError
-from twopass.reranker.files.model_folder import locate
+from twopass.reranker.files.model_folder import locate_model
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
 PAIRS = [("what is berlin", "the capital of germany"), ("museum", "far away")]
@@ -248,11 +248,11 @@ def test_an_unreachable_hub_name_says_how_to_get_the_model(monkeypatch, tmp_path
     for options in ({}, {"local_files_only": True}):
         begun = time.perf_counter()
         with pytest.raises(ModelError, match="run 'hf download some/model', or copy") as caught:
-            locate("some/model", cache_folder=tmp_path, **options)
+            locate_model("some/model", cache_folder=tmp_path, **options)
         assert time.perf_counter() - begun < 10
         assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match="'cross-encoder/some-model' is neither a folder"):
-        locate("some-model", cache_folder=tmp_path, local_files_only=True)
+        locate_model("some-model", cache_folder=tmp_path, local_files_only=True)
 
 
 def test_importing_loads_nothing_heavy():

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twopass.reranker import CrossEncoder, DetailedScorer
+from twopass.reranker import CrossEncoder, Scorer, Wrapper
 from twopass.reranker.contract.deadlines import NO_DEADLINE, Deadline, Pace
 from twopass.reranker.contract.errors import InputError, OutputError, OverloadedError, RerankerError
 from twopass.reranker.contract.scores import Scores
@@ -79,7 +79,7 @@ def make(name: str, n: int) -> list[tuple[str, str]]:
 
 def test_alone_it_scores_as_the_scorer_does(inner: Checksums) -> None:
     with BatchingScorer(inner) as batching:
-        assert isinstance(batching, DetailedScorer)
+        assert isinstance(batching, Scorer)
         np.testing.assert_array_equal(batching.predict(make("a", 300)), expected(make("a", 300)))
         assert len(batching.predict([])) == 0
         scores = batching.score(make("b", 3))
@@ -259,15 +259,19 @@ def test_limits_that_are_none(inner: Checksums, limits: Any) -> None:
 
 
 def test_batches_are_as_large_as_suits_the_scorer() -> None:
-    class Sized:
+    class Sized(Scorer):
         """Scores with texts' lengths, and keeps how many pairs it got at a time."""
 
-        def __init__(self, token_budget: int) -> None:
-            self.token_budget, self.sizes = token_budget, []
+        def __init__(self, budget: int) -> None:
+            self.budget, self.sizes = budget, []
 
-        def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        @property
+        def token_budget(self) -> int:
+            return self.budget
+
+        def score(self, pairs: Pairs, *, deadline: float | None = None) -> Scores:  # noqa: ARG002
             self.sizes.append(len(pairs))
-            return np.array([len(text) for _, text in pairs], dtype=np.float32)
+            return Scores(np.array([len(text) for _, text in pairs], dtype=np.float32))
 
     pairs = [("", "x" * 3996)] * 100  # of some 1,000 tokens each
     for budget, largest in ((100, 4), (65_536, 32)):
@@ -435,8 +439,12 @@ def test_a_chain_that_passes_on_in_the_middle_mixes_no_scores() -> None:
 
 
 def test_what_a_model_does_not_read_counts_for_nothing(inner: Checksums, blocked: Any) -> None:
-    inner.max_length = 100  # type: ignore[attr-defined]
-    with BatchingScorer(inner, tokens=1000) as batching, ThreadPoolExecutor(1) as threads:
+    class Short(Wrapper):
+        @property
+        def max_length(self) -> int:
+            return 100
+
+    with BatchingScorer(Short(inner), tokens=1000) as batching, ThreadPoolExecutor(1) as threads:
         found = threads.submit(batching.predict, [("q", "word " * 100_000)] * 10)
         wait_for(lambda: batching.stats.waiting_requests == 0)  # taken whole
         inner.open.set()

@@ -17,8 +17,16 @@ from hypothesis import strategies as st
 
 from twopass.reranker import CachingScorer, CrossEncoder
 from twopass.reranker.contract.errors import InputError
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores, Span
-from twopass.reranker.scorers.cache_entries import DiskStore, Entry, entries_of, keys_of, scores_of
+from twopass.reranker.scorers.cache_entries import (
+    DiskStore,
+    Entry,
+    _checksum,
+    entries_of,
+    keys_of,
+    scores_of,
+)
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -27,10 +35,10 @@ def expected(pairs: Pairs) -> Any:
     return np.array([zlib.crc32("\0".join(pair).encode()) % 9973 for pair in pairs], np.float32)
 
 
-class Counting:
+class Counting(Scorer):
     """Scores by checksum, remembers what it computed, and stops or fails where it is told to."""
 
-    fingerprint = "counting 1"
+    fingerprint = "counting 1"  # type: ignore[assignment]
 
     def __init__(self, reaches: int = 10**9) -> None:
         self.computed: list[tuple[str, str]] = []
@@ -39,9 +47,6 @@ class Counting:
         self.open = threading.Event()
         self.open.set()
         self.entered = threading.Event()
-
-    def predict(self, pairs: Pairs) -> Any:
-        return self.score(pairs).whole()
 
     def score(self, pairs: Pairs, *, deadline: float | None = None) -> Scores:
         self.deadline = deadline
@@ -171,7 +176,7 @@ FULL = Scores(
 
 
 def test_all_that_a_scorer_says_is_kept() -> None:
-    entries = [Entry.from_bytes(entry.to_bytes()) for entry in entries_of(FULL) if entry]
+    entries = [Entry.from_bytes(b"k", entry.to_bytes(b"k")) for entry in entries_of(FULL) if entry]
     found = scores_of([entry for entry in entries if entry])
     np.testing.assert_array_equal(found.values, FULL.values)
     np.testing.assert_array_equal(found.columns["cheap"], FULL.columns["cheap"])
@@ -188,7 +193,15 @@ def test_all_that_a_scorer_says_is_kept() -> None:
     "data", [b"", b"{}", b"[1]", b'["x","",{},null,null,null]', b"[NaN,1,{},0,0,0]"]
 )
 def test_an_entry_that_is_none(data: bytes) -> None:
-    assert Entry.from_bytes(data) is None
+    assert Entry.from_bytes(b"k", data) is None
+    assert Entry.from_bytes(b"k", _checksum(b"k", data) + data) is None
+
+
+def test_an_entry_is_of_its_key() -> None:
+    entry = entries_of(FULL)[1]
+    assert entry is not None
+    assert Entry.from_bytes(b"k", entry.to_bytes(b"k")) == entry
+    assert Entry.from_bytes(b"another", entry.to_bytes(b"k")) is None
 
 
 def test_a_folder_outlives_the_scorer(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twopass.reranker.contract.errors import InputError, ModelError
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.calibration import (
     CalibratedScorer,
@@ -178,18 +179,14 @@ def test_a_plot_is_drawn(judged, tmp_path):
     assert "<svg" in (tmp_path / "plot.svg").read_text()
 
 
-class Scorer:
-    def predict(self, pairs):
-        return np.array([len(text) for _, text in pairs], dtype=np.float32)
-
+class Lengths(Scorer):
     def score(self, pairs, *, deadline=None):
-        return Scores(
-            self.predict(pairs), "fell back" if deadline else "", "b" if deadline else "a"
-        )
+        lengths = np.array([len(text) for _, text in pairs], dtype=np.float32)
+        return Scores(lengths, "fell back" if deadline else "", "b" if deadline else "a")
 
 
 def test_a_calibrated_scorer_adds_probabilities_and_changes_no_score():
-    calibrated = CalibratedScorer(Scorer(), Calibration(Platt(1, -2)), by="a")
+    calibrated = CalibratedScorer(Lengths(), Calibration(Platt(1, -2)), by="a")
     pairs = [("q", "x" * n) for n in range(5)]
     assert calibrated.predict(pairs).tolist() == [0, 1, 2, 3, 4]
     scores = calibrated.score(pairs)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.reranker.contract.errors import InputError, UnscoredError
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.cascade import Cascade
 
@@ -55,11 +56,11 @@ def test_the_best_of_every_query_go_first():
 
 
 def test_what_the_costly_one_says_beside_scores_is_kept():
-    class Detailed(Lengths):
+    class Detailed(Scorer):
         def score(self, pairs, **_):
             n = len(pairs)
             return Scores(
-                self.predict(pairs),
+                Lengths().predict(pairs),
                 by="big",
                 columns={"more": np.arange(n, dtype=np.float32)},
                 evidence=np.array([text for _, text in pairs], dtype=object),

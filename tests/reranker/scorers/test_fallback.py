@@ -8,20 +8,18 @@ import pytest
 
 from twopass.reranker import FallbackScorer
 from twopass.reranker.contract.errors import InputError, OverloadedError, RerankerError
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 
 PAIRS = [("q", "one"), ("q", "three"), ("q", "")]
 
 
-class Saying:
+class Saying(Scorer):
     """Scores everything with one number, or does what else it is told."""
 
     def __init__(self, value: float = 1.0, *, error: Exception | None = None, reaches: int = 9):
         self.value, self.error, self.reaches = value, error, reaches
         self.calls = 0
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> Any:
-        return self.score(pairs).whole()
 
     def score(self, pairs: Sequence[tuple[str, str]], *, deadline: float | None = None) -> Scores:
         self.calls += 1

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twopass.reranker.contract.errors import QueryTooLongError
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
 from twopass.reranker.scorers.passage_windows import best_passages, bm25
@@ -110,11 +111,8 @@ def test_a_query_without_room_is_refused_not_cut(model):
 
 
 def test_what_time_did_not_reach_is_told(model):
-    class Half:
+    class Half(Scorer):
         """Scores every other passage."""
-
-        def predict(self, pairs):
-            return model.predict(pairs)
 
         def score(self, pairs, **_):
             values = model.predict(pairs)

@@ -13,8 +13,8 @@ from transformers import AutoTokenizer
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
 from twopass.reranker.text.encoding import PairEncoder
 from twopass.reranker.text.row_store import (
-    TextRows,
-    TextRowsError,
+    RowStore,
+    RowStoreError,
     find_tokens,
     fingerprint,
     refresh_tokens,
@@ -23,10 +23,10 @@ from twopass.reranker.text.row_store import (
 
 
 def test_rows_are_found_by_their_text(tmp_path):
-    rows = TextRows.create(tmp_path / "rows", "uint16", model="m")
+    rows = RowStore.create(tmp_path / "rows", "uint16", model="m")
     rows.add(["a", "b", ""], [np.arange(3), np.array([7]), np.zeros(0, int)])
     rows.add(["c"], [np.array([9, 9])])
-    reopened = TextRows(tmp_path / "rows")
+    reopened = RowStore(tmp_path / "rows")
     found = reopened.find(["c", "x", "a", "", "a"])
     assert [None if row is None else row.tolist() for row in found] == [
         [9, 9],
@@ -41,8 +41,8 @@ def test_rows_are_found_by_their_text(tmp_path):
 
 
 def test_rows_of_empty_texts_alone_can_be_read(tmp_path):
-    TextRows.create(tmp_path / "rows", "uint16").add([""], [np.zeros(0, int)])
-    [row] = TextRows(tmp_path / "rows").find([""])
+    RowStore.create(tmp_path / "rows", "uint16").add([""], [np.zeros(0, int)])
+    [row] = RowStore(tmp_path / "rows").find([""])
     assert row is not None
     assert len(row) == 0
 
@@ -50,7 +50,7 @@ def test_rows_of_empty_texts_alone_can_be_read(tmp_path):
 @settings(max_examples=30, deadline=None)
 @given(parts=st.lists(st.lists(st.text(max_size=5), unique=True, max_size=8), max_size=4))
 def test_many_segments_equal_one_dictionary(tmp_path_factory, parts):
-    rows = TextRows.create(tmp_path_factory.mktemp("rows") / "r", "int32")
+    rows = RowStore.create(tmp_path_factory.mktemp("rows") / "r", "int32")
     expected: dict[str, list[int]] = {}
     for number, texts in enumerate(parts):
         new = rows.missing(texts)
@@ -62,19 +62,19 @@ def test_many_segments_equal_one_dictionary(tmp_path_factory, parts):
 
 
 def test_a_folder_that_is_none_is_told(tmp_path):
-    with pytest.raises(TextRowsError, match="expected rows by text"):
-        TextRows(tmp_path)
+    with pytest.raises(RowStoreError, match="expected rows by text"):
+        RowStore(tmp_path)
     (tmp_path / "about.json").write_text(json.dumps({"format": 99}))
-    with pytest.raises(TextRowsError, match="format 1, found 99"):
-        TextRows(tmp_path)
+    with pytest.raises(RowStoreError, match="format 1, found 99"):
+        RowStore(tmp_path)
 
 
 def test_a_damaged_segment_is_told(tmp_path):
-    rows = TextRows.create(tmp_path / "rows", "uint16")
+    rows = RowStore.create(tmp_path / "rows", "uint16")
     rows.add(["a"], [np.arange(3)])
     (tmp_path / "rows" / "segment-000001" / "keys.npy").write_bytes(b"nothing")
-    with pytest.raises(TextRowsError, match="make it again"):
-        TextRows(tmp_path / "rows")
+    with pytest.raises(RowStoreError, match="make it again"):
+        RowStore(tmp_path / "rows")
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])

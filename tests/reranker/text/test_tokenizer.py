@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from twopass.reranker.files.model_folder import locate
+from twopass.reranker.files.model_folder import locate_model
 from twopass.reranker.text.tokenizer import ModelTokenizer, PlainTokenizer
 
 
@@ -20,7 +20,7 @@ def of_transformers(folder: Any) -> ModelTokenizer:
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "twopass/default"])
 def test_is_what_transformers_reads(tiny, texts, kind):
-    folder = locate(kind) if "/" in kind else tiny(kind)
+    folder = locate_model(kind) if "/" in kind else tiny(kind)
     assert PlainTokenizer.read(folder) is not None
     plain, original = ModelTokenizer.load(folder), of_transformers(folder)
     for pair in zip(texts, reversed(texts), strict=True):

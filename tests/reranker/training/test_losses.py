@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twopass.reranker.training import Example, RecipeError
+from twopass.reranker.training.loss import LOSSES
 from twopass.reranker.training.losses import (
-    LOSSES,
     BinaryCrossEntropy,
     Distillation,
     LambdaLoss,

@@ -22,7 +22,7 @@ import elasticsearch
 from twopass.retriever.errors import IncompatibleClientError
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.elastic import ElasticsearchRetriever, connect, publish_documents,
-read_documents from twopass.retriever.filters.algebra import Range
+read_documents from twopass.retriever.filters import Range
 """
 _SEARCH = """
 try:

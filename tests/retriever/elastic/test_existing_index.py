@@ -8,7 +8,7 @@ import pytest
 
 from twopass.retriever.elastic import IndexFields
 from twopass.retriever.errors import QueryError, RefusedError, RemoteIndexMissingError
-from twopass.retriever.filters.algebra import Equal, Range
+from twopass.retriever.filters import Equal, Range
 
 from .conftest import Remote
 

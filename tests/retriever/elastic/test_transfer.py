@@ -12,7 +12,7 @@ import pytest
 
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.elastic import Connection, ElasticsearchRetriever, connect, read_documents
-from twopass.retriever.elastic.queries import filter_query
+from twopass.retriever.elastic.queries import IndexFields
 from twopass.retriever.elastic.transfer import (
     export_bulk,
     export_settings,
@@ -28,7 +28,7 @@ from twopass.retriever.errors import (
     ScoringError,
     UnreachableError,
 )
-from twopass.retriever.filters.algebra import (
+from twopass.retriever.filters import (
     And,
     Equal,
     Exists,
@@ -197,7 +197,7 @@ class TestServer:
     ) -> None:
         export_to_server(index, connection, name)
         for filter in FILTERS:
-            body = {"query": {"bool": {"filter": [filter_query(filter)]}}}
+            body = {"query": {"bool": {"filter": [filter.to_elasticsearch(IndexFields().path)]}}}
             hits = connection.request("POST", f"/{name}/_search", body)["hits"]["hits"]
             expected = {d.id for d in DOCUMENTS if matches(filter, d.metadata)}
             assert {hit["_id"] for hit in hits} == expected, filter

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import (
+from twopass.retriever.filters import (
     And,
     Equal,
     Exists,
@@ -17,8 +17,8 @@ from twopass.retriever.filters.algebra import (
     Or,
     Range,
     matches,
+    parse_filter,
 )
-from twopass.retriever.filters.json_syntax import parse_filter
 
 METADATA = {
     "lang": "en",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twopass.retriever.analysis import register_analyzer
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import Equal
+from twopass.retriever.filters import Equal
 from twopass.retriever.hits import Hits
 from twopass.retriever.index.document_store import DocumentStore
 from twopass.retriever.index.index import BM25Index

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.errors import QueryError
-from twopass.retriever.filters.algebra import (
+from twopass.retriever.filters import (
     And,
     Equal,
     Exists,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twopass.retriever.corpus.documents import Document
-from twopass.retriever.filters.algebra import Equal
+from twopass.retriever.filters import Equal
 from twopass.retriever.index.index import BM25Index
 from twopass.retriever.index.requests import SearchRequest
 from twopass.retriever.scoring import BM25Plus, Lucene

@@ -11,7 +11,7 @@ import pytest
 
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.errors import DuplicateIdError
-from twopass.retriever.filters.algebra import Equal, Filter, Range
+from twopass.retriever.filters import Equal, Filter, Range
 from twopass.retriever.index.index import BM25Index
 from twopass.retriever.scoring import BM25L, BM25Plus, Lucene, Okapi, Scoring
 

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any, ClassVar
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from twopass.pipeline.apps.settings.serve import ServeSettings
 from twopass.pipeline.apps.sidecar.problems import (
     Problem,
     ProblemError,
     invalid,
-    problem_of_validation,
 )
-from twopass.pipeline.apps.sidecar.rerank import Reranked, Task, rerank
-from twopass.pipeline.apps.sidecar.service import sidecar_of
+from twopass.pipeline.apps.sidecar.rerank import Reranked, Task
 
-__all__ = ["Body", "Count", "Document", "Most", "add_route", "text_of"]
+__all__ = ["Body", "Count", "Document", "Most", "check_documents", "text_of"]
 
 Count = Annotated[int, Field(ge=1)]
 Most = Annotated[int, Field(ge=0)]  # 0 is no bound, in some dialects
 _MOST_FIELDS = 100  # each is looked for in each document
-# Of documents and queries, in any dialect.
-_LISTS = (
-    *("documents", "texts", "queries", "input", "items"),
-    *("text_1", "text_2", "data_1", "data_2"),
-)
 Document = str | dict[str, Any]
 
 
@@ -38,6 +29,8 @@ class Body(BaseModel):
     """A request in some dialect; fields that it does not know are passed over, as there.
 
     Attributes:
+        headers: of its answers.
+        lists: the fields, by all their names, that list documents or queries.
         model: one of ``serve.models``, or any other name for the default.
 
     """
@@ -45,6 +38,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     headers: ClassVar[Mapping[str, str]] = {}
+    lists: ClassVar[tuple[str, ...]] = ("documents",)
 
     model: str | None = None
 
@@ -89,64 +83,16 @@ def text_of(document: Document, fields: Sequence[str] | None = None) -> str:
     return "\n".join(found)
 
 
-def add_route(
-    router: APIRouter,
-    path: str,
-    *bodies: type[Body],
-    pick: Callable[[Any], type[Body]] | None = None,
-    summary: str,
-) -> None:
-    """Let a router answer reranking requests.
-
-    Args:
-        router: the router.
-        path: where.
-        bodies: the dialects that are spoken there.
-        pick: tells from a request's fields which one it is in; the first by default.
-        summary: for the description of the API.
-
-    """
-    choose = pick or (lambda _: bodies[0])
-
-    async def endpoint(request: Request) -> Response:
-        sidecar = sidecar_of(request)
-        given = await _json(request)
-        _check_documents(given, sidecar.settings.serve)
-        chosen = choose(given)
-        request.state.words = chosen.words
-        try:
-            body = chosen.model_validate(given)
-        except ValidationError as error:
-            raise ProblemError(problem_of_validation(error.errors(include_url=False))) from error
-        model = sidecar.models.get(body.model or request.path_params.get("name"))
-        done = await rerank(sidecar, body.task(), model)
-        return JSONResponse(body.answer(done), headers={**_headers(done), **body.headers})
-
-    router.add_api_route(
-        path,
-        endpoint,
-        methods=["POST"],
-        summary=summary,
-        openapi_extra={"requestBody": _described(bodies)},
-        responses={int(status): {"description": text} for status, text in _STATUSES.items()},
-    )
-
-
-_STATUSES = {
-    "401": "It expects an API key.",
-    "413": "More documents, characters or bytes than are allowed.",
-    "422": "A request that cannot be understood.",
-    "429": "Too much to do; Retry-After says when to come again.",
-    "503": "The scorer cannot be had.",
-    "504": "Not every document could be scored in time.",
-}
-
-
-def _check_documents(given: Any, serve: ServeSettings) -> None:
+def check_documents(given: Any, names: Iterable[str], serve: ServeSettings) -> None:
     """Refuse what is too much, or no document, before any of it is validated one by one.
 
     A validation collects a finding for each wrong document, and for each way in which it might
     have been right: a megabyte of zeros becomes a gigabyte of them.
+
+    Args:
+        given: the request's JSON.
+        names: the fields that list documents or queries.
+        serve: the settings.
 
     Raises:
         ProblemError: for the first document that is neither a string nor an object, or when there
@@ -158,7 +104,7 @@ def _check_documents(given: Any, serve: ServeSettings) -> None:
     fields = given.get("rank_fields")
     if isinstance(fields, list) and len(fields) > _MOST_FIELDS:
         raise invalid(f"rank_fields: expected at most {_MOST_FIELDS}, found {len(fields)}")
-    for name in _LISTS:
+    for name in names:
         listed = given.get(name)
         if not isinstance(listed, list):
             continue
@@ -175,23 +121,3 @@ def _check_documents(given: Any, serve: ServeSettings) -> None:
                 raise invalid(
                     f"{name}.{place}: expected a string or an object, found {type(each).__name__}"
                 )
-
-
-async def _json(request: Request) -> Any:
-    try:
-        return await request.json()
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"expected a JSON object, found: {error}") from error
-
-
-def _headers(done: Reranked) -> dict[str, str]:
-    headers = {"X-Twopass-Status": "fallback" if done.note else "complete"}
-    if done.cut:
-        headers["X-Twopass-Truncated"] = str(len(done.cut))
-    return headers
-
-
-def _described(bodies: Sequence[type[Body]]) -> dict[str, Any]:
-    schemas = [body.model_json_schema() for body in bodies]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"required": True, "content": {"application/json": {"schema": schema}}}

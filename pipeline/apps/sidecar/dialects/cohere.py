@@ -6,19 +6,19 @@ import math
 from typing import Any
 from uuid import uuid4
 
-from fastapi import APIRouter
 from pydantic import Field
 
-from twopass.pipeline.apps.sidecar.dialects.body import Body, Count, Document, add_route, text_of
+from twopass.pipeline.apps.sidecar.dialects.body import Body, Count, Document, text_of
+from twopass.pipeline.apps.sidecar.dialects.register import served_at
 from twopass.pipeline.apps.sidecar.problems import Problem
 from twopass.pipeline.apps.sidecar.rerank import Reranked, Task
-from twopass.pipeline.apps.sidecar.routes import route_class
 
-__all__ = ["CohereV1", "CohereV2", "router"]
+__all__ = ["CohereV1", "CohereV2"]
 
 _DOCUMENTS_A_UNIT = 100  # what Cohere bills as one search
 
 
+@served_at("/cohere/v2/rerank", "/v2/rerank", summary="Cohere v2")
 class CohereV2(Body):
     """``POST /v2/rerank``."""
 
@@ -64,6 +64,7 @@ class CohereV2(Body):
         return {**meta, "warnings": done.warnings} if done.warnings else meta
 
 
+@served_at("/cohere/v1/rerank", summary="Cohere v1")
 class CohereV1(CohereV2):
     """``POST /v1/rerank``; long documents are cut, whatever ``max_chunks_per_doc`` says."""
 
@@ -73,8 +74,3 @@ class CohereV1(CohereV2):
     def answer(self, done: Reranked) -> dict[str, Any]:
         """Return the answer."""
         return {**super().answer(done), "meta": self._meta(done, "1")}
-
-
-router = APIRouter(prefix="/cohere", tags=["rerank"], route_class=route_class(CohereV2.words))
-add_route(router, "/v1/rerank", CohereV1, summary="Cohere v1")
-add_route(router, "/v2/rerank", CohereV2, summary="Cohere v2")

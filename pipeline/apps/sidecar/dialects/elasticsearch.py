@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from fastapi import APIRouter
 from pydantic import field_validator
 
-from twopass.pipeline.apps.sidecar.dialects.body import Body, Count, add_route
+from twopass.pipeline.apps.sidecar.dialects.body import Body, Count
+from twopass.pipeline.apps.sidecar.dialects.register import served_at
 from twopass.pipeline.apps.sidecar.problems import Kind, Problem
 from twopass.pipeline.apps.sidecar.rerank import Reranked, Task
-from twopass.pipeline.apps.sidecar.routes import route_class
 
-__all__ = ["Inference", "router"]
+__all__ = ["Inference"]
 
 _TYPES: dict[Kind, str] = {
     "invalid": "action_request_validation_exception",
@@ -25,10 +24,12 @@ _TYPES: dict[Kind, str] = {
 }
 
 
+@served_at("/_inference/rerank/{name}", "/_inference/{name}", summary="Elasticsearch inference")
 class Inference(Body):
     """``POST _inference/rerank/NAME``, the name being the model's."""
 
     headers: ClassVar[Mapping[str, str]] = {"X-Elastic-Product": "Elasticsearch"}
+    lists: ClassVar[tuple[str, ...]] = ("input",)
 
     query: str
     input: list[str]
@@ -62,8 +63,3 @@ class Inference(Body):
 
     def _text(self, place: int) -> dict[str, str]:
         return {"text": self.input[place]} if self.return_documents else {}
-
-
-router = APIRouter(tags=["rerank"], route_class=route_class(Inference.words))
-for _path in ("/_inference/rerank/{name}", "/_inference/{name}"):
-    add_route(router, _path, Inference, summary="Elasticsearch inference")

@@ -6,16 +6,15 @@ import time
 from typing import Any
 from uuid import uuid4
 
-from fastapi import APIRouter
-
-from twopass.pipeline.apps.sidecar.dialects.body import Body, Count, Document, add_route, text_of
+from twopass.pipeline.apps.sidecar.dialects.body import Body, Count, Document, text_of
+from twopass.pipeline.apps.sidecar.dialects.register import served_at
 from twopass.pipeline.apps.sidecar.problems import Problem
 from twopass.pipeline.apps.sidecar.rerank import Reranked, Task
-from twopass.pipeline.apps.sidecar.routes import route_class
 
-__all__ = ["Infinity", "router"]
+__all__ = ["Infinity"]
 
 
+@served_at("/infinity/rerank", summary="Infinity")
 class Infinity(Body):
     """``POST /rerank``; a document comes back as a plain string, if it is wanted."""
 
@@ -52,7 +51,3 @@ class Infinity(Body):
 
     def _document(self, place: int) -> str | None:
         return text_of(self.documents[place]) if self.return_documents else None
-
-
-router = APIRouter(prefix="/infinity", tags=["rerank"], route_class=route_class(Infinity.words))
-add_route(router, "/rerank", Infinity, summary="Infinity")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
-
-from twopass.pipeline.apps.sidecar.dialects.body import Body, Count, Document, add_route, text_of
+from twopass.pipeline.apps.sidecar.dialects.body import Body, Count, Document, text_of
+from twopass.pipeline.apps.sidecar.dialects.cohere import CohereV1
+from twopass.pipeline.apps.sidecar.dialects.register import served_at
 from twopass.pipeline.apps.sidecar.problems import Problem
 from twopass.pipeline.apps.sidecar.rerank import Reranked, Task
-from twopass.pipeline.apps.sidecar.routes import route_class
 
-__all__ = ["Jina", "router"]
+__all__ = ["CohereOrJina", "Jina"]
 
 
+@served_at("/jina/v1/rerank", summary="Jina")
 class Jina(Body):
     """``POST /v1/rerank``; documents come back unless they are not wanted."""
 
@@ -49,5 +49,13 @@ class Jina(Body):
         return {"document": {"text": text_of(self.documents[place])}}
 
 
-router = APIRouter(prefix="/jina", tags=["rerank"], route_class=route_class(Jina.words))
-add_route(router, "/v1/rerank", Jina, summary="Jina")
+@served_at("/v1/rerank", summary="Cohere v1, Jina")
+class CohereOrJina(CohereV1):
+    """``POST /v1/rerank``: Cohere's answer with what Jina's and vLLM's clients look for."""
+
+    return_documents: bool = True
+
+    def answer(self, done: Reranked) -> dict[str, Any]:
+        """Return the answer."""
+        usage = {"prompt_tokens": done.tokens, "total_tokens": done.tokens}
+        return {"model": self.model or done.model, "usage": usage, **super().answer(done)}

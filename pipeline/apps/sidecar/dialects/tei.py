@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AliasChoices, Field, field_validator
 
-from twopass.pipeline.apps.sidecar.dialects.body import Body, Count, add_route
+from twopass.pipeline.apps.sidecar.dialects.body import Body, Count
+from twopass.pipeline.apps.sidecar.dialects.register import get_route, served_at
 from twopass.pipeline.apps.sidecar.problems import Kind, Problem
 from twopass.pipeline.apps.sidecar.rerank import Reranked, Task
-from twopass.pipeline.apps.sidecar.routes import route_class
 from twopass.pipeline.apps.sidecar.service import sidecar_of
 
-__all__ = ["Tei", "health_router", "info_router", "router"]
+__all__ = ["Tei"]
 
 _ERRORS: Mapping[Kind, tuple[int, str]] = {
     "too_large": (413, "Validation"),
@@ -28,12 +28,16 @@ _ERRORS: Mapping[Kind, tuple[int, str]] = {
 }
 
 
+@served_at("/tei/rerank", summary="Text Embeddings Inference")
+@served_at("/rerank", summary="TEI", marks={"texts"})
 class Tei(Body):
     """``POST /rerank``: a bare list of scores.
 
     What Elasticsearch's ``hugging_face`` service adds is taken too: ``top_n``, and in its older
     versions ``documents`` and ``return_documents``.
     """
+
+    lists: ClassVar[tuple[str, ...]] = ("texts", "documents")
 
     query: str
     texts: list[str] = Field(validation_alias=AliasChoices("texts", "documents"))
@@ -71,11 +75,13 @@ class Tei(Body):
         return {"text": self.texts[place]} if self.return_text else {}
 
 
+@get_route("/health", "/tei/health", words=Tei.words, tag="operations", keyed=False)
 async def health(request: Request) -> Response:
     """Say whether the model is warm, as TEI and vLLM do."""
     return Response(status_code=200 if sidecar_of(request).warm else 503)
 
 
+@get_route("/info", "/tei/info", words=Tei.words)
 async def info(request: Request) -> Response:
     """Say what model this is and what a request may have, as TEI does."""
     sidecar = sidecar_of(request)
@@ -88,19 +94,10 @@ async def info(request: Request) -> Response:
             "model_dtype": sidecar.settings.reranker.precision,
             "model_type": {"reranker": labels},
             "max_concurrent_requests": sidecar.settings.serve.max_queue,
-            "max_input_length": model.tokens.longest,
+            "max_input_length": model.scorer.max_length,
             "max_batch_tokens": sidecar.settings.reranker.token_budget,
             "max_client_batch_size": sidecar.settings.serve.max_documents,
             "auto_truncate": True,
             "version": version("twopass"),
         }
     )
-
-
-router = APIRouter(prefix="/tei", tags=["rerank"], route_class=route_class(Tei.words))
-add_route(router, "/rerank", Tei, summary="Text Embeddings Inference")
-info_router = APIRouter(tags=["rerank"], route_class=route_class(Tei.words))
-health_router = APIRouter(tags=["operations"], route_class=route_class(Tei.words, keyed=False))
-for _prefix in ("", "/tei"):
-    info_router.add_api_route(f"{_prefix}/info", info, methods=["GET"])
-    health_router.add_api_route(f"{_prefix}/health", health, methods=["GET"])

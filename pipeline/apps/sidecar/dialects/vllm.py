@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
-from fastapi import APIRouter
 from pydantic import AliasChoices, Field
 
-from twopass.pipeline.apps.sidecar.dialects.body import Body, Document, Most, add_route, text_of
+from twopass.pipeline.apps.sidecar.dialects.body import Body, Document, Most, text_of
+from twopass.pipeline.apps.sidecar.dialects.infinity import Infinity
+from twopass.pipeline.apps.sidecar.dialects.register import served_at
 from twopass.pipeline.apps.sidecar.problems import Problem, invalid
 from twopass.pipeline.apps.sidecar.rerank import Pairs, Reranked, Task
-from twopass.pipeline.apps.sidecar.routes import route_class
 
-__all__ = ["FIELDS", "Vllm", "VllmScore", "router", "score_router"]
+__all__ = ["PlainVllm", "Vllm", "VllmScore"]
 
 # Fields that no other dialect of these paths has.
-FIELDS = frozenset(
+_FIELDS = frozenset(
     {
         *("max_tokens_per_query", "truncate_prompt_tokens", "use_activation", "instruction"),
         *("softmax", "activation", "mm_processor_kwargs", "chat_template"),
@@ -52,6 +52,11 @@ class _VllmBody(Body):
         return {"model": self.model or done.model, "usage": usage}
 
 
+_PATHS = ("/rerank", "/v1/rerank", "/v2/rerank")
+
+
+@served_at(*(f"/vllm{path}" for path in _PATHS), summary="vLLM rerank")
+@served_at(*_PATHS, summary="vLLM", marks=_FIELDS)
 class Vllm(_VllmBody):
     """``POST /rerank``, ``/v1/rerank`` and ``/v2/rerank``; documents always come back."""
 
@@ -80,8 +85,28 @@ class Vllm(_VllmBody):
         }
 
 
+@served_at("/rerank", summary="Infinity")
+class PlainVllm(Infinity):
+    """``POST /rerank`` without a mark: Infinity's answer with documents, as vLLM gives them."""
+
+    def answer(self, done: Reranked) -> dict[str, Any]:
+        """Return the answer."""
+        answer = super().answer(done)
+        if "return_documents" not in self.model_fields_set:
+            for result in answer["results"]:
+                document = self.documents[result["index"]]
+                result["document"] = {"text": document} if isinstance(document, str) else document
+        return answer
+
+
+@served_at("/score", "/v1/score", "/vllm/score", "/vllm/v1/score", summary="vLLM score")
 class VllmScore(_VllmBody):
     """``POST /score``: one query with each document, or as many of both, pair by pair."""
+
+    lists: ClassVar[tuple[str, ...]] = (
+        *("queries", "documents", "items"),
+        *("text_1", "text_2", "data_1", "data_2"),
+    )
 
     queries: str | list[str] = Field(validation_alias=AliasChoices("queries", "text_1", "data_1"))
     documents: Document | list[Document] = Field(
@@ -117,11 +142,3 @@ class VllmScore(_VllmBody):
                 for place, score in enumerate(done.relevance)
             ],
         }
-
-
-router = APIRouter(prefix="/vllm", tags=["rerank"], route_class=route_class(_VllmBody.words))
-score_router = APIRouter(tags=["rerank"], route_class=route_class(_VllmBody.words))
-for _path in ("/rerank", "/v1/rerank", "/v2/rerank"):
-    add_route(router, _path, Vllm, summary="vLLM rerank")
-for _path in ("/score", "/v1/score", "/vllm/score", "/vllm/v1/score"):
-    add_route(score_router, _path, VllmScore, summary="vLLM score")

@@ -2,19 +2,16 @@
 
 ::
 
-    proxy.py        Proxy: what is open, keys, errors
-    targets.py      which part of the API a path means
-    single.py       _search          multiple.py    _msearch
-    exchange.py     one request: what goes on unchanged, in both directions
-    upstream.py     the connections  headers.py     which headers go on
-    bodies.py       reading bodies   shapes.py      answers in Elasticsearch's shape
-    neural.py       rescore.neural   queries.py     what a query asks, in words
+    proxy.py        Proxy: what is open, keys, errors; _search
+    msearch.py      _msearch
+    exchange.py     one request: which part of the API it is for; what is passed on unchanged
+    upstream.py     the connections to the search engine
+    messages.py     headers that are passed on, bodies, answers in Elasticsearch's shape
+    window.py       rescore.neural; a search -> the search for its window of candidates
     obstacles.py    why a search cannot be reranked
-    window.py       a search -> the search for its window of candidates
-    texts.py        what is read of a hit
-    rescoring.py    the second stage, failing open
-    pages.py        the window -> the page that was asked for
-    outcomes.py     metrics and timings
+    texts.py        the words of a query, the text of a hit
+    rescorer.py     the second stage, failing open
+    answers.py      the window -> the caller's page; metrics and timings
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ finite and at least 0, as clients expect. With f the fused score and b Elasticse
     reranked, f < 0                       0.5 + 0.5 exp(f)     in (0.5, 1)
     without a score of the second stage   0.5 b / (1 + b)      in [0, 0.5)
 
-Both are the same on every page of a search, since they need nothing but the hit itself. (A place
+Both are the same on every page of a search, since they need nothing but the hit itself. (A hit
 below another may then be a tie, never above it.)
 """
 
@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 
 from twopass.pipeline.apps.sidecar.metrics import Metrics
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Passed
+from twopass.pipeline.apps.sidecar.proxy.obstacles import PassedOn
 from twopass.pipeline.apps.sidecar.proxy.rescorer import Rescored
 from twopass.pipeline.apps.sidecar.proxy.window import Window
 from twopass.pipeline.ranking import Ranking
 
 __all__ = [
     "Outcomes",
-    "finished",
+    "final_answer",
     "fused_score",
     "page_of",
     "shards_failed",
@@ -41,13 +41,13 @@ Hit = Mapping[str, Any]
 
 
 def page_of(answer: Mapping[str, Any], window: Window, rescored: Rescored) -> dict[str, Any]:
-    """Return the answer to the caller's search: its page, as it asked for it.
+    """Return the answer to the caller's search: the page that it wanted.
 
     Totals, aggregations, suggestions and whatever else Elasticsearch says stay as they are.
 
     Args:
         answer: Elasticsearch's, with the window's hits.
-        window: what was asked for.
+        window: the search for candidates.
         rescored: how reranking went; without a ranking, order and scores stay Elasticsearch's.
 
     """
@@ -77,20 +77,22 @@ def unscored_score(score: float) -> float:
 
 def _in_order(hits: Sequence[Hit], window: Window, ranking: Ranking) -> list[Hit]:
     """Return all hits, reranked ones first, then those without a text, then those behind."""
-    places = [int(place) for place in ranking.ids]
+    positions = [int(position) for position in ranking.ids]
     least = window.rescore.min_score
-    kept = range(len(places))
+    kept = range(len(positions))
     if least is not None:  # what was not read, nobody can say that of
         return [
-            _scored(hits[places[i]], ranking, i, window) for i in kept if ranking.rerank[i] >= least
+            _scored(hits[positions[i]], ranking, i, window)
+            for i in kept
+            if ranking.rerank[i] >= least
         ]
-    head = [_scored(hits[places[i]], ranking, i, window) for i in kept]
-    others = sorted(set(range(len(hits))) - set(places))
+    head = [_scored(hits[positions[i]], ranking, i, window) for i in kept]
+    others = sorted(set(range(len(hits))) - set(positions))
     return _falling([*head, *({**hits[i], "_score": _rest(hits[i])} for i in others)])
 
 
 def _scored(hit: Hit, ranking: Ranking, i: int, window: Window) -> dict[str, Any]:
-    """Return the ranking's i-th hit with its new score and, if asked for, how it came about."""
+    """Return the ranking's i-th hit with its new score and, if wanted, its details."""
     placed = not np.isnan(ranking.fused[i])
     new = {**hit, "_score": fused_score(float(ranking.fused[i])) if placed else _rest(hit)}
     if window.rescore.details:
@@ -123,7 +125,7 @@ def _falling(hits: list[dict[str, Any]]) -> list[Hit]:
 
 
 def _without_extras(hit: Hit, window: Window) -> Hit:
-    """Take away the fields that were fetched for reranking alone."""
+    """Take away the fields that were fetched only for reranking."""
     if not window.added:
         return hit
     kept = {
@@ -147,7 +149,7 @@ class Outcomes:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def passed(self, why: Passed) -> None:
+    def passed(self, why: PassedOn) -> None:
         """Count a search that went on as it came."""
         self._metrics.proxied.labels("passed", why.code).inc()
 
@@ -161,7 +163,7 @@ class Outcomes:
 
 
 def shards_failed(answer: Mapping[str, Any]) -> bool:
-    """Tell whether shards refused the search: a window may be too large for one index of many.
+    """Return whether shards refused the search: a window may be too large for one index of many.
 
     Shards that are away, or too busy, would be so for the caller's own search, too.
     """
@@ -172,7 +174,7 @@ def shards_failed(answer: Mapping[str, Any]) -> bool:
     return bool(kinds & {"illegal_argument_exception", "search_exception"})
 
 
-def finished(
+def final_answer(
     answer: Mapping[str, Any],
     window: Window,
     rescored: Rescored,
@@ -185,7 +187,7 @@ def finished(
 
     Args:
         answer: Elasticsearch's, with the window's hits.
-        window: what was asked for.
+        window: the search for candidates.
         rescored: how reranking went.
         retrieval: seconds until Elasticsearch's answer was there.
         annotate: whether to add ``_twopass``.

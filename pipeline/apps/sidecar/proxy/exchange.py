@@ -14,8 +14,8 @@ from starlette.background import BackgroundTask
 from twopass.pipeline.apps.settings.serve import ProxySettings
 from twopass.pipeline.apps.sidecar import tracing
 from twopass.pipeline.apps.sidecar.proxy import messages
-from twopass.pipeline.apps.sidecar.proxy.messages import as_object, json_response, unpacked
-from twopass.pipeline.apps.sidecar.proxy.obstacles import MOST_PARAMS, Params, Passed
+from twopass.pipeline.apps.sidecar.proxy.messages import decompressed, json_object, json_response
+from twopass.pipeline.apps.sidecar.proxy.obstacles import MOST_PARAMS, Params, PassedOn
 from twopass.pipeline.apps.sidecar.proxy.upstream import Answer, TooLargeError, Upstream
 
 __all__ = [
@@ -56,7 +56,7 @@ class Target:
 
     @property
     def is_search(self) -> bool:
-        """Tell whether it is a search whose body is read here."""
+        """Return whether it is a search whose body is read here."""
         return self.api in _SEARCHES
 
     @property
@@ -65,7 +65,7 @@ class Target:
         return "/" + "/".join(quote(part, safe="") for part in self.parts)
 
     def is_open(self, method: str, allow: Sequence[str]) -> bool:
-        """Tell whether the settings' ``proxy.allow`` lets a request through."""
+        """Return whether the settings' ``proxy.allow`` lets a request through."""
         if self.is_search:
             return method in ("GET", "POST")
         if any(part in (".", "..") for part in self.parts):
@@ -88,7 +88,7 @@ def _is_api(part: str) -> bool:
     return part.startswith("_") and part.partition(",")[0] != "_all"
 
 
-_OURS = (400, 413, 500)  # answers that may be owed to what was added to a search
+_OURS = (400, 413, 500)  # answers that may be due to what was added to a search
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,81 +130,86 @@ class Exchange:
     @property
     def headers(self) -> messages.Headers:
         """The request's headers for Elasticsearch."""
-        theirs = messages.of_request(self.request.headers.items(), self.settings)
-        return tracing.carried(theirs)
+        theirs = messages.request_headers(self.request.headers.items(), self.settings)
+        return tracing.with_trace_context(theirs)
 
-    def plain(self, content: bytes) -> bytes | Passed:
+    def plain(self, content: bytes) -> bytes | PassedOn:
         """Return the body as text, or why the search is not one to be read here."""
         found = self.request.headers
         if "json" not in found.get("content-type", "json"):
-            return Passed("format", "the body is not JSON")
+            return PassedOn("format", "the body is not JSON")
         if not any(each in found.get("accept", "json") for each in ("json", "*/*")):
-            return Passed("format", "the answer is asked for in another format than JSON")
+            return PassedOn("format", "the caller wants the answer in another format than JSON")
         limit = self.settings.max_body_bytes
-        plain = unpacked(content, found.get("content-encoding", "").lower(), limit)
-        return Passed("body", "the body cannot be unpacked here") if plain is None else plain
+        plain = decompressed(content, found.get("content-encoding", "").lower(), limit)
+        return PassedOn("body", "the body cannot be decompressed here") if plain is None else plain
 
     async def _ask(self, params: str, content: bytes, kind: str) -> Answer:
-        """Send a body that was written anew, for an answer that is read here."""
+        """Send a rewritten body, for an answer that is read here."""
         sent = messages.with_body(self.headers, kind)
         return await self.upstream.send("POST", self.target.path, params, sent, content)
 
-    async def fetch(self, params: str, content: bytes, kind: str) -> Fetched | Passed | Response:
-        """Send a body that was written anew, and read its answer.
+    async def fetch(self, params: str, content: bytes, kind: str) -> Fetched | PassedOn | Response:
+        """Send a rewritten body, and read its answer.
 
         Returns:
             What Elasticsearch found; or why the caller's own request is to be sent, since the
-            failure may be owed to the new one; or Elasticsearch's error, for the caller.
+            failure may be due to the new one; or Elasticsearch's error, for the caller.
 
         """
         answer = await self._ask(params, content, kind)
         if answer.status in _OURS:
             await answer.close()
-            return Passed("refused", f"the search for the window was answered {answer.status}")
+            return PassedOn("refused", f"the search for the window was answered {answer.status}")
         if answer.status != 200:
-            return self.answered(answer, Passed("error", f"Elasticsearch answered {answer.status}"))
+            return self.answered(
+                answer, PassedOn("error", f"Elasticsearch answered {answer.status}")
+            )
         try:
-            found = as_object(await answer.read(self.settings.max_answer_bytes))
+            found = json_object(await answer.read(self.settings.max_answer_bytes))
         except TooLargeError as error:
-            return Passed("answer", str(error))
+            return PassedOn("answer", str(error))
         if not found:
-            return Passed("refused", "the search for the window has no answer in JSON")
+            return PassedOn("refused", "the search for the window has no answer in JSON")
         return Fetched(answer, found)
 
     async def pass_on(
         self,
         content: bytes | AsyncIterable[bytes] | None,
-        passed: Passed,
+        passed: PassedOn,
         *,
-        anew: str | None = None,
+        rewritten: str | None = None,
     ) -> Response:
         """Send the request as it came, and answer what Elasticsearch answers, as it comes.
 
         Args:
             content: the body.
             passed: why it goes on.
-            anew: the kind of a body that was written anew.
+            rewritten: the content type of a rewritten body; None where it is as it came.
 
         """
-        sent = self.headers if anew is None else messages.with_body(self.headers, anew)
+        sent = self.headers if rewritten is None else messages.with_body(self.headers, rewritten)
         answer = await self.upstream.send(
             self.request.method, self.target.path, self.query, sent, content
         )
         return self.answered(answer, passed)
 
-    def answered(self, answer: Answer, passed: Passed) -> Response:
+    def answered(self, answer: Answer, passed: PassedOn) -> Response:
         """Answer what Elasticsearch answered."""
         response = StreamingResponse(
             _raw(answer), answer.status, background=BackgroundTask(answer.close)
         )
-        found = messages.of_answer(answer.headers)
+        found = messages.answer_headers(answer.headers)
         found += _said("passed", f"{passed.code}: {passed.reason}").items()
         response.raw_headers = messages.encoded(found)
         return response
 
-    def answer_anew(self, answer: Answer, content: Any, status: str, reason: str) -> Response:
+    def rewritten_answer(self, answer: Answer, content: Any, status: str, reason: str) -> Response:
         """Answer with a body of ours, and the headers that Elasticsearch sent."""
-        found = [*messages.of_answer(answer.headers, anew=True), *_said(status, reason).items()]
+        found = [
+            *messages.answer_headers(answer.headers, rewritten=True),
+            *_said(status, reason).items(),
+        ]
         pretty = dict(self.params).get("pretty", "false") != "false"
         packed = messages.accepts_gzip(self.request.headers)
         return json_response(content, answer.status, found, packed=packed, pretty=pretty)

@@ -19,16 +19,16 @@ from twopass.pipeline.apps.settings.serve import ProxySettings
 __all__ = [
     "Headers",
     "accepts_gzip",
-    "as_object",
-    "dumped",
+    "answer_headers",
+    "decompressed",
     "encoded",
     "error_body",
     "error_response",
+    "json_object",
     "json_response",
-    "of_answer",
-    "of_request",
     "read_body",
-    "unpacked",
+    "request_headers",
+    "to_json",
     "with_body",
 ]
 
@@ -40,7 +40,7 @@ _HOP = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
     *("te", "trailer", "transfer-encoding", "upgrade", "expect"),
 }
-# By these Elasticsearch knows who asks.
+# By these Elasticsearch knows who the caller is.
 _WHO = {
     *("authorization", "cookie", "es-client-authentication", "es-secondary-authorization"),
     *("es-security-runas-user", "opendistro_security_impersonate_as"),
@@ -49,8 +49,8 @@ _WHO = {
 _OURS = ("x-twopass-", "x-api-key", "api-key")
 
 
-def of_request(headers: Iterable[tuple[str, str]], settings: ProxySettings) -> Headers:
-    """Return a caller's headers for Elasticsearch, as they are but for who asks.
+def request_headers(headers: Iterable[tuple[str, str]], settings: ProxySettings) -> Headers:
+    """Return a caller's headers for Elasticsearch, unchanged, except for who the caller is.
 
     With the sidecar's own credentials, nothing that the caller says of itself goes on.
     """
@@ -67,7 +67,7 @@ def of_request(headers: Iterable[tuple[str, str]], settings: ProxySettings) -> H
 
 
 def with_body(headers: Headers, kind: str) -> Headers:
-    """Return the headers for a body that was written anew, and an answer that is to be read."""
+    """Return the headers for a rewritten body, and an answer that is to be read."""
     left_out = {"content-encoding", "accept-encoding"}
     kept = [(name, value) for name, value in headers if name not in left_out]
     if "content-type" not in dict(kept):
@@ -75,17 +75,17 @@ def with_body(headers: Headers, kind: str) -> Headers:
     return [*kept, ("accept-encoding", "identity")]
 
 
-def of_answer(headers: Iterable[tuple[str, str]], *, anew: bool = False) -> Headers:
+def answer_headers(headers: Iterable[tuple[str, str]], *, rewritten: bool = False) -> Headers:
     """Return Elasticsearch's headers for the caller.
 
     Args:
         headers: its own.
-        anew: whether the body was read and is written anew.
+        rewritten: whether the body was read and rewritten.
 
     """
     listed = [(name.lower(), value) for name, value in headers]
     left_out = _HOP | _named(listed)
-    if anew:
+    if rewritten:
         left_out |= {"content-length", "content-encoding", "etag"}
     return [pair for pair in listed if pair[0] not in left_out]
 
@@ -96,7 +96,7 @@ def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 
 def accepts_gzip(headers: Mapping[str, str]) -> bool:
-    """Tell whether the caller takes gzip."""
+    """Return whether the caller takes gzip."""
     taken = headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
     return any(each.partition(";")[0] in ("gzip", "*") and ";q=0" not in each for each in taken)
 
@@ -140,7 +140,7 @@ async def _all_of(parts: list[bytes], rest: AsyncIterable[bytes]) -> AsyncIterat
         yield part
 
 
-def unpacked(content: bytes, encoding: str, limit: int) -> bytes | None:
+def decompressed(content: bytes, encoding: str, limit: int) -> bytes | None:
     """Unpack a body; None where it is packed otherwise than by gzip, badly, or is too large."""
     if encoding in ("", "identity"):
         return content
@@ -154,7 +154,7 @@ def unpacked(content: bytes, encoding: str, limit: int) -> bytes | None:
     return plain if unpacking.eof else None
 
 
-def as_object(content: bytes) -> dict[str, Any] | None:
+def json_object(content: bytes) -> dict[str, Any] | None:
     """Read a JSON object, an empty body being an empty one; None where it is something else."""
     if not content.strip():
         return {}
@@ -165,7 +165,7 @@ def as_object(content: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def dumped(value: Any) -> bytes:
+def to_json(value: Any) -> bytes:
     """Write JSON on one line."""
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -200,7 +200,7 @@ def json_response(
         status: of HTTP.
         headers: their names in lower case.
         packed: whether the caller takes gzip.
-        pretty: whether the caller asked for lines.
+        pretty: whether the caller wants line breaks and indentation.
 
     """
     body = json.dumps(

@@ -12,22 +12,22 @@ from fastapi import Response
 
 from twopass.pipeline.apps.settings.serve import NeuralRescore
 from twopass.pipeline.apps.sidecar import tracing
-from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, finished, shards_failed
+from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, final_answer, shards_failed
 from twopass.pipeline.apps.sidecar.proxy.exchange import Exchange, Fetched
-from twopass.pipeline.apps.sidecar.proxy.messages import as_object, dumped
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Params, Passed
+from twopass.pipeline.apps.sidecar.proxy.messages import json_object, to_json
+from twopass.pipeline.apps.sidecar.proxy.obstacles import Params, PassedOn
 from twopass.pipeline.apps.sidecar.proxy.rescorer import Rescored, Rescorer
 from twopass.pipeline.apps.sidecar.proxy.window import (
     HEADER,
     Search,
     Window,
-    of_header,
+    rescore_of_header,
+    split_neural,
     window_of,
-    without_neural,
 )
 from twopass.pipeline.errors import SearchError
 
-__all__ = ["search_many"]
+__all__ = ["answer_msearch"]
 
 _NDJSON = "application/x-ndjson"
 
@@ -47,23 +47,23 @@ class _Item:
     line: dict[str, Any]
     body: dict[str, Any]
     parted: bool
-    plan: Window | Passed
+    plan: Window | PassedOn
 
     def sent(self) -> bytes:
         """Write the search for the window; its own where there is none."""
-        if isinstance(self.plan, Passed):
+        if isinstance(self.plan, PassedOn):
             return self.own()
         line = {**self.line}
         if "preference" in dict(self.plan.params):
             line["preference"] = dict(self.plan.params)["preference"]
-        return dumped(line) + b"\n" + dumped(self.plan.body) + b"\n"
+        return to_json(line) + b"\n" + to_json(self.plan.body) + b"\n"
 
     def own(self) -> bytes:
         """Write the caller's search."""
-        return dumped(self.line) + b"\n" + dumped(self.body) + b"\n"
+        return to_json(self.line) + b"\n" + to_json(self.body) + b"\n"
 
 
-async def search_many(
+async def answer_msearch(
     exchange: Exchange, content: bytes, rescorer: Rescorer, outcomes: Outcomes
 ) -> Response:
     """Answer many searches.
@@ -75,8 +75,10 @@ async def search_many(
     """
     plain = exchange.plain(content)
     # Thousands of searches must not keep other requests waiting.
-    items = plain if isinstance(plain, Passed) else await asyncio.to_thread(_items, exchange, plain)
-    if isinstance(items, Passed):
+    items = (
+        plain if isinstance(plain, PassedOn) else await asyncio.to_thread(_items, exchange, plain)
+    )
+    if isinstance(items, PassedOn):
         outcomes.passed(items)
         return await exchange.pass_on(content, items)
     if not any(isinstance(item.plan, Window) for item in items):
@@ -84,38 +86,38 @@ async def search_many(
     return await _reranked(exchange, content, items, rescorer, outcomes)
 
 
-def _items(exchange: Exchange, content: bytes) -> list[_Item] | Passed:
+def _items(exchange: Exchange, content: bytes) -> list[_Item] | PassedOn:
     """Read the searches, two lines each."""
     lines = content.split(b"\n")
     if not lines[-1].strip():
         lines.pop()
-    objects = [as_object(line) for line in lines]
+    objects = [json_object(line) for line in lines]
     if not objects or len(objects) % 2 or None in objects:
-        return Passed("body", "the body is not one line and one search a search")
+        return PassedOn("body", "the body is not one line and one search a search")
     read = [each for each in objects if each is not None]
-    header = of_header(exchange.request.headers.get(HEADER))
+    header = rescore_of_header(exchange.request.headers.get(HEADER))
     params = exchange.params  # read once: both they and the searches may be many
     return [
-        _item(exchange, params, place, line, body, header)
-        for place, (line, body) in enumerate(zip(read[::2], read[1::2], strict=True))
+        _item(exchange, params, position, line, body, header)
+        for position, (line, body) in enumerate(zip(read[::2], read[1::2], strict=True))
     ]
 
 
 def _item(
     exchange: Exchange,
     params: Params,
-    place: int,
+    position: int,
     line: dict[str, Any],
     body: dict[str, Any],
     header: NeuralRescore,
 ) -> _Item:
     try:
-        theirs, asked = without_neural(body)
+        theirs, rescore = split_neural(body)
     except SearchError as error:
-        raise SearchError(f"search {place}: {error}") from error
+        raise SearchError(f"search {position}: {error}") from error
     named = line.get("index", exchange.target.index)
     index = ",".join(map(str, named)) if isinstance(named, list) else str(named or "")
-    rescore = asked.over(header).over(exchange.settings.default(index))
+    rescore = rescore.over(header).over(exchange.settings.default(index))
     given = [(name, str(line[name])) for name in ("preference",) if name in line]
     search = Search(index, theirs, (*params, *given), rescore)
     plan = window_of(search, stable_pages=exchange.settings.stable_pages)
@@ -123,21 +125,21 @@ def _item(
     return _Item(line, theirs, parted, plan)
 
 
-def _together(items: Sequence[_Item]) -> Passed:
-    plans = [item.plan for item in items if isinstance(item.plan, Passed)]
+def _together(items: Sequence[_Item]) -> PassedOn:
+    plans = [item.plan for item in items if isinstance(item.plan, PassedOn)]
     codes = dict.fromkeys(plan.code for plan in plans)
     reasons = dict.fromkeys(plan.reason for plan in plans)
-    return Passed(",".join(codes), "; ".join(reasons))
+    return PassedOn(",".join(codes), "; ".join(reasons))
 
 
 async def _passed(
-    exchange: Exchange, content: bytes, items: Sequence[_Item], why: Passed, outcomes: Outcomes
+    exchange: Exchange, content: bytes, items: Sequence[_Item], why: PassedOn, outcomes: Outcomes
 ) -> Response:
     for item in items:
-        outcomes.passed(item.plan if isinstance(item.plan, Passed) else why)
+        outcomes.passed(item.plan if isinstance(item.plan, PassedOn) else why)
     if not any(item.parted for item in items):
         return await exchange.pass_on(content, why)
-    return await exchange.pass_on(b"".join(item.own() for item in items), why, anew=_NDJSON)
+    return await exchange.pass_on(b"".join(item.own() for item in items), why, rewritten=_NDJSON)
 
 
 async def _reranked(
@@ -152,15 +154,15 @@ async def _reranked(
     with tracing.stage("retrieval", searches=len(items)):
         fetched = await exchange.fetch(exchange.query, sent, _NDJSON)
     if isinstance(fetched, Response):
-        outcomes.passed(Passed("error", ""))
+        outcomes.passed(PassedOn("error", ""))
         return fetched
-    found = [] if isinstance(fetched, Passed) else fetched.body.get("responses", [])
-    if isinstance(fetched, Passed) or len(found) != len(items):
-        why = fetched if isinstance(fetched, Passed) else _REFUSED
+    found = [] if isinstance(fetched, PassedOn) else fetched.body.get("responses", [])
+    if isinstance(fetched, PassedOn) or len(found) != len(items):
+        why = fetched if isinstance(fetched, PassedOn) else _REFUSED
         return await _passed(exchange, content, items, why, outcomes)
     plans = [item.plan for item in items]
-    for place, own in (await _again(exchange, items, found)).items():
-        found[place], plans[place] = own, _REFUSED
+    for position, own in (await _again(exchange, items, found)).items():
+        found[position], plans[position] = own, _REFUSED
     retrieval = perf_counter() - started
     work = (
         _finished(plan, response, rescorer, retrieval, exchange.settings.annotate)
@@ -170,45 +172,45 @@ async def _reranked(
     _count(outcomes, plans, [rescored for _, rescored in results], retrieval)
     took = fetched.body.get("took", 0) + round((perf_counter() - started - retrieval) * 1000)
     answer = {**fetched.body, "took": took, "responses": [response for response, _ in results]}
-    return exchange.answer_anew(fetched.answer, answer, *_said([each for _, each in results]))
+    return exchange.rewritten_answer(fetched.answer, answer, *_said([each for _, each in results]))
 
 
-_REFUSED = Passed("refused", "the search for the window failed")
+_REFUSED = PassedOn("refused", "the search for the window failed")
 
 
 async def _again(
     exchange: Exchange, items: Sequence[_Item], found: Sequence[dict[str, Any]]
 ) -> dict[int, dict[str, Any]]:
-    """Send searches as they came whose windows failed; return their answers by place."""
-    places = [
-        place
-        for place, (item, response) in enumerate(zip(items, found, strict=True))
+    """Send searches as they came whose windows failed; return their answers by position."""
+    positions = [
+        position
+        for position, (item, response) in enumerate(zip(items, found, strict=True))
         if isinstance(item.plan, Window) and ("error" in response or shards_failed(response))
     ]
-    if not places:
+    if not positions:
         return {}
-    sent = b"".join(items[place].own() for place in places)
+    sent = b"".join(items[position].own() for position in positions)
     fetched = await exchange.fetch(exchange.query, sent, _NDJSON)
     own = fetched.body.get("responses", []) if isinstance(fetched, Fetched) else []
-    return dict(zip(places, own, strict=False))
+    return dict(zip(positions, own, strict=False))
 
 
 async def _finished(
-    plan: Window | Passed,
+    plan: Window | PassedOn,
     response: dict[str, Any],
     rescorer: Rescorer,
     retrieval: float,
     annotate: bool,
 ) -> tuple[dict[str, Any], Rescored | None]:
-    if isinstance(plan, Passed) or "hits" not in response:
+    if isinstance(plan, PassedOn) or "hits" not in response:
         return response, None
     rescored = await rescorer.rescore(response["hits"]["hits"], plan)
-    return finished(response, plan, rescored, retrieval, annotate), rescored
+    return final_answer(response, plan, rescored, retrieval, annotate), rescored
 
 
 def _count(
     outcomes: Outcomes,
-    plans: Sequence[Window | Passed],
+    plans: Sequence[Window | PassedOn],
     rescored: Sequence[Rescored | None],
     retrieval: float,
 ) -> None:
@@ -216,7 +218,7 @@ def _count(
         if one is not None:
             outcomes.reranked(one, retrieval)
         else:
-            outcomes.passed(plan if isinstance(plan, Passed) else _REFUSED)
+            outcomes.passed(plan if isinstance(plan, PassedOn) else _REFUSED)
 
 
 def _said(rescored: Sequence[Rescored | None]) -> tuple[str, str]:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["MOST_PARAMS", "Params", "Passed", "obstacle", "setting"]
+__all__ = ["MOST_PARAMS", "Params", "PassedOn", "obstacle", "setting"]
 
 Params: TypeAlias = tuple[tuple[str, str], ...]
 """The query string's parameters, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PassedOn:
     """A search that goes to Elasticsearch as it came.
 
     Attributes:
@@ -31,17 +31,17 @@ def setting(body: Mapping[str, Any], params: Params, name: str) -> Any:
     return dict(params).get(name, body.get(name))
 
 
-def obstacle(body: Mapping[str, Any], params: Params) -> Passed | None:
+def obstacle(body: Mapping[str, Any], params: Params) -> PassedOn | None:
     """Return why this search is not to be reranked, if there is a reason in its form."""
     if len(params) > MOST_PARAMS:
-        return Passed("params", f"the query string has more than {MOST_PARAMS} parameters")
+        return PassedOn("params", f"the query string has more than {MOST_PARAMS} parameters")
     names = {*body, *(name for name, _ in params)}
     for name, reason in _NAMES.items():
         if name in names:
-            return Passed(name, reason)
+            return PassedOn(name, reason)
     for code, (found, reason) in _FORMS.items():
         if found(body, params):
-            return Passed(code, reason)
+            return PassedOn(code, reason)
     return None
 
 
@@ -50,7 +50,7 @@ MOST_PARAMS = 100  # Elasticsearch's search has about 40; each search of many re
 _NAMES: Mapping[str, str] = {
     "collapse": "collapsed hits are the best of their groups by Elasticsearch's score",
     "scroll": "a scroll reads all hits in one fixed order",
-    "search_after": "search_after continues from a place in Elasticsearch's order",
+    "search_after": "search_after continues from a position in Elasticsearch's order",
     "retriever": "a retriever ranks by its own means",
     "rank": "rank merges several lists by its own means",
     "slice": "a slice is read whole",
@@ -64,7 +64,7 @@ def _is_empty(body: Mapping[str, Any], params: Params) -> bool:
 
 
 def _is_sorted(body: Mapping[str, Any], params: Params) -> bool:
-    """Tell whether hits are sorted by something else than, first, their score."""
+    """Return whether hits are sorted by something else than, first, their score."""
     by = setting(body, params, "sort")
     if isinstance(by, str):  # of the query string: name, or name:direction
         by = by.split(",")
@@ -95,5 +95,5 @@ _FORMS: Mapping[str, tuple[_Form, str]] = {
     "size": (_is_empty, "size 0 asks for no hits"),
     "sort": (_is_sorted, "hits are sorted by something else than their score"),
     "stored_fields": (_is_without_fields, "stored_fields _none_ leaves no text to read"),
-    "format": (_is_of_another_format, "the answer is asked for in another format than JSON"),
+    "format": (_is_of_another_format, "the caller wants the answer in another format than JSON"),
 }

@@ -16,39 +16,39 @@ from twopass.pipeline.apps.sidecar.cancellation import CLIENT_CLOSED_REQUEST, ca
 from twopass.pipeline.apps.sidecar.keys import key_in, matches
 from twopass.pipeline.apps.sidecar.metrics import Metrics
 from twopass.pipeline.apps.sidecar.models import Models
-from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, finished, shards_failed
+from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, final_answer, shards_failed
 from twopass.pipeline.apps.sidecar.proxy.exchange import Exchange, Fetched, target_of
 from twopass.pipeline.apps.sidecar.proxy.messages import (
-    as_object,
-    dumped,
     error_response,
+    json_object,
     read_body,
+    to_json,
 )
-from twopass.pipeline.apps.sidecar.proxy.msearch import search_many
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Passed
+from twopass.pipeline.apps.sidecar.proxy.msearch import answer_msearch
+from twopass.pipeline.apps.sidecar.proxy.obstacles import PassedOn
 from twopass.pipeline.apps.sidecar.proxy.rescorer import InThread, Rescorer
 from twopass.pipeline.apps.sidecar.proxy.upstream import Upstream, UpstreamError
 from twopass.pipeline.apps.sidecar.proxy.window import (
     HEADER,
     Search,
     Window,
-    of_header,
+    rescore_of_header,
+    split_neural,
     window_of,
-    without_neural,
 )
 from twopass.pipeline.errors import SearchError
 
 __all__ = [
     "METHODS",
     "Proxy",
-    "search",
+    "answer_search",
 ]
 
 
 _JSON = "application/json"
 
 
-async def search(
+async def answer_search(
     exchange: Exchange, content: bytes, rescorer: Rescorer, outcomes: Outcomes
 ) -> Response:
     """Answer a search.
@@ -59,57 +59,57 @@ async def search(
 
     """
     plain = exchange.plain(content)
-    body = plain if isinstance(plain, Passed) else as_object(plain)
+    body = plain if isinstance(plain, PassedOn) else json_object(plain)
     if body is None:
-        body = Passed("body", "the body is no JSON object")
-    if isinstance(body, Passed):
+        body = PassedOn("body", "the body is no JSON object")
+    if isinstance(body, PassedOn):
         return await _passed(exchange, content, None, body, outcomes)
-    theirs, asked = without_neural(body)
-    rescore = asked.over(of_header(exchange.request.headers.get(HEADER)))
+    theirs, rescore = split_neural(body)
+    rescore = rescore.over(rescore_of_header(exchange.request.headers.get(HEADER)))
     rescore = rescore.over(exchange.settings.default(exchange.target.index))
     meant = Search(exchange.target.index, theirs, exchange.params, rescore)
     window = window_of(meant, stable_pages=exchange.settings.stable_pages)
     parted = theirs.get("rescore") is not body.get("rescore")
-    anew = dumped(theirs) if parted else None
-    if isinstance(window, Passed):
-        return await _passed(exchange, content, anew, window, outcomes)
-    return await _reranked(exchange, content, anew, window, rescorer, outcomes)
+    rewritten = to_json(theirs) if parted else None
+    if isinstance(window, PassedOn):
+        return await _passed(exchange, content, rewritten, window, outcomes)
+    return await _reranked(exchange, content, rewritten, window, rescorer, outcomes)
 
 
 async def _passed(
-    exchange: Exchange, content: bytes, anew: bytes | None, why: Passed, outcomes: Outcomes
+    exchange: Exchange, content: bytes, rewritten: bytes | None, why: PassedOn, outcomes: Outcomes
 ) -> Response:
     outcomes.passed(why)
-    if anew is None:
+    if rewritten is None:
         return await exchange.pass_on(content, why)
-    return await exchange.pass_on(anew, why, anew=_JSON)
+    return await exchange.pass_on(rewritten, why, rewritten=_JSON)
 
 
 async def _reranked(
     exchange: Exchange,
     content: bytes,
-    anew: bytes | None,
+    rewritten: bytes | None,
     window: Window,
     rescorer: Rescorer,
     outcomes: Outcomes,
 ) -> Response:
     started = perf_counter()
     with tracing.stage("retrieval", searches=1):
-        fetched = await exchange.fetch(urlencode(window.params), dumped(window.body), _JSON)
+        fetched = await exchange.fetch(urlencode(window.params), to_json(window.body), _JSON)
     retrieval = perf_counter() - started
     if isinstance(fetched, Response):
-        outcomes.passed(Passed("error", ""))
+        outcomes.passed(PassedOn("error", ""))
         return fetched
     if isinstance(fetched, Fetched) and shards_failed(fetched.body):
-        fetched = Passed("shards", "shards failed on the search for the window")
+        fetched = PassedOn("shards", "shards failed on the search for the window")
     if isinstance(fetched, Fetched) and "hits" not in fetched.body:
-        fetched = Passed("refused", "the search for the window has no hits in its answer")
-    if isinstance(fetched, Passed):
-        return await _passed(exchange, content, anew, fetched, outcomes)
+        fetched = PassedOn("refused", "the search for the window has no hits in its answer")
+    if isinstance(fetched, PassedOn):
+        return await _passed(exchange, content, rewritten, fetched, outcomes)
     rescored = await rescorer.rescore(fetched.body["hits"]["hits"], window)
     outcomes.reranked(rescored, retrieval)
-    answer = finished(fetched.body, window, rescored, retrieval, exchange.settings.annotate)
-    return exchange.answer_anew(fetched.answer, answer, rescored.status, rescored.reason)
+    answer = final_answer(fetched.body, window, rescored, retrieval, exchange.settings.annotate)
+    return exchange.rewritten_answer(fetched.answer, answer, rescored.status, rescored.reason)
 
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
@@ -173,14 +173,14 @@ class Proxy:
 
     async def _answer(self, exchange: Exchange) -> Response:
         if not exchange.target.is_search:
-            why = Passed("api", f"{exchange.target.api} is no search")
+            why = PassedOn("api", f"{exchange.target.api} is no search")
             return await exchange.pass_on(_streamed(exchange.request), why)
         content = await read_body(exchange.request, self._settings.proxy.max_body_bytes)
         if not isinstance(content, bytes):
-            why = Passed("body", "the body is larger than proxy.max_body_bytes")
+            why = PassedOn("body", "the body is larger than proxy.max_body_bytes")
             self._outcomes.passed(why)
             return await exchange.pass_on(content, why)
-        answer = search if exchange.target.api == "_search" else search_many
+        answer = answer_search if exchange.target.api == "_search" else answer_msearch
         work = answer(exchange, content, self._rescorer, self._outcomes)
         return await cancel_on_disconnect(exchange.request.receive, work)
 

@@ -41,13 +41,13 @@ class Rescored:
 
     Attributes:
         status: ``complete``, ``partial``, ``skipped`` or ``failed``.
-        code: why not as asked, for programs: ``deadline``, ``overloaded``, ``error``, ``fusion``,
-            ``model``, ``text``, ``hits``, or ``fallback`` where another scorer than the first
-            answered.
-        reason: the same for people. It tells nothing of other searches that were scored in the
+        code: why it is not complete, for programs: ``deadline``, ``overloaded``, ``error``,
+            ``fusion``, ``model``, ``text``, ``hits``; or ``fallback`` where it is, but another
+            scorer than the first answered.
+        reason: the same for people. It says nothing about other searches that were scored in the
             same batch, as a scorer's own message might.
         candidates: how many hits were to be scored.
-        ranking: the order of the hits that have a text, ids being their places in the window;
+        ranking: the order of the hits that have a text, ids being their positions in the window;
             ``None`` where Elasticsearch's order stands.
         seconds: what it took.
 
@@ -128,15 +128,15 @@ class Rescorer:
     def _rank(self, head: Sequence[Mapping[str, Any]], window: Window) -> Ranking | None:
         """Rank the hits that have a text; None where no hit has."""
         texts = [text_of(hit, window.fields, strict=window.strict) for hit in head]
-        readable = [place for place, text in enumerate(texts) if text]
+        readable = [position for position, text in enumerate(texts) if text]
         if not readable:
             return None
         # Rescorers of Elasticsearch's own may leave a lower score above a higher one.
         scores = np.minimum.accumulate(np.array([hit["_score"] for hit in head], np.float32))
         found = Hits.of(
-            [str(place) for place in readable],
+            [str(position) for position in readable],
             scores[readable],
-            [texts[place] for place in readable],
+            [texts[position] for position in readable],
         )
         chosen = window.rescore.fusion
         method = self._fusion if chosen is None else fusion(chosen.method, **chosen.parameters)

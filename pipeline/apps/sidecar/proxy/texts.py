@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any
 
 __all__ = [
-    "Asked",
-    "asked",
+    "QueryText",
     "matches",
     "plain_text",
+    "query_text",
     "text_of",
 ]
 
@@ -21,7 +21,7 @@ __all__ = [
 _FULL_TEXT = ("match", "match_phrase", "match_phrase_prefix", "match_bool_prefix")
 _SYNTAX = ("query_string", "simple_query_string")
 _MULTIPLE = ("multi_match", "combined_fields", *_SYNTAX)
-# Where clauses stand in a compound query that are to match; what only filters asks nothing.
+# Where clauses stand in a compound query that are to match; what only filters has no words.
 _INNER: Mapping[str, tuple[str, ...]] = {
     "bool": ("must", "should"),
     "boosting": ("positive",),
@@ -35,8 +35,8 @@ _INNER: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a query asks.
+class QueryText:
+    """The words of a query.
 
     Attributes:
         text: its words, those of several clauses one after another; empty where it has none.
@@ -48,13 +48,13 @@ class Asked:
     fields: tuple[str, ...] = ()
 
 
-def asked(query: Any) -> Asked:
+def query_text(query: Any) -> QueryText:
     """Find the words of a query of Elasticsearch's, however deep its clauses lie.
 
     Words come from match, match_phrase, match_phrase_prefix, match_bool_prefix, multi_match,
     combined_fields, query_string and simple_query_string, also inside bool (must and should),
     boosting, constant_score, dis_max, function_score, nested, pinned and script_score. Clauses
-    that ask the same in several fields are one text. What is read ends after 10,000 clauses and
+    with the same words in several fields are one text. What is read ends after 10,000 clauses and
     after the clause that completes 10,000 characters, of which no more are read: this runs where
     all requests wait, and models read no further.
     """
@@ -69,7 +69,7 @@ def asked(query: Any) -> Asked:
         everywhere = everywhere or bool(text and not clause.fields)
         if left <= 0:
             break
-    return Asked(" ".join(texts), () if everywhere else tuple(fields))
+    return QueryText(" ".join(texts), () if everywhere else tuple(fields))
 
 
 def plain_text(syntax: str) -> str:
@@ -153,7 +153,7 @@ def _clauses(query: Any) -> Iterator[_Asking]:
             waiting += [_Clause(kind, content) for kind, content in each.items()][::-1]
         elif isinstance(each, _Clause) and isinstance(each.content, Mapping):
             yield from _asking(each.kind, each.content)
-            inner = [each.content.get(place) for place in _INNER.get(each.kind, ())]
+            inner = [each.content.get(name) for name in _INNER.get(each.kind, ())]
             waiting += reversed(inner)
         yield _Asking()
 
@@ -167,7 +167,7 @@ def _asking(kind: str, content: Mapping[str, Any]) -> Iterator[_Asking]:
 
 
 def _text(value: Any) -> str:
-    """Return what is asked: a field's value, or what its object calls the query."""
+    """Return the words of a field's value, or of what its object calls the query."""
     if isinstance(value, Mapping):
         value = value.get("query", "")
     return str(value) if isinstance(value, str | int | float) else ""
@@ -190,7 +190,7 @@ def text_of(hit: Mapping[str, Any], fields: Sequence[str], *, strict: bool) -> s
     Args:
         hit: one of Elasticsearch's.
         fields: (f,) names or patterns (``title``, ``section.*``); none for all strings.
-        strict: read those fields alone; otherwise all strings of a hit that has none of them.
+        strict: read only those fields; otherwise all strings of a hit that has none of them.
 
     """
     source = list(_strings(hit.get("_source", {})))
@@ -206,12 +206,12 @@ def text_of(hit: Mapping[str, Any], fields: Sequence[str], *, strict: bool) -> s
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Tell whether a field's name fits a pattern of Elasticsearch's, in which only * is special."""
+    """Return whether a field's name fits a pattern of Elasticsearch's; only * is special."""
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
 def _is_of(path: str, field: str) -> bool:
-    """Tell whether the string at a path is the field's: by name, or of one inside or above it.
+    """Return whether the string at a path is the field's: by name, or of one inside or above it.
 
     ``title`` is read for its multi-field ``title.english``, and ``author.name`` for ``author``.
     """

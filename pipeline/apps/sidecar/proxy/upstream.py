@@ -1,4 +1,4 @@
-"""The search engine behind the proxy: one pool of connections, no memory of who asked."""
+"""The search engine behind the proxy: one pool of connections, which keeps nothing of a caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class UpstreamError(PipelineError):
     """Elasticsearch gave no answer.
 
     Attributes:
-        status: what to tell the caller: 502, 503 or 504.
+        status: the caller's answer: 502, 503 or 504.
 
     """
 
@@ -87,7 +87,7 @@ class Upstream:
     """One search engine.
 
     Nothing of one request is seen by another: cookies are not kept, and neither environment nor
-    ``.netrc`` is asked for proxies or passwords.
+    ``.netrc`` is read for proxies or passwords.
     """
 
     def __init__(self, settings: ProxySettings) -> None:

@@ -12,17 +12,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from twopass.pipeline.apps.settings.serve import NeuralRescore
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Params, Passed, obstacle, setting
-from twopass.pipeline.apps.sidecar.proxy.texts import asked, matches, plain_text
+from twopass.pipeline.apps.sidecar.proxy.obstacles import Params, PassedOn, obstacle, setting
+from twopass.pipeline.apps.sidecar.proxy.texts import matches, plain_text, query_text
 from twopass.pipeline.errors import SearchError
 
 __all__ = [
     "HEADER",
     "Search",
     "Window",
-    "of_header",
+    "rescore_of_header",
+    "split_neural",
     "window_of",
-    "without_neural",
 ]
 
 
@@ -31,7 +31,7 @@ HEADER = "x-twopass-rescore"
 _MOST_NAMES = 100
 
 
-def without_neural(body: Mapping[str, Any]) -> tuple[dict[str, Any], NeuralRescore]:
+def split_neural(body: Mapping[str, Any]) -> tuple[dict[str, Any], NeuralRescore]:
     """Part a body into what is Elasticsearch's and what is ours.
 
     Rescorers of Elasticsearch's own stay where they are and run first::
@@ -45,7 +45,7 @@ def without_neural(body: Mapping[str, Any]) -> tuple[dict[str, Any], NeuralResco
     """
     rescore = body.get("rescore")
     rescorers = rescore if isinstance(rescore, list) else [rescore]
-    ours = [place for place, each in enumerate(rescorers) if _is_ours(each)]
+    ours = [position for position, each in enumerate(rescorers) if _is_ours(each)]
     if not ours:
         return dict(body), NeuralRescore()
     if ours != [len(rescorers) - 1]:
@@ -59,7 +59,7 @@ def without_neural(body: Mapping[str, Any]) -> tuple[dict[str, Any], NeuralResco
     return theirs, _of_rescorer(rescorers[-1])
 
 
-def of_header(value: str | None) -> NeuralRescore:
+def rescore_of_header(value: str | None) -> NeuralRescore:
     """Read the header: ``true``, ``false``, or the object that ``rescore.neural`` would be.
 
     Raises:
@@ -137,13 +137,13 @@ class Window:
     Attributes:
         body: asks for the window, from its first hit on.
         params: without those that ``body`` now says.
-        start: the place of the page's first hit, from 0.
+        start: the position of the page's first hit, from 0.
         size: how many hits the page has at most.
         depth: how many hits are reranked.
         query: the text to rerank by.
         fields: what is read of each hit; none for all its strings.
-        strict: whether those fields alone are read.
-        kept: patterns of the ``fields`` that the caller asked for; ``None`` where nothing was
+        strict: whether only those fields are read.
+        kept: patterns of the ``fields`` that the caller wants; ``None`` where nothing was
             added to them.
         added: patterns of those that were added.
         rescore: what to rerank by.
@@ -163,16 +163,16 @@ class Window:
     rescore: NeuralRescore
 
     def is_extra(self, name: str, values: Any) -> bool:
-        """Tell whether an entry of a hit's ``fields`` is there for reranking alone."""
+        """Return whether an entry of a hit's ``fields`` is there only for reranking."""
         nested = isinstance(values, list) and any(isinstance(each, Mapping) for each in values)
         return _takes_in(self.added, name, nested) and not _takes_in(self.kept, name, nested)
 
 
-def window_of(search: Search, *, stable_pages: bool = True) -> Window | Passed:
+def window_of(search: Search, *, stable_pages: bool = True) -> Window | PassedOn:
     """Make a search for candidates of a caller's search, or say why it cannot be reranked."""
     rescore, body, params = search.rescore, search.body, search.params
     if not rescore.enabled:
-        return Passed("off", "reranking is off for this search")
+        return PassedOn("off", "reranking is off for this search")
     found = obstacle(body, params)
     if found is not None:
         return found
@@ -180,15 +180,15 @@ def window_of(search: Search, *, stable_pages: bool = True) -> Window | Passed:
     size = _count(setting(body, params, "size"), _FIRST_PAGE)
     depth = rescore.window_size or 1
     if start is None or size is None:
-        return Passed("paging", "from or size is no count")
+        return PassedOn("paging", "from or size is no count")
     if start >= depth:
-        return Passed("beyond", f"the page begins behind the {depth} reranked hits")
-    text, fields = _asked(body, params)
+        return PassedOn("beyond", f"the page starts after the {depth} reranked hits")
+    text, fields = _text_and_fields(body, params)
     if not (rescore.query or text):
-        return Passed("query", "the query has no words to rerank by")
+        return PassedOn("query", "the query has no words to rerank by")
     added, kept = _additions(body, params, rescore.fields or fields)
     if _are_too_many([*added, *kept, *(rescore.fields or fields)]):
-        return Passed("fields", f"it names more than {_MOST_FIELDS} fields, or one too long")
+        return PassedOn("fields", f"it names more than {_MOST_FIELDS} fields, or one too long")
     page = {"from": 0, "size": max(depth, start + size)}
     more = {"fields": [*_listed(body.get("fields")), *added]} if added else {}
     return Window(
@@ -215,27 +215,29 @@ def _count(value: Any, default: int) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _asked(body: Mapping[str, Any], params: Params) -> tuple[str, tuple[str, ...]]:
+def _text_and_fields(body: Mapping[str, Any], params: Params) -> tuple[str, tuple[str, ...]]:
     given = dict(params)
     if "q" in given:
         fields = (given["df"],) if "df" in given else ()
         return plain_text(given["q"]), fields
-    found = asked(body.get("query"))
+    found = query_text(body.get("query"))
     return found.text, found.fields
 
 
 def _additions(
     body: Mapping[str, Any], params: Params, fields: tuple[str, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return which fields must be asked for too, and which the caller asked for already.
+    """Return which fields must be fetched too, and which the caller fetches already.
 
     Nothing must where ``_source`` comes whole. Where it is cut or left out, ``fields`` brings the
     texts, apart from what the caller sees.
     """
     given = dict(params)
     cut = any(name.startswith("_source") for name in given) or body.get("_source", True) is not True
-    unasked = any(name in body or name in given for name in ("stored_fields", "script_fields"))
-    if not (cut or unasked):
+    without_source = any(
+        name in body or name in given for name in ("stored_fields", "script_fields")
+    )
+    if not (cut or without_source):
         return (), ()
     kept = [
         *map(_name, _listed(body.get("fields"))),
@@ -264,7 +266,7 @@ def _name(field: Any) -> str:
 
 
 def _takes_in(patterns: Iterable[str], name: str, nested: bool) -> bool:
-    """Tell whether one of the patterns is of a field, or of one inside it, if it is nested."""
+    """Return whether one of the patterns is of a field, or of one inside it, if it is nested."""
     return any(matches(name, each) or (nested and each.startswith(f"{name}.")) for each in patterns)
 
 

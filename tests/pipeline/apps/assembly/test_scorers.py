@@ -18,7 +18,7 @@ from twopass.pipeline.apps.settings import Settings, load_settings
 from twopass.pipeline.errors import SettingsError
 from twopass.reranker import BatchingScorer, CachingScorer, CrossEncoder, RemoteScorer
 from twopass.reranker.contract.errors import ModelError
-from twopass.reranker.contract.scorer import as_detailed
+from twopass.reranker.contract.scorer import as_scorer
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.index.index import BM25Index
 
@@ -66,7 +66,7 @@ def test_a_model_for_many_callers(expected: Any) -> None:
 
 
 def test_what_ships_is_a_cascade_of_two(expected: Any) -> None:
-    scorer = as_detailed(build_scorer(settings(cascade={"keep": 1})))
+    scorer = as_scorer(build_scorer(settings(cascade={"keep": 1})))
     scores = scorer.score(PAIRS)
     cheap = CrossEncoder("twopass/tiny", device="cpu").predict(PAIRS)
     np.testing.assert_allclose(scores.columns["cheap"], cheap, atol=1e-5)
@@ -104,7 +104,7 @@ def test_a_service_instead_of_the_model() -> None:
 def test_another_scorer_answers_and_the_status_says_why(expected: Any) -> None:
     chain = settings(remote={"url": NOBODY}, fallback=["cpu"])
     assert chain.reranker.chain == ("remote", "cpu")
-    scores = as_detailed(build_scorer(chain)).score(PAIRS)
+    scores = as_scorer(build_scorer(chain)).score(PAIRS)
     np.testing.assert_allclose(scores.values, expected, atol=1e-5)
     assert scores.by == "cpu"
     assert scores.reason.startswith("remote: UnavailableError: http://127.0.0.1:9/v2/rerank")
@@ -112,7 +112,7 @@ def test_another_scorer_answers_and_the_status_says_why(expected: Any) -> None:
 
 def test_int8_on_a_cpu_answers_too(expected: Any) -> None:
     chain = settings(remote={"url": NOBODY}, fallback=["cpu-int8", "none"])
-    scores = as_detailed(build_scorer(chain)).score(PAIRS)
+    scores = as_scorer(build_scorer(chain)).score(PAIRS)
     assert scores.by == "cpu-int8"
     np.testing.assert_allclose(scores.values, expected, atol=0.5)
     assert (scores.values != expected).any()
@@ -134,7 +134,7 @@ def test_a_model_that_is_not_there() -> None:
     with pytest.raises(ModelError, match="absent"):
         build_scorer(settings(model="twopass/absent"))
     chain = settings(model="twopass/absent", fallback="none")
-    scores = as_detailed(build_scorer(chain)).score(PAIRS)
+    scores = as_scorer(build_scorer(chain)).score(PAIRS)
     assert scores.reason.startswith("model: ModelError: ")
 
 

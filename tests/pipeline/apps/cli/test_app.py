@@ -60,6 +60,8 @@ class TestErrors:
         [
             ([], "the following arguments are required: COMMAND (see twopass --help)"),
             (["serach"], "invalid choice: 'serach'"),
+            (["serach"], "did you mean 'search'? (see twopass --help)"),
+            (["search", "--index", "x", "--syntax", "quary", "q"], "did you mean 'query'?"),
             (["search", "--index", "x"], "one of the arguments QUERY --queries is required"),
             (["search", "--k", "0", "q"], "argument --k: expected a whole number of at least 1"),
             (["search", "--k", "ten", "q"], "found 'ten'"),

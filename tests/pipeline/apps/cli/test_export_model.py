@@ -8,7 +8,7 @@ import pytest
 
 from twopass.pipeline.evaluation import open_collection
 from twopass.pipeline.training.model_export import export_model
-from twopass.reranker.engines.onnx.export import Written
+from twopass.reranker.engines.onnx.export import ExportedFile
 from twopass.retriever import BM25Index, Document
 
 from .conftest import Run, write_corpus
@@ -72,7 +72,7 @@ def test_a_models_own_folder_gets_them_and_its_card_says_so_once(
     assert run(*arguments, "--precision", "fp32").status == 0
     again = run(*arguments, "--precision", "fp32")
     assert (again.status, again.err.count("\n")) == (2, 1)
-    assert "model.onnx is there already" in again.err
+    assert "model.onnx exists already" in again.err
     assert run(*arguments, "--precision", "fp32", "--overwrite").status == 0
     card = (Path(own) / "README.md").read_text()
     assert card.startswith("# My model\n")
@@ -105,14 +105,14 @@ def test_one_file_that_fails_keeps_back_the_others(
 
     collection = open_collection(str(facts), "dev")
     index = BM25Index.build(Document(d.id, d.text) for d in collection.documents())
-    right = Written.predict
+    right = ExportedFile.predict
 
-    def spoilt(self: Written, pairs: list[tuple[str, str]]) -> np.ndarray:
+    def spoilt(self: ExportedFile, pairs: list[tuple[str, str]]) -> np.ndarray:
         """Rank backwards by the int8 file alone."""
         scores = right(self, pairs)
         return -scores if b".int8" in self.graph else scores
 
-    monkeypatch.setattr(Written, "predict", spoilt)
+    monkeypatch.setattr(ExportedFile, "predict", spoilt)
     with pytest.raises(ExportError, match=r"at most 0\.002, found int8: .*\(--precision fp32\)"):
         export_model("twopass/default", tmp_path / "out", ("fp32", "int8"), collection, index)
     assert not (tmp_path / "out").exists()

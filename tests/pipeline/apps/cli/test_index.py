@@ -90,7 +90,7 @@ def test_an_update_changes_no_formula(
 ) -> None:
     done = run("index", corpus, "--out", index, "--update", *given)
     assert done.status == 2
-    assert "leave those out" in done.err
+    assert "do not pass them again" in done.err
 
 
 def test_delete(run: Run, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,34 @@ def test_a_filter(run: Run, index: Path) -> None:
     assert {hit["id"] for hit in ranking["hits"]} == {"dog", "mouse"}
 
 
+@pytest.mark.parametrize("lines", [("cat -dog",), ("cat -dog", "owl -mouse")])
+def test_operators_are_read_with_a_syntax(
+    run: Run, index: Path, model: Path, lines: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
+    query = lines[0] if len(lines) == 1 else "-"
+    rankings = search(run, index, "--model", model, "--syntax", "query", query)
+    found = BM25Index.open(index).search(lines, 10, syntax="query")
+    assert [{hit["id"] for hit in ranking["hits"]} for ranking in rankings] == [
+        set(hits.ids) for hits in found
+    ]
+    assert "dog" not in found[0].ids
+    assert {ranking["status"]["outcome"] for ranking in rankings} == {"complete"}
+
+
+def test_fragments_are_marked_by_the_syntax(run: Run, index: Path) -> None:
+    done = run("search", "--index", index, "--no-rerank", "--syntax", "query", '"chased the cat"')
+    assert "A dog chased the cat" in done.out
+    assert "mouse" not in done.out
+
+
+def test_no_syntax_for_another_retriever(run: Run, index: Path) -> None:
+    options = ("--no-rerank", "-s", "retriever.kind=rank-bm25", "--syntax", "query")
+    done = run("search", "--index", index, *options, "+cat")
+    assert done.status == 2
+    assert "--syntax query: expected retriever.kind bm25, found rank-bm25" in done.err
+
+
 def test_another_formula_than_the_index_was_built_with(run: Run, index: Path) -> None:
     [as_built] = search(run, index, "--no-rerank", "cat")
     [other] = search(run, index, "--no-rerank", "--set", "retriever.k1=0.5", "cat")

@@ -23,6 +23,33 @@ def test_the_page_is_up_to_date(run: Run) -> None:
     assert run("settings", "--markdown").out == page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("given", "section", "value"),
+    [
+        ('proxy.allow=["*"]', "proxy.allow", ["*"]),
+        ("proxy.allow=['_count', '*']", "proxy.allow", ["_count", "*"]),
+        ('fusion={method = "rrf", k = 20}', "fusion", {"method": "rrf", "k": 20}),
+        ('fusion={"method": "rrf", "k": 20}', "fusion", {"method": "rrf", "k": 20}),
+        ("serve.models={small = 'twopass/tiny'}", "serve.models", {"small": "twopass/tiny"}),
+        ("reranker.fallback=[cpu,none]", "reranker.fallback", ["cpu", "none"]),
+        ("retriever.index={mine}", "retriever.index", "{mine}"),
+    ],
+)
+def test_lists_and_tables_of_arguments(run: Run, given: str, section: str, value: object) -> None:
+    done = run("settings", "--json", "-s", given)
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    for name in section.split("."):
+        found = found[name]
+    assert found == value
+
+
+def test_a_list_that_is_none(run: Run) -> None:
+    done = run("settings", "-s", 'proxy.allow=["*"')
+    assert done.status == 2
+    assert "argument proxy.allow: expected a valid tuple" in done.err
+
+
 def test_what_is_in_force(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("twopass.toml").write_text("depth = 7\n[retriever]\npassword = 'open sesame'\n")
     monkeypatch.setenv("TWOPASS_K", "3")

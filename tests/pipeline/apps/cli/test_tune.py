@@ -64,7 +64,7 @@ def test_what_is_there_is_not_replaced(run: Run, collection: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--no-rerank",), "tuning is about both stages"),
+        (("--no-rerank",), "tuning needs both stages"),
         (("--measure", "goodness"), "unknown measure 'goodness'"),
         (("--split", "train"), "expected the split 'train'"),
     ],

@@ -134,5 +134,5 @@ class TestKeys:
 def test_a_client_that_leaves_at_once_harms_nobody(server: Running) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert server.client.get("/healthz").status_code == 200

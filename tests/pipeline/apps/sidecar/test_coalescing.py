@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 QUESTION = json.dumps({"query": "cat", "documents": ["The cat sat on the mat.", "An owl hunts."]})
 REQUEST = (
-    f"POST /rerank HTTP/1.1\r\nHost: here\r\nContent-Length: {len(QUESTION)}\r\n\r\n{QUESTION}"
+    f"POST /rerank HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(QUESTION)}\r\n\r\n{QUESTION}"
 ).encode()
 
 

@@ -129,7 +129,7 @@ def test_without_opentelemetry_all_is_served(
     tracing._tracer.cache_clear()
     try:
         tracing.prepare()
-        assert tracing.carried([*TRACEPARENT.items()]) == [*TRACEPARENT.items()]
+        assert tracing.with_trace_context([*TRACEPARENT.items()]) == [*TRACEPARENT.items()]
         answer = server.client.post("/search", json={"query": "cat"}, headers=TRACEPARENT)
         assert answer.json()["status"]["outcome"] == "complete"
     finally:

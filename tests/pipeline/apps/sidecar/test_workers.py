@@ -73,7 +73,9 @@ class Half:
     def __init__(self, serving: Serving) -> None:
         address = urlsplit(serving.url)
         self._body = json.dumps(QUESTION).encode()
-        head = f"POST /rerank HTTP/1.1\r\nHost: x\r\nContent-Length: {len(self._body)}\r\n\r\n"
+        head = (
+            f"POST /rerank HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(self._body)}\r\n\r\n"
+        )
         self._socket = socket.create_connection((address.hostname, address.port), SECONDS)
         self._socket.sendall(head.encode() + self._body[:5])
 

@@ -13,18 +13,18 @@ import numpy as np
 import onnx
 import pytest
 
-from twopass.reranker.architectures.bert import Classifier
+from twopass.reranker.architectures import architecture_of
 from twopass.reranker.contract.errors import ModelError
 from twopass.reranker.engines.hardware import cores, weight_bits
 from twopass.reranker.engines.onnx.engine import Session
 from twopass.reranker.engines.onnx.graph import Graph
 from twopass.reranker.engines.onnx.products import Fp32, Int8, quantised
-from twopass.reranker.engines.onnx.row_graph import build
+from twopass.reranker.engines.onnx.row_graph import build_row_graph
 from twopass.reranker.files.model_folder import ModelFolder
 from twopass.reranker.files.weights import Weights
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
-KINDS = ["bert", "electra", "roberta", "xlm-roberta"]
+KINDS = ["bert", "electra", "distilbert", "roberta", "xlm-roberta", "camembert"]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_weights_that_do_not_fit_are_named(tiny, tmp_path, change, message):
 @pytest.mark.parametrize(
     "change",
     [
-        {"hidden_act": "relu"},
+        {"hidden_act": "gelu_new"},
         {"position_embedding_type": "relative_key"},
         {"is_decoder": True},
         {"embedding_size": 16},
@@ -102,8 +102,8 @@ def test_weights_that_do_not_fit_are_named(tiny, tmp_path, change, message):
 )
 def test_what_is_unusual_is_left_to_torch(tiny, change):
     config = json.loads((tiny("electra") / "config.json").read_text())
-    assert Classifier.of(config) is not None
-    assert Classifier.of(config | change) is None
+    assert architecture_of(config) is not None
+    assert architecture_of(config | change) is None
 
 
 def test_bf16_weights_are_left_to_torch(tiny, tmp_path, pairs):
@@ -123,10 +123,10 @@ def test_bf16_weights_are_left_to_torch(tiny, tmp_path, pairs):
 def test_writes_what_onnx_reads(tiny, kind, tmp_path):
     """The bytes are checked by the format's own library, weights beside them."""
     folder = ModelFolder.read(tiny(kind))
-    spec = Classifier.of(folder.config)
+    spec = architecture_of(folder.config)
     assert spec is not None
     with Weights(folder) as weights:
-        graph = build(spec, weights, Fp32())
+        graph = build_row_graph(spec, weights, Fp32())
     model = onnx.load_model_from_string(graph.written())
     outside = {tensor.name: tensor for tensor in model.graph.initializer if tensor.external_data}
     assert outside.keys() == graph.arrays.keys()

@@ -14,7 +14,7 @@ from twopass.reranker.engines.onnx.export import Exporter
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
 from twopass.reranker.telemetry import onnx_runtime
 
-KINDS = ["bert", "electra", "roberta", "xlm-roberta"]
+KINDS = ["bert", "electra", "distilbert", "roberta", "xlm-roberta", "camembert"]
 
 
 @pytest.fixture(scope="module")

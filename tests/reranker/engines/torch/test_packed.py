@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from twopass.reranker.contract.errors import RerankerError
 from twopass.reranker.engines.engine import BatchRunner
 from twopass.reranker.engines.replicas import Replicas
-from twopass.reranker.engines.torch.attention import Padded, Places, Rectangle, Varlen
-from twopass.reranker.engines.torch.cuda_graphs import Graphs, columns_of, filled
+from twopass.reranker.engines.torch.attention import Padded, PaddedPositions, Rectangle, Varlen
+from twopass.reranker.engines.torch.cpu_parts import split_batch
+from twopass.reranker.engines.torch.cuda_graphs import Graphs, pad_to_recorded_size, padded_columns
 from twopass.reranker.engines.torch.packed import PackedEngine
-from twopass.reranker.engines.torch.parts import cut
 from twopass.reranker.files.model_folder import ModelFolder
 from twopass.reranker.files.weights import load_classifier
 from twopass.reranker.scorers.cross_encoder import CrossEncoder
@@ -66,7 +66,7 @@ def read(folder, texts: list[str]) -> TokenRows:
     return encoder.encode([(query, text) for query in texts[:3] for text in texts]).rows
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra", "distilbert"])
 @pytest.mark.parametrize("attention", [Padded, Varlen])
 def test_every_attention_gives_the_logits_of_rectangles(tiny, texts, kind, attention, flash_on_cpu):
     batch = read(tiny(kind, 3), texts)
@@ -83,9 +83,9 @@ def test_attention_over_rectangles_is_that_over_rows(lengths, workers):
     batch = TokenRows(numbers, np.zeros(len(numbers), dtype=np.int8), offsets)
     product, hidden = torch.randn(len(numbers), 3, 2, 4), torch.randn(len(numbers), 8)
     asked = torch.randn(len(batch), 2, 8)
-    rows = Padded(Places.of(batch, CPU, 41))
+    rows = Padded(PaddedPositions.of(batch, CPU, 41))
     every, first = rows.of_all(product), rows.of_first(asked, hidden, 0.5)
-    for part in cut(batch.lengths, (3 << 17) // 128, workers):
+    for part in split_batch(batch.lengths, (3 << 17) // 128, workers):
         tokens = part.spread(batch.take(part.rows).ids)
         own = np.flatnonzero(part.spread(batch.take(part.rows).ids + 1))
         rectangle = Rectangle(part)
@@ -106,7 +106,7 @@ def test_attention_over_rectangles_is_that_over_rows(lengths, workers):
 )
 def test_parts_hold_every_row_once_in_few_sizes(lengths, width, workers):
     batch = rows_of(lengths)
-    parts = cut(batch.lengths, width, workers)
+    parts = split_batch(batch.lengths, width, workers)
     order = np.concatenate([*(part.rows for part in parts), np.zeros(0, dtype=np.int64)])
     assert sorted(order) == list(range(len(lengths)))
     for part in parts:
@@ -130,8 +130,8 @@ def test_parts_hold_every_row_once_in_few_sizes(lengths, width, workers):
 
 def test_the_flash_operator_is_called_as_torch_declares_it():
     """Shapes alone, as torch itself computes them for tensors that have no values."""
-    places = Places.of(rows_of([3, 1, 2]), CPU, 3)
-    there = Places(*(tensor.to("meta") for tensor in places.tensors))
+    positions = PaddedPositions.of(rows_of([3, 1, 2]), CPU, 3)
+    there = PaddedPositions(*(tensor.to("meta") for tensor in positions.tensors))
     drawn = Varlen(there).of_all(torch.empty(6, 3, 2, 8, device="meta", dtype=torch.bfloat16))
     assert drawn.shape == (6, 16)
     assert drawn.dtype == torch.bfloat16
@@ -145,13 +145,13 @@ def test_flash_attention_is_only_for_gpus_and_sixteen_bits():
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=80))
 def test_batches_are_filled_up_to_few_sizes(lengths):
     batch = rows_of(lengths)
-    more = filled(batch)
+    more = pad_to_recorded_size(batch)
     np.testing.assert_array_equal(more.ids[: len(batch.ids)], batch.ids)
     np.testing.assert_array_equal(more.offsets[: len(batch) + 1], batch.offsets)
     assert len(more) > len(batch)
     assert more.lengths.min() >= 1
     assert more.lengths.max() == batch.lengths.max()
-    assert columns_of(more) % 128 == 0
+    assert padded_columns(more) % 128 == 0
     for number in (len(more), len(more.ids)):
         assert number % 8 == 0
         assert number % (1 << max(0, number.bit_length() - 4)) == 0
@@ -163,7 +163,9 @@ def test_a_filled_batch_gives_its_own_rows_the_same_logits(tiny, texts):
     batch = read(tiny("bert"), texts)
     engine = packed(tiny("bert"), attention=Padded)
     expected = engine.logits(batch)
-    np.testing.assert_allclose(engine.logits(filled(batch))[: len(batch)], expected, atol=1e-5)
+    np.testing.assert_allclose(
+        engine.logits(pad_to_recorded_size(batch))[: len(batch)], expected, atol=1e-5
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device, which has graphs")
@@ -196,7 +198,7 @@ def test_a_gpu_gives_the_logits_of_the_cpu(tiny, texts, precision, graphs):
 class Device:
     """An engine whose logits are each row's first token; it counts, and can break."""
 
-    labels, words, positions, token_budget = 1, 1000, None, 40
+    labels, vocabulary_size, max_positions, token_budget = 1, 1000, None, 40
 
     def __init__(self, lanes: int = 1, breaks: int | None = None) -> None:
         self.lanes, self.devices = lanes, 1

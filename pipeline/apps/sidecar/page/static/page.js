@@ -86,6 +86,9 @@ async function search() {
 }
 
 function show(answer) {
+  clearTimeout(state.timer);
+  state.fusing?.abort(); // it fuses another search's scores
+  $("rankings").ariaBusy = "false";
   // columns and ties go by the first stage's order
   const hits = [...answer.hits].sort((a, b) => a.retrieval_rank - b.retrieval_rank);
   state.answer = { ...answer, hits };
@@ -117,7 +120,7 @@ async function fuse() {
   try {
     const columns = columnsOf(state.answer.hits);
     const result = $("method").value === "first"
-      ? { fused: columns[0], order: columns[0].map((_, place) => place) }
+      ? { fused: columns[0], order: columns[0].map((_, index) => index) }
       : await post("page/fuse", { columns, ...chosen(columns.length) }, signal);
     if (signal.aborted) return;
     draw(result);
@@ -147,25 +150,25 @@ function draw({ fused, order }) {
   const columns = columnsOf(hits), first = columns[0], second = columns.at(-1);
   const scales = { first, second, fused };
   const grades = state.judged.get(query);
-  const item = (place, rank, before) => documentItem(hits[place], {
-    rank, before, relevant: (grades?.[hits[place].id] ?? 0) > 0,
+  const item = (index, rank, before) => documentItem(hits[index], {
+    rank, before, relevant: (grades?.[hits[index].id] ?? 0) > 0,
     scores: before === undefined
-      ? bars(scales, place, ["first"]) : bars(scales, place, ["first", "second", "fused"]),
+      ? bars(scales, index, ["first"]) : bars(scales, index, ["first", "second", "fused"]),
   });
   const shown = Math.min(SHOWN, hits.length);
-  $("first").replaceChildren(...hits.slice(0, shown).map((_, place) => item(place, place + 1)));
+  $("first").replaceChildren(...hits.slice(0, shown).map((_, index) => item(index, index + 1)));
   $("final").replaceChildren(
-    ...order.slice(0, shown).map((place, rank) => item(place, rank + 1, place + 1)),
+    ...order.slice(0, shown).map((index, rank) => item(index, rank + 1, index + 1)),
   );
   showMeasure("measure-before", hits.map((hit) => hit.id), grades);
-  showMeasure("measure-after", order.map((place) => hits[place].id), grades);
+  showMeasure("measure-after", order.map((index) => hits[index].id), grades);
   drawLines($("lines"), $("first"), $("final"));
 }
 
 // nDCG@k with linear gains, as trec_eval has it.
 function ndcg(ids, grades, k = 10) {
   const gain = (values) => values.slice(0, k)
-    .reduce((sum, grade, place) => sum + Math.max(grade, 0) / Math.log2(place + 2), 0);
+    .reduce((sum, grade, index) => sum + Math.max(grade, 0) / Math.log2(index + 2), 0);
   const ideal = gain(Object.values(grades).sort((a, b) => b - a));
   return ideal === 0 ? null : gain(ids.map((id) => grades[id] ?? 0)) / ideal;
 }

@@ -9,6 +9,7 @@ import pytest
 
 from twopass.pipeline.apps.sidecar.service import Sidecar
 from twopass.reranker.contract.errors import OverloadedError, RerankerError
+from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 
 from ..running import Running, running, settings
@@ -240,14 +241,11 @@ class TestOthers:
         assert only["text"] == "the cat"
 
 
-class Broken:
+class Broken(Scorer):
     """A scorer that fails in the way it is told to."""
 
     def __init__(self, error: Exception | None) -> None:
         self.error = error
-
-    def predict(self, pairs: Any) -> Any:
-        return self.score(pairs).whole()
 
     def score(self, pairs: Any, *, deadline: float | None = None) -> Scores:  # noqa: ARG002
         if "fine" in pairs[0][1] or "slower" in pairs[0][1]:

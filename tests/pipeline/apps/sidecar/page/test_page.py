@@ -20,11 +20,12 @@ from twopass.pipeline.apps.assembly import (
     build_scorer,
 )
 from twopass.pipeline.apps.settings import Settings
+from twopass.pipeline.apps.sidecar.keys import hash_key
 from twopass.pipeline.apps.sidecar.service import Sidecar
 from twopass.pipeline.evaluation import measure
 from twopass.retriever.index.index import BM25Index
 
-from ..running import Running, running
+from ..running import Running, running, settings
 
 QUERY = "cat hunts mice"
 GRADES = {"d04": 1, "d17": 1}
@@ -244,6 +245,14 @@ def test_a_moving_slider_asks_the_server_once(page: Any) -> None:
     _wait_for_fusion(page)
     assert len(_requests(page, "/page/fuse")) == 1
     assert _element(page, "#weight-shown").text == "0.40"
+
+
+def test_fusing_needs_a_key_where_there_are_keys() -> None:
+    with running(Sidecar(settings(api_keys=(hash_key("secret"),)), Zeros())) as server:
+        body = {"columns": [[1.0], [1.0]]}
+        assert server.client.post("/page/fuse", json=body).status_code == 401
+        key = {"authorization": "Bearer secret"}
+        assert server.client.post("/page/fuse", json=body, headers=key).status_code == 200
 
 
 def test_fused_scores_and_their_order(shown: Running) -> None:

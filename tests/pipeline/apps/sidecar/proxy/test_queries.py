@@ -8,14 +8,14 @@ import pytest
 
 from twopass.pipeline.apps.settings.serve import NeuralRescore, ProxySettings
 from twopass.pipeline.apps.sidecar.proxy.exchange import target_of
-from twopass.pipeline.apps.sidecar.proxy.obstacles import Passed
-from twopass.pipeline.apps.sidecar.proxy.texts import Asked, asked, plain_text, text_of
+from twopass.pipeline.apps.sidecar.proxy.obstacles import PassedOn
+from twopass.pipeline.apps.sidecar.proxy.texts import QueryText, plain_text, query_text, text_of
 from twopass.pipeline.apps.sidecar.proxy.window import (
     Search,
     Window,
-    of_header,
+    rescore_of_header,
+    split_neural,
     window_of,
-    without_neural,
 )
 from twopass.pipeline.errors import SearchError
 
@@ -23,7 +23,7 @@ ON = NeuralRescore(enabled=True, window_size=50)
 MATCH: dict[str, Any] = {"match": {"text": "fast cars"}}
 
 
-def plan(body: dict[str, Any], rescore: NeuralRescore = ON, **params: str) -> Window | Passed:
+def plan(body: dict[str, Any], rescore: NeuralRescore = ON, **params: str) -> Window | PassedOn:
     search = Search("cars", body, tuple(params.items()), rescore)
     return window_of(search, stable_pages=False)
 
@@ -51,7 +51,7 @@ def plan(body: dict[str, Any], rescore: NeuralRescore = ON, **params: str) -> Wi
     ],
 )
 def test_words_of_a_clause(query: Any, text: str, fields: tuple[str, ...]) -> None:
-    assert asked(query) == Asked(text, fields)
+    assert query_text(query) == QueryText(text, fields)
 
 
 def test_words_deep_inside() -> None:
@@ -64,7 +64,7 @@ def test_words_deep_inside() -> None:
             "must_not": [{"match": {"text": "old"}}],
         }
     }
-    assert asked(query) == Asked("fast cars red", ("text", "title", "color"))
+    assert query_text(query) == QueryText("fast cars red", ("text", "title", "color"))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_words_out_of_syntax(syntax: str, text: str) -> None:
 )
 def test_what_cannot_be_reranked(body: dict[str, Any], params: dict[str, str], code: str) -> None:
     found = plan({"query": MATCH} | body, **params)
-    assert isinstance(found, Passed)
+    assert isinstance(found, PassedOn)
     assert found.code == code
 
 
@@ -159,13 +159,13 @@ def test_pages_of_a_search_ask_the_same_copies() -> None:
 def test_our_part_of_a_body_is_taken_out() -> None:
     own = {"query": {"rescore_query": MATCH}, "window_size": 10}
     neural = {"neural": {"query": "q", "fusion": "rrf", "deadline": "500ms"}, "window_size": 30}
-    body, rescore = without_neural({"query": MATCH, "rescore": [own, neural]})
+    body, rescore = split_neural({"query": MATCH, "rescore": [own, neural]})
     assert body == {"query": MATCH, "rescore": [own]}
     assert (rescore.query, rescore.window_size, rescore.deadline) == ("q", 30, 0.5)
     assert rescore.fusion is not None
     assert rescore.fusion.method == "rrf"
-    assert without_neural({"rescore": {"neural": False}}) == ({}, NeuralRescore(enabled=False))
-    assert without_neural({"rescore": own}) == ({"rescore": own}, NeuralRescore())
+    assert split_neural({"rescore": {"neural": False}}) == ({}, NeuralRescore(enabled=False))
+    assert split_neural({"rescore": own}) == ({"rescore": own}, NeuralRescore())
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_our_part_of_a_body_is_taken_out() -> None:
 )
 def test_what_is_wrong_with_our_part_is_said(rescore: Any, message: str) -> None:
     with pytest.raises(SearchError, match=message):
-        without_neural({"rescore": rescore})
+        split_neural({"rescore": rescore})
 
 
 def test_the_body_counts_more_than_the_header_than_the_index_than_all() -> None:
@@ -201,12 +201,12 @@ def test_the_body_counts_more_than_the_header_than_the_index_than_all() -> None:
     assert default.enabled
     assert default.deadline == 2.0
     assert not settings.default("off").enabled
-    header = of_header('{"query": "header"}')
+    header = rescore_of_header('{"query": "header"}')
     assert header.over(default).query == "header"
     assert NeuralRescore(query="body").over(header.over(default)).query == "body"
-    assert of_header("false").over(default).enabled is False
+    assert rescore_of_header("false").over(default).enabled is False
     with pytest.raises(SearchError, match="x-twopass-rescore: expected true, false or a JSON"):
-        of_header("yes")
+        rescore_of_header("yes")
 
 
 def test_settings_refuse_what_cannot_be_meant() -> None:

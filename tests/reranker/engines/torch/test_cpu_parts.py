@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 import torch
 
-from twopass.reranker.engines.torch.single_thread_pool import SoloThreads
+from twopass.reranker.engines.torch.cpu_parts import SingleThreadPool
 
 
 def threads_elsewhere() -> int:
@@ -25,7 +25,12 @@ def threads_elsewhere() -> int:
 
 def test_each_computes_alone_and_all_others_as_before():
     before, elsewhere = torch.get_num_threads(), threads_elsewhere()
-    solo, inside, done, together = SoloThreads(3), Counter(), [], threading.Barrier(3, timeout=60)
+    pool, inside, done, together = (
+        SingleThreadPool(3),
+        Counter(),
+        [],
+        threading.Barrier(3, timeout=60),
+    )
 
     def work(job: int) -> None:
         if job < 3:
@@ -33,8 +38,8 @@ def test_each_computes_alone_and_all_others_as_before():
         inside[threading.current_thread().name, torch.get_num_threads()] += 1
         done.append(job)
 
-    callers = [threading.Thread(target=solo.run, args=(done.append, range(9))) for _ in range(4)]
-    solo.run(work, range(40))
+    callers = [threading.Thread(target=pool.run, args=(done.append, range(9))) for _ in range(4)]
+    pool.run(work, range(40))
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -46,7 +51,7 @@ def test_each_computes_alone_and_all_others_as_before():
 
 
 def test_an_error_is_raised_and_what_is_not_begun_is_left():
-    solo, begun = SoloThreads(1), []
+    pool, begun = SingleThreadPool(1), []
 
     def work(job: int) -> None:
         begun.append(job)
@@ -54,9 +59,9 @@ def test_an_error_is_raised_and_what_is_not_begun_is_left():
             raise ValueError(f"job {job}")
 
     with pytest.raises(ValueError, match="job 2"):
-        solo.run(work, range(9))
+        pool.run(work, range(9))
     assert begun == [0, 1, 2]
-    solo.run(begun.append, [7])
+    pool.run(begun.append, [7])
     assert begun[-1] == 7
 
 
@@ -68,13 +73,13 @@ def test_where_there_may_be_no_more_threads_none_is_left_waiting(monkeypatch):
             raise RuntimeError("can't start new thread")
         start(thread)
 
-    solo, done = SoloThreads(2), []
+    pool, done = SingleThreadPool(2), []
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refused)
         with pytest.raises(RuntimeError, match="new thread"):
-            solo.run(done.append, range(5))
+            pool.run(done.append, range(5))
     assert torch.get_num_threads() == threads_elsewhere() == before
-    solo.run(done.append, range(5))
+    pool.run(done.append, range(5))
     assert sorted(done) == list(range(5))
 
 

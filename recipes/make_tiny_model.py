@@ -1,16 +1,15 @@
 """Make a tiny cross-encoder, 2 layers and 128 wide, in an hour or two of one CPU core.
 
-Its first weights are built, not drawn (``reranker/training/initial_weights.py``), so some ten
-thousand
-lists suffice: judged and made queries, each with BM25's near misses. Labels begin; then the model
-that ships teaches it, its scores mixed with BM25's as the fusion mixes them. An interrupted run
-goes on where its last checkpoint was.
+Its initial weights are constructed, not random (``reranker/training/initial_weights.py``), so some
+ten thousand lists suffice: judged and generated queries, each with hard negatives from BM25. It is
+trained on labels first, then on the scores of the shipped model, mixed with BM25's as the fusion
+mixes them. An interrupted run continues from its last checkpoint.
 
-    python examples/make_tiny_model.py --data DATA --initial WORDS --out DIR
+    python recipes/make_tiny_model.py --data DATA --initial WORDS --out DIR
 
 DATA holds nq-qed, squad, medquad, scifact and nfcorpus in BEIR's layout; WORDS is bge-small-en-v1.5
-(a folder or its hub name), of which the words are taken. No dev or test question is trained on,
-and of SciFact and NFCorpus nothing but texts. How well it ranks: ``docs/model-notes.md``.
+(a folder or its hub name), whose word embeddings are used. No dev or test question is used for
+training, and of SciFact and NFCorpus only the texts. How well it ranks: ``docs/model-notes.md``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Make the cross-encoder that ships as ``twopass/default``, by distillation on a CPU.
 
 Two small retrieval encoders score candidate passages for queries of many kinds; a 6-layer BERT
-that reads query and passage together learns their mean opinion, and people's judgements where
-there are some. The lists are made once and kept in DIR; ``twopass train`` learns from them as
-``examples/distill/train.toml`` says, and goes on from its last checkpoint if it was interrupted.
+that reads query and passage together learns their mean score, and human judgements where there
+are any. The lists are created once and kept in DIR; ``twopass train`` trains on them with the
+settings of ``recipes/distill/train.toml``, and continues from its last checkpoint if interrupted.
 
-    python examples/distill_default_model.py --data DATA --models MODELS --initial MINILM --out DIR
+    python recipes/distill_default_model.py --data DATA --models MODELS --initial MINILM --out DIR
 
 DATA holds the collections in BEIR layout, MODELS the folders e5-small-v2 and bge-small-en-v1.5,
 MINILM is all-MiniLM-L6-v2 (a folder or its hub name).
@@ -56,13 +56,13 @@ def _make_lists(
     passages: Sequence[Passage], queries: Sequence[Query], models: Path, out: Path
 ) -> None:
     """Write one taught list for each query to ``out``."""
-    asked, told = [q.text for q in queries], [p.text for p in passages]
-    asked_vectors, told_vectors = [], []
+    query_texts, passage_texts = [q.text for q in queries], [p.text for p in passages]
+    query_vectors, passage_vectors = [], []
     for teacher in TEACHERS:
         folder = models / teacher.name.rpartition("/")[2]
-        asked_vectors.append(embed(folder, teacher, asked, out.parent, queries=True))
-        told_vectors.append(embed(folder, teacher, told, out.parent))
-    write_examples(out, draw_examples(passages, queries, told_vectors, asked_vectors, _SEED))
+        query_vectors.append(embed(folder, teacher, query_texts, out.parent, queries=True))
+        passage_vectors.append(embed(folder, teacher, passage_texts, out.parent))
+    write_examples(out, draw_examples(passages, queries, passage_vectors, query_vectors, _SEED))
 
 
 def main() -> None:
