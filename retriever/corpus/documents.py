@@ -8,7 +8,7 @@ from typing import Any
 
 from twopass.retriever.errors import CorpusError
 
-__all__ = ["Document", "checked"]
+__all__ = ["Document", "check_documents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def _no_string(name: str, value: object) -> CorpusError:
     )
 
 
-def checked(documents: Iterable[Document]) -> Iterator[Document]:
+def check_documents(documents: Iterable[Document]) -> Iterator[Document]:
     """Pass documents on, and nothing else.
 
     Raises:

@@ -61,7 +61,7 @@ class Manifest:
 
     Attributes:
         analyzer: how its terms were made.
-        scoring: the formula that a search uses unless told otherwise.
+        scoring: the formula that a search uses unless it names another.
         weights: how often each field of a document counts.
         generation: how many commits led here.
         segments: oldest first; documents are numbered through them in this order.

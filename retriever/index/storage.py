@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from twopass.retriever.errors import CorruptIndexError, LockedError, NotAnIndexError, StorageError
-from twopass.retriever.index.arrays import ArraySink, Container, ContainerWriter, writing
+from twopass.retriever.index.arrays import ArraySink, Container, ContainerWriter, storage_errors
 from twopass.retriever.index.manifest import FILE_NAME, FileRecord, Manifest
 
 __all__ = [
@@ -208,7 +208,7 @@ class FolderStorage:
             old = self.manifest()
         except StorageError:  # a new folder; or a damaged index, to be replaced
             old = manifest
-        with writing(path):
+        with storage_errors(path):
             with new.open("wb") as file:
                 file.write(manifest.to_bytes())
                 file.flush()
@@ -247,7 +247,7 @@ class FolderStorage:
             LockedError: when there is another writer.
 
         """
-        with writing(self.folder / "writer.lock"):
+        with storage_errors(self.folder / "writer.lock"):
             lock = WriterLock(self.folder)
         try:
             self.sweep(self.manifest().names())

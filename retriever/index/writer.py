@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from twopass.retriever.analysis import Analyzer
-from twopass.retriever.corpus.documents import Document, checked
+from twopass.retriever.corpus.documents import Document, check_documents
 from twopass.retriever.errors import DuplicateIdError, StorageError
 from twopass.retriever.index.builder import write_segment
 from twopass.retriever.index.fields import DocumentEncoder
@@ -143,7 +143,7 @@ class Writer:
         self, documents: Iterable[Document], gone: list[int], replace: bool
     ) -> Iterator[Document]:
         """Pass documents on, noting the numbers of those that they replace."""
-        for document in checked(documents):
+        for document in check_documents(documents):
             number = self._snapshot.find(document.id)
             if number >= 0:
                 if not replace:
