@@ -15,6 +15,9 @@ __all__ = ["Document", "check_documents"]
 class Document:
     """One document of a corpus.
 
+    >>> Document("d1", "a tale of two cities", metadata={"year": 1859}).contents
+    'a tale of two cities'
+
     Attributes:
         id: its name, not empty, unique in its corpus.
         text: its body; may be empty.

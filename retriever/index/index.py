@@ -67,6 +67,10 @@ class BM25Index:
     ) -> Self:
         """Index documents, read as a stream.
 
+        >>> index = BM25Index.build([Document("d1", "a tale of two cities")])
+        >>> index.search(["city"], 10)[0].ids.tolist()
+        ['d1']
+
         Args:
             documents: each id once.
             path: the folder to write; in memory when ``None``. Nothing stands under this name
