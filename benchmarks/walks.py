@@ -96,7 +96,9 @@ async def requests(trace: Trace, engine: str) -> dict[str, Rooms]:
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://test", trust_env=False) as client,
+        httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", trust_env=False
+        ) as client,
     ):
         for path, body in bodies.items():
             for number in range(CALLS):

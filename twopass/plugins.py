@@ -13,15 +13,16 @@ used.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Any
 
 __all__ = ["load_plugin", "plugin_names"]
 
 
-def plugin_names(group: str) -> list[str]:
-    """Return the names of a group's entry points, sorted."""
-    return sorted(entry_points(group=group).names)
+def plugin_names(group: str, ours: Iterable[str] = ()) -> list[str]:
+    """Return our own names, in their order, and those of a group's entry points, sorted."""
+    return list(dict.fromkeys([*ours, *sorted(entry_points(group=group).names)]))
 
 
 def load_plugin(group: str, name: str) -> Any:

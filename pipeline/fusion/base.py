@@ -6,7 +6,7 @@ summary, its keyword arguments are its parameters::
     @method("best-of")
     def best_of(columns: Columns, *, scale: float = 1.0) -> NDArray[np.float32]:
         "Take the best score of each document."
-        return as_fused(scale * np.nanmax(as_columns(columns), axis=0))
+        return as_fused(scale * np.fmax.reduce(as_columns(columns)))
 
 Another distribution adds a method by an entry point of the group ``twopass.fusions``: its name is
 the method's, its object the function.
@@ -163,13 +163,15 @@ class Register:
         """Return the decorator that registers a function by that name.
 
         Raises:
-            FusionError: when the name is taken.
+            FusionError: when another function has the name.
 
         """
 
         def register(function: F) -> F:
-            if self._functions.setdefault(name, function) is not function:
+            known = self._functions.get(name, function)
+            if _home(known) != _home(function):  # but a notebook's cell may run again
                 raise FusionError(f"expected a new name for a {self._kind}, found {name!r} again")
+            self._functions[name] = function
             return function
 
         return register
@@ -216,6 +218,10 @@ class Register:
                 self.add(entry.name)(entry.load())
             except Exception as error:
                 _LOG.warning("%s %r cannot be loaded: %s", self._kind, entry.value, error)
+
+
+def _home(function: Callable[..., Any]) -> tuple[str, str]:
+    return getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:

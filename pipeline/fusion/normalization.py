@@ -8,7 +8,7 @@ of a column. What a column without differences becomes is said in each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 import numpy as np
@@ -232,12 +232,9 @@ def normalize(columns: NDArray[np.float64], normalization: Normalization) -> NDA
 
 def _chosen(choice: Choice) -> Normalizer:
     if isinstance(choice, str):
-        return _by_name(choice)
+        return normalizer(choice)
     if isinstance(choice, Mapping):
         if "name" not in choice:
             raise FusionError(f"expected a normalizer with a 'name', found {dict(choice)}")
         return normalizer(**choice)
     return choice
-
-
-_by_name = lru_cache(normalizer)  # looked up once, not at every search

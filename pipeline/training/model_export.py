@@ -93,7 +93,7 @@ def export_model(
 
     Raises:
         ExportError: when files exist already, or one loses too much; then nothing is written.
-        ModelError: when the model cannot be loaded, or is not a BERT.
+        ModelError: when the model cannot be loaded, or its family is not known.
 
     """
     exporter = Exporter(model)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
@@ -14,41 +12,23 @@ from numpy.typing import NDArray
 
 from twopass.reranker.console import progress_bar
 from twopass.reranker.contract.deadlines import Deadline, Pace, estimated_tokens, score_until
-from twopass.reranker.contract.errors import InputError, ModelError, RerankerError
+from twopass.reranker.contract.errors import InputError, ModelError
 from twopass.reranker.contract.inputs import check_pairs, is_single
 from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers import activations
-from twopass.reranker.threads import prefetch
+from twopass.reranker.scorers.logits import Logits, compute_logits
 
 if TYPE_CHECKING:
     import torch
 
     from twopass.reranker.engines.choice import EngineName, PrecisionName
-    from twopass.reranker.text.encoding import EncodedPairs, PairEncoder
+    from twopass.reranker.text.encoding import PairEncoder
 
-__all__ = ["CrossEncoder", "Logits"]
-
-_LOG = logging.getLogger(__name__)
+__all__ = ["CrossEncoder"]
 
 _Pair: TypeAlias = tuple[str, str] | list[str]
 _Function: TypeAlias = Callable[[Any], Any]
-
-_WINDOW = 4096  # pairs that become token ids together, while those before them are scored
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Logits:
-    """What a model says of n pairs, before any activation.
-
-    Attributes:
-        values: (n, labels) float32, finite: the model's raw output.
-        truncated: (n,) bool: whether a text of the pair was cut to fit the model.
-
-    """
-
-    values: NDArray[np.float32]
-    truncated: NDArray[np.bool_]
 
 
 class CrossEncoder(Scorer):
@@ -56,7 +36,7 @@ class CrossEncoder(Scorer):
 
     A drop-in for ``sentence_transformers.CrossEncoder`` where the two overlap: the same scores from
     :meth:`predict` and :meth:`rank`. Two things differ on purpose: a query is never cut in favour
-    of a document, and neither code nor pickles from a model's folder are run unasked.
+    of a document, and neither code nor pickles from a model's folder are run by default.
 
     Safe to use from several threads.
 
@@ -73,7 +53,7 @@ class CrossEncoder(Scorer):
             see :mod:`twopass.reranker.engines.precision`), ``"bf16"`` or ``"fp16"``;
             ``"auto"`` takes bf16 where a short measurement finds it clearly faster on this device,
             and logits may then differ by some 1e-2.
-        engine: ``"onnx"`` (ONNX Runtime on a CPU, without torch, for models of BERT's kind),
+        engine: ``"onnx"`` (ONNX Runtime on a CPU, without torch, for models of known families),
             ``"packed"`` (the same in torch, without padding), ``"torch"`` (any model), or
             ``"auto"``: the fastest of those that take the model on the device.
         cuda_graphs: start small batches on a GPU as CUDA graphs, where the engine is ``packed``.
@@ -86,7 +66,7 @@ class CrossEncoder(Scorer):
         revision: branch, tag or commit on the hub.
         token: for the hub; by default the one that is stored on this machine.
         cache_folder: where downloads are kept.
-        local_files_only: never ask the hub.
+        local_files_only: never contact the hub.
 
     Raises:
         ModelError: when the model cannot be had, or is no cross-encoder.
@@ -165,7 +145,7 @@ class CrossEncoder(Scorer):
 
     @property
     def token_budget(self) -> int:
-        """How many padded tokens a batch has at most; it falls where memory does not do."""
+        """How many padded tokens a batch has at most; it falls where memory does not suffice."""
         return self._runner.token_budget
 
     @property
@@ -193,33 +173,23 @@ class CrossEncoder(Scorer):
         Args:
             pairs: (n,) of a query and a document each.
             batch_size: pairs a batch at most, beside the budget of tokens.
-            done: told how many pairs were scored since it was last told.
+            done: called with the number of pairs that were scored since its last call.
 
         Raises:
             InputError: when a pair is not two strings, or they are no valid Unicode.
             QueryTooLongError: when a query leaves no room for a document.
-            RerankerError: when the model gives no number, or memory does not do for one pair.
+            RerankerError: when the model gives no number, or memory does not suffice for one pair.
 
         """
         _check_positive("batch_size", batch_size)
-        checked = check_pairs(pairs)
-        values = np.empty((len(checked), self._labels), dtype=np.float32)
-        truncated = np.zeros(len(checked), dtype=np.bool_)
-        starts = range(0, len(checked), _WINDOW)
-        for start, encoded in zip(starts, prefetch(self._encoded(checked), starts), strict=True):
-            window = slice(start, start + _WINDOW)
-            truncated[window] = encoded.truncated
-            done(len(encoded.row_of) - len(encoded.rows))  # pairs that share another's row
-            scored = self._runner.run(encoded.rows, max_rows=batch_size, done=done)
-            values[window] = scored[encoded.row_of]
-        _check_finite(values)
-        if truncated.any():
-            _LOG.info("%d of %d pairs were cut to fit the model", truncated.sum(), len(truncated))
-        return Logits(values, truncated)
-
-    def _encoded(self, pairs: Sequence[tuple[str, str]]) -> Callable[[int], EncodedPairs]:
-        """Return what gives the token ids of the window of pairs that begins at a number."""
-        return lambda start: self._encoder.encode(pairs[start : start + _WINDOW], first=start)
+        return compute_logits(
+            self._encoder,
+            self._runner,
+            check_pairs(pairs),
+            labels=self._labels,
+            batch_size=batch_size,
+            done=done,
+        )
 
     @overload
     def predict(
@@ -413,12 +383,3 @@ def _converted(scores: NDArray[np.float32], *, numpy: bool, tensor: bool) -> Any
 def _check_positive(name: str, value: int | None) -> None:
     if value is not None and value < 1:
         raise InputError(f"expected {name} of at least 1, found {value}")
-
-
-def _check_finite(logits: NDArray[np.float32]) -> None:
-    broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if len(broken):
-        raise RerankerError(
-            f"expected numbers from the model, found NaN or infinity for {len(broken)} pairs, "
-            f"the first pair {broken[0]}; try precision='fp32'"
-        )

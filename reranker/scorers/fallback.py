@@ -26,13 +26,13 @@ _Link = PairScorer | Callable[[], PairScorer] | None
 
 
 class FallbackScorer(Wrapper):
-    """Asks scorers in order until one answers: a GPU, a CPU, a service, none.
+    """Calls scorers in order until one answers: on a GPU, on a CPU, a service, none.
 
     All pairs of a call are scored by one scorer, so that scores of different kinds are never
     mixed; ``Scores.by`` says by which, ``Scores.reason`` why not by one before it. A scorer that
     scored only a part in time has answered; one that scored nothing has not, and the next is
-    asked, if there is time. Pairs that cannot be scored as given are an error for every scorer, so
-    that none is asked after it.
+    called, if there is time. Pairs that cannot be scored as given are an error for every scorer,
+    so that none is called after it.
 
     Args:
         scorers: by name, in order. A function that makes a scorer is called when it is first
@@ -59,7 +59,7 @@ class FallbackScorer(Wrapper):
         reset_in_child(self)
 
     def reset(self) -> None:
-        """Let go of a lock that another thread may hold: in a child process there is none."""
+        """Replace a lock that another thread may hold: a child process has no other thread."""
         self._making = Lock()
 
     @property
@@ -148,6 +148,6 @@ class _NoScorer(Scorer):
 
 
 def _named(scores: Scores, name: str, failures: list[str]) -> Scores:
-    """Say who answered, and after whom."""
+    """Add which scorer answered, and why not one before it."""
     reasons = [*failures, scores.reason] if scores.reason else failures
     return replace(scores, reason="; ".join(reasons), by=name)

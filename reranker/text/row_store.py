@@ -53,7 +53,7 @@ class RowStore:
         about: what the rows are, as said when the folder was made.
 
     Raises:
-        TextRowsError: when it is no folder of rows.
+        RowStoreError: when it is no folder of rows.
 
     """
 
@@ -111,7 +111,7 @@ class RowStore:
         """Write the rows of distinct texts as a segment, whole or not at all.
 
         Raises:
-            TextRowsError: when the system does not let it be written.
+            RowStoreError: when the system does not let it be written.
 
         """
         if not texts:
@@ -192,7 +192,7 @@ def find_tokens(folder: Path, tokenizer: Tokenizer) -> RowStore | None:
     """Open the ids of this tokeniser in the folder, or None where there are none.
 
     Raises:
-        TextRowsError: when they cannot be read.
+        RowStoreError: when they cannot be read.
 
     """
     own = folder / fingerprint(tokenizer)
@@ -217,7 +217,7 @@ def store_tokens(
         done: called now and then with how many texts were looked at.
 
     Raises:
-        TextRowsError: when the folder cannot be read or written.
+        RowStoreError: when the folder cannot be read or written.
 
     """
     own = folder / fingerprint(tokenizer)

@@ -349,7 +349,7 @@ def make_loss(name: str, **parameters: Any) -> Loss:
     """
     kind: Any = LOSSES.get(name) or load_plugin("twopass.losses", name)
     if kind is None:
-        known = [*LOSSES, *plugin_names("twopass.losses")]
+        known = plugin_names("twopass.losses", LOSSES)
         raise RecipeError(f"loss: expected one of {', '.join(known)}, found {name!r}")
     known = [field.name for field in fields(kind)]
     unknown = sorted(set(parameters) - set(known))

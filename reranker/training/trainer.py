@@ -26,7 +26,7 @@ from twopass.reranker.training.step import (
     token_parts,
 )
 from twopass.reranker.training.subject import Subject
-from twopass.reranker.training.workers import ALONE, Workers
+from twopass.reranker.training.workers import SINGLE, Workers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,7 +109,7 @@ class Trainer:
         *,
         evaluate: Evaluate | None = None,
         progress: Callable[[Progress], None] = lambda _: None,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE,
     ) -> None:
         self._subject, self._recipe, self._workers = subject, recipe, workers
         self._loss = recipe.make_loss()

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ALONE", "Workers", "joined"]
+__all__ = ["SINGLE", "Workers", "joined"]
 
 Value = TypeVar("Value")
 
@@ -112,7 +112,7 @@ class Workers:
             _distributed().barrier()
 
 
-ALONE = Workers()
+SINGLE = Workers()
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def joined(device: str | None) -> Iterator[tuple[Workers, str | None]]:
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield ALONE, device
+        yield SINGLE, device
         return
     import torch
 

@@ -1,4 +1,4 @@
-"""Analysers by name: those that come with the package, and the user's own."""
+"""Analysers by name: those that come with the package, the user's own, and plugins'."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from twopass.plugins import load_plugin, plugin_names
 from twopass.retriever.analysis.analyzer import Analyzer, FunctionAnalyzer, Token
 from twopass.retriever.analysis.languages import LANGUAGES, CJKAnalyzer
 from twopass.retriever.analysis.token_filters import lower
@@ -33,6 +34,8 @@ BUILTIN: dict[str, Callable[[], Analyzer]] = {
     **LANGUAGES,
 }
 
+
+_GROUP = "twopass.analyzers"  # entry points of other distributions
 
 _registered: dict[str, Analyzer] = {}
 
@@ -63,6 +66,8 @@ def _by_name(name: Any) -> Analyzer:
         return _registered[name]
     if name in BUILTIN:
         return _builtin(name)
+    if isinstance(name, str) and (added := load_plugin(_GROUP, name)) is not None:
+        return register_analyzer(name, added)
     raise AnalysisError(
         f"no analyser is called {name!r}; there are {', '.join(available_analyzers())}; "
         "one of your own must be given to register_analyzer first"
@@ -102,4 +107,4 @@ def register_analyzer(
 
 def available_analyzers() -> list[str]:
     """Return the names of all analysers, sorted."""
-    return sorted({*BUILTIN, *_registered})
+    return sorted(plugin_names(_GROUP, [*BUILTIN, *_registered]))

@@ -9,12 +9,17 @@ from twopass.pipeline.apps.assembly.models import (
     build_teacher,
     calibration_file,
     model_source,
-    stored_folder,
     weights_fingerprint,
 )
-from twopass.pipeline.apps.assembly.retrievers import build_connection, build_index, build_retriever
+from twopass.pipeline.apps.assembly.retrievers import (
+    build_connection,
+    build_index,
+    build_retriever,
+    retriever_kind,
+    stored_folder,
+)
 from twopass.pipeline.apps.assembly.scorers import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_model,
     build_scorer,
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "assemble_pipeline",
-    "build_chooser",
+    "build_cheap_scorer",
     "build_connection",
     "build_encoder",
     "build_final_scorer",
@@ -41,6 +46,7 @@ __all__ = [
     "build_teacher",
     "calibration_file",
     "model_source",
+    "retriever_kind",
     "stored_folder",
     "weights_fingerprint",
 ]

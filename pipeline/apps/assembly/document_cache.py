@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twopass.pipeline.apps.assembly.models import build_encoder
+
 if TYPE_CHECKING:
     from twopass.pipeline.apps.settings import Settings
     from twopass.retriever.index.index import BM25Index
@@ -42,8 +44,6 @@ def store_embeddings(
         RerankerError: when the encoder cannot be loaded, or the folder cannot be written.
 
     """
-    from twopass.pipeline.apps.assembly import build_encoder
-
     build_encoder(settings).store(folder / "embeddings", _texts(index), done=done)
 
 
@@ -59,7 +59,6 @@ def refresh_embeddings(
         The names of the skipped encoders.
 
     """
-    from twopass.pipeline.apps.assembly import build_encoder
     from twopass.reranker.contract.errors import RerankerError
     from twopass.reranker.text.row_store import RowStore
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from twopass.pipeline.apps.assembly.retrievers import stored_folder
 from twopass.pipeline.errors import SettingsError
+from twopass.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
-    from twopass.pipeline.apps.settings import RerankerSettings, RetrieverSettings, Settings
+    from twopass.pipeline.apps.settings import RerankerSettings, Settings
     from twopass.reranker import BiEncoderScorer, PairScorer
 
 __all__ = [
     "build_encoder",
+    "build_plugin",
     "build_teacher",
     "calibration_file",
+    "is_plugin",
     "model_source",
     "reads_pairs",
-    "stored_folder",
     "weights_fingerprint",
 ]
+
+_PLUGIN = "plugin:"
+_GROUP = "twopass.scorers"
 
 
 def build_encoder(settings: Settings) -> BiEncoderScorer:
@@ -32,7 +38,7 @@ def build_encoder(settings: Settings) -> BiEncoderScorer:
     """
     from twopass.reranker.scorers.encoders import BiEncoderScorer
 
-    cascade, name = settings.reranker.cascade, settings.reranker.chooser
+    cascade, name = settings.reranker.cascade, settings.reranker.cheap_model
     if name is None:
         raise SettingsError("reranker.cascade.model: expected an encoder, found none")
     first = None if settings.reranker.device is None else settings.reranker.device.split(",")[0]
@@ -63,6 +69,32 @@ def build_teacher(settings: Settings, name: str) -> PairScorer:
     return BiEncoderScorer(source, device=train.device)
 
 
+def is_plugin(model: str) -> bool:
+    """Say whether a model is the scorer of another distribution: ``plugin:NAME``."""
+    return model.startswith(_PLUGIN)
+
+
+def build_plugin(reranker: RerankerSettings, model: str) -> PairScorer:
+    """Make the scorer of an entry point of the group ``twopass.scorers``.
+
+    Its object is called with the settings of the second stage and returns a scorer: an object with
+    ``predict(pairs)``, which several threads may call.
+
+    Raises:
+        SettingsError: when there is none of that name, or a setting needs a model's tokens.
+
+    """
+    name = model.removeprefix(_PLUGIN)
+    build = load_plugin(_GROUP, name)
+    if build is None:
+        known = ", ".join(plugin_names(_GROUP)) or "none"
+        raise SettingsError(f"reranker.model: expected a plugin of: {known}; found {name!r}")
+    if reranker.passages.reading is not None:
+        raise SettingsError("reranker.passages: expected a model with a tokeniser, found a plugin")
+    scorer: PairScorer = build(reranker)
+    return scorer
+
+
 def reads_pairs(model: str) -> bool:
     """Return whether a model is a cross-encoder, by its configuration; others are encoders.
 
@@ -70,6 +102,8 @@ def reads_pairs(model: str) -> bool:
         RerankerError: when the model cannot be loaded.
 
     """
+    if is_plugin(model):
+        return True
     from twopass.reranker.files.model_folder import ModelFolder, locate_model
 
     kinds = ModelFolder.read(locate_model(model)).config.get("architectures") or [""]
@@ -86,15 +120,6 @@ def model_source(settings: Settings, name: str) -> str:
         if local.is_dir():
             return str(local)
     return name
-
-
-def stored_folder(
-    retriever: RetrieverSettings, kind: Literal["tokens", "embeddings"]
-) -> Path | None:
-    """Return where an index in a folder keeps token ids or embeddings of its documents."""
-    if retriever.index is None or retriever.kind not in ("bm25", "rank-bm25"):
-        return None
-    return Path(retriever.index) / kind
 
 
 def calibration_file(reranker: RerankerSettings) -> Path:
@@ -114,7 +139,7 @@ def calibration_file(reranker: RerankerSettings) -> Path:
 
 
 def weights_fingerprint(reranker: RerankerSettings) -> str:
-    """Return a fingerprint of the model's files; empty for a service.
+    """Return a fingerprint of the model's files; empty for a service or a plugin.
 
     Raises:
         RerankerError: when the model cannot be loaded.
@@ -122,4 +147,6 @@ def weights_fingerprint(reranker: RerankerSettings) -> str:
     """
     from twopass.reranker.files.model_folder import locate_model, model_fingerprint
 
-    return model_fingerprint(locate_model(reranker.model), {}) if "model" in reranker.chain else ""
+    if "model" not in reranker.chain or is_plugin(reranker.model):
+        return ""
+    return model_fingerprint(locate_model(reranker.model), {})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from twopass.pipeline.errors import SettingsError
+from twopass.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from twopass.pipeline.apps.settings import RetrieverSettings, Settings
@@ -15,43 +17,96 @@ if TYPE_CHECKING:
     from twopass.retriever.elastic.connection import Connection, Engine
     from twopass.retriever.index.index import BM25Index
 
-__all__ = ["build_connection", "build_index", "build_retriever"]
+__all__ = [
+    "RetrieverKind",
+    "build_connection",
+    "build_index",
+    "build_retriever",
+    "find_kind",
+    "retriever_kind",
+    "stored_folder",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverKind:
+    """A kind of first stage.
+
+    Attributes:
+        build: makes the retriever from its settings.
+        in_folder: whether ``retriever.index`` is a folder here, which may keep more beside it.
+
+    """
+
+    build: Callable[[RetrieverSettings], Retriever]
+    in_folder: bool = False
+
+
+B = TypeVar("B", bound="Callable[[RetrieverSettings], Retriever]")
+
+_KINDS: dict[str, RetrieverKind] = {}
+_GROUP = "twopass.retrievers"
+
+
+def retriever_kind(*names: str, in_folder: bool = False) -> Callable[[B], B]:
+    """Register a function as the builder of the retrievers of these kinds; a decorator."""
+
+    def register(build: B) -> B:
+        _KINDS.update(dict.fromkeys(names, RetrieverKind(build, in_folder)))
+        return build
+
+    return register
+
+
+def find_kind(name: str) -> RetrieverKind:
+    """Return the kind of that name: registered by ``retriever_kind``, or an entry point's.
+
+    Raises:
+        SettingsError: when there is none.
+
+    """
+    if name not in _KINDS:
+        build = load_plugin(_GROUP, name)
+        if build is None:
+            known = ", ".join(plugin_names(_GROUP, _KINDS))
+            raise SettingsError(f"retriever.kind: expected one of {known}, found {name!r}")
+        _KINDS.setdefault(name, RetrieverKind(build))
+    return _KINDS[name]
 
 
 def build_retriever(settings: Settings) -> Retriever:
     """Open the first stage.
 
     Raises:
-        SettingsError: when no index is set, or no server for an index on a server.
+        SettingsError: when its kind is unknown, or it needs an index or a server and none is set.
         RetrieverError: when it cannot be opened.
 
     """
-    retriever = settings.retriever
+    return find_kind(settings.retriever.kind).build(settings.retriever)
+
+
+def _index(retriever: RetrieverSettings) -> str:
     if retriever.index is None:
         raise SettingsError(
             "retriever.index: expected the folder of an index, found none; name it with --index, "
             "TWOPASS_RETRIEVER__INDEX or in twopass.toml, or build one with 'twopass index'"
         )
-    match retriever.kind:
-        case "bm25":
-            return _bm25(retriever, retriever.index)
-        case "rank-bm25":
-            return _rank_bm25(retriever, retriever.index)
-        case engine:
-            return _elastic(retriever, retriever.index, engine)
+    return retriever.index
 
 
-def _bm25(retriever: RetrieverSettings, index: str) -> Retriever:
+@retriever_kind("bm25", in_folder=True)
+def _bm25(retriever: RetrieverSettings) -> Retriever:
     from twopass.retriever.index.index import BM25Index
 
-    return BM25Index.open(index, scoring=retriever.scoring)
+    return BM25Index.open(_index(retriever), scoring=retriever.scoring)
 
 
-def _rank_bm25(retriever: RetrieverSettings, index: str) -> Retriever:
+@retriever_kind("rank-bm25", in_folder=True)
+def _rank_bm25(retriever: RetrieverSettings) -> Retriever:
     from twopass.retriever.index.index import BM25Index
     from twopass.retriever.rank_bm25 import RankBM25Retriever
 
-    stored = BM25Index.open(index)
+    stored = BM25Index.open(_index(retriever))
     return RankBM25Retriever(
         stored.documents(),
         variant=cast("Any", retriever.formula or "okapi"),  # it checks the name
@@ -60,9 +115,12 @@ def _rank_bm25(retriever: RetrieverSettings, index: str) -> Retriever:
     )
 
 
-def _elastic(retriever: RetrieverSettings, index: str, engine: Engine) -> Retriever:
+@retriever_kind("elasticsearch", "opensearch")
+def _elastic(retriever: RetrieverSettings) -> Retriever:
     from twopass.retriever.elastic import ElasticsearchRetriever
 
+    engine: Engine = "opensearch" if retriever.kind == "opensearch" else "elasticsearch"
+    index = _index(retriever)
     return ElasticsearchRetriever(
         _urls(retriever),
         index,
@@ -73,6 +131,15 @@ def _elastic(retriever: RetrieverSettings, index: str, engine: Engine) -> Retrie
         global_statistics=retriever.global_statistics,
         **_client_options(retriever, engine),
     )
+
+
+def stored_folder(
+    retriever: RetrieverSettings, kind: Literal["tokens", "embeddings"]
+) -> Path | None:
+    """Return where an index in a folder keeps token ids or embeddings of its documents."""
+    if retriever.index is None or not find_kind(retriever.kind).in_folder:
+        return None
+    return Path(retriever.index) / kind
 
 
 def build_connection(settings: Settings, engine: Engine) -> Connection:

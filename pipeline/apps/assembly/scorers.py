@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from twopass.pipeline.apps.assembly.models import (
     build_encoder,
+    build_plugin,
     calibration_file,
+    is_plugin,
     reads_pairs,
-    stored_folder,
     weights_fingerprint,
 )
+from twopass.pipeline.apps.assembly.retrievers import stored_folder
 from twopass.pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from twopass.reranker import CrossEncoder, PairScorer
     from twopass.reranker.text.encoding import PairEncoder
 
-__all__ = ["build_chooser", "build_final_scorer", "build_model", "build_scorer"]
+__all__ = ["build_cheap_scorer", "build_final_scorer", "build_model", "build_scorer"]
 
 _CACHE_MEGABYTES = 64.0  # of memory, if only a folder is set
 
@@ -39,21 +41,19 @@ def build_scorer(settings: Settings, *, shared: bool = False) -> PairScorer:
     """
     from twopass.reranker.scorers.cascade import Cascade
 
-    chooser = build_chooser(settings, shared=shared)
+    cheap = build_cheap_scorer(settings, shared=shared)
     final = build_final_scorer(settings, shared=shared)
-    return (
-        final if chooser is None else Cascade(chooser, final, keep=settings.reranker.cascade.keep)
-    )
+    return final if cheap is None else Cascade(cheap, final, keep=settings.reranker.cascade.keep)
 
 
-def build_chooser(settings: Settings, *, shared: bool = False) -> PairScorer | None:
+def build_cheap_scorer(settings: Settings, *, shared: bool = False) -> PairScorer | None:
     """Load the first scorer of the cascade; None without a cascade.
 
     Raises:
         RerankerError: when the model cannot be loaded.
 
     """
-    name = settings.reranker.chooser
+    name = settings.reranker.cheap_model
     if name is None:
         return None
     if not reads_pairs(name):
@@ -134,6 +134,8 @@ def _cross_encoder(settings: Settings, name: str, shared: bool) -> PairScorer:
     from twopass.reranker.scorers.cross_encoder import CrossEncoder
 
     reranker = settings.reranker
+    if is_plugin(name):
+        return _cached(build_plugin(reranker, name), reranker)
     model = CrossEncoder(
         name,
         device=reranker.device,

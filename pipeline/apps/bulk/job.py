@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from twopass.pipeline.apps.assembly import build_fusion, build_scorer
 from twopass.pipeline.apps.bulk.inputs import Shard, Texts, find_shards, open_texts
 from twopass.pipeline.candidates import Candidates, fuse, score_groups, status_of
 from twopass.pipeline.errors import BulkError
@@ -131,8 +132,7 @@ def _tools(job: BulkJob) -> _Tools:
 
 @lru_cache(maxsize=1)
 def _loaded(texts: Path, queries: Path, pickled: bytes) -> _Tools:
-    """Load what a process needs once; settings have no hash, their bytes do."""
-    from twopass.pipeline.apps.assembly import build_fusion, build_scorer
+    """Load what a process needs once; settings are not hashable, but their bytes are."""
     from twopass.reranker.contract.scorer import as_scorer
     from twopass.retriever.corpus import read_queries
 
@@ -153,7 +153,7 @@ def _entries(run: Path, shard: Shard) -> dict[str, Entries]:
 
 
 def manifest(job: BulkJob, shards: int, size: int) -> str:
-    """Return what a folder of shards says it is."""
+    """Return the description of a job that its folder keeps."""
     return json.dumps({**job.described(), "shards": shards, "size": size}, indent=1)
 
 

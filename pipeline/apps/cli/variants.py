@@ -115,7 +115,7 @@ def collect_pools(
             for other in variants
             if (other.settings.retriever, other.settings.reranker)
             == (settings.retriever, settings.reranker)
-            and (settings.reranker.chooser is None or other.settings.depth == settings.depth)
+            and (settings.reranker.cheap_model is None or other.settings.depth == settings.depth)
         ]
         with _first_stage(collection, settings) as retriever:
             scorer = build_scorer(settings) if rerank else None

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from twopass.pipeline.errors import FusionError
 from twopass.pipeline.fusion import fusion
 from twopass.reranker.contract.errors import InputError
 from twopass.reranker.scorers.passages import Reading
-from twopass.reranker.scorers.remote.dialects import DialectName
+from twopass.reranker.scorers.remote import dialects
 
 __all__ = [
     "CacheSettings",
@@ -107,11 +107,20 @@ class RemoteSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str | None = None
-    dialect: DialectName = "cohere-v2"
+    dialect: str = "cohere-v2"
     model: str | None = None
     api_key: SecretStr | None = None
     max_texts: _Count = 1000
     timeout: _Positive = 30.0
+
+    @field_validator("dialect")
+    @classmethod
+    def _check_dialect(cls, name: str) -> str:
+        try:
+            dialects.dialect(name)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return name
 
 
 class CacheSettings(BaseModel):

@@ -34,8 +34,9 @@ class ServeSettings(BaseModel):
         port: the port to listen on; 0 chooses a free one.
         workers: number of processes, each with its own model and queue.
         hosts: names by which clients call the service, besides ``host``, localhost and addresses;
-            requests for other names are refused, which protects from web pages of other sites. If
-            empty, only a service on a loopback address checks names; ``*`` accepts all.
+            requests to other names are refused, so that web pages of other sites cannot read
+            answers. If it is empty, only a service on a loopback address checks names; ``*``
+            accepts all.
         api_keys: hashes of accepted keys, as printed by ``twopass serve --hash-key``; without any,
             everybody has access.
         name: the model's name in answers; by default ``reranker.model``.
@@ -44,16 +45,15 @@ class ServeSettings(BaseModel):
         scores: what the scorer's numbers are: ``logits``, which are answered as their sigmoid, or
             ``probabilities``, which are answered unchanged; ``auto`` uses what the scorer states.
         max_body_bytes: maximum size of a request's body.
-        max_bodies_bytes: maximum size of all bodies that a worker is receiving at one time; further
-            requests are refused with 429.
-        max_connections: maximum connections of a worker, never more than two thirds of the files
-            that the process may open; beyond it, the connection that has been idle longest is
-            closed.
-        header_timeout: seconds that a request's headers may take to arrive.
-        body_timeout: seconds that a request's body may take to arrive, plus one for each MiB; also
-            the time that a client may take to read a part of its answer.
-        keep_alive: seconds that a connection stays open for the next request; longer than load
-            balancers keep it, or it may be closed under a request that is being sent.
+        max_bodies_bytes: maximum size of all bodies together that a worker is receiving or
+            answering; beyond it, a request is refused with 429.
+        max_connections: maximum connections per worker, and never more than two thirds of the files
+            that the process may open; beyond it, the one that has been idle longest is closed.
+        header_timeout: seconds for a request's headers to arrive.
+        body_timeout: seconds for a request's body to arrive, plus one per MiB; also for a client to
+            read a part of its answer.
+        keep_alive: seconds that an idle connection is kept open; longer than load balancers do, or
+            it may be closed just as a request is sent.
         max_documents: maximum documents per request.
         max_characters: maximum characters per text; longer texts are refused, not truncated.
         max_queue: (query, document) pairs that wait or are being scored by a model, at most; a
@@ -198,7 +198,8 @@ class ProxySettings(BaseModel):
         max_body_bytes: a larger body is passed on unread.
         max_answer_bytes: if Elasticsearch's answer with the whole window is larger, it is not
             reranked, and the search is sent unchanged.
-        timeout: time limit of the server's answers, in seconds.
+        timeout: time limit of the server's answers, to their last byte, in seconds; the time that
+            the caller takes to send and to read does not count.
         connections: maximum connections to the server.
 
     """

@@ -45,7 +45,7 @@ class RetrieverSettings(ServerSettings):
 
     Attributes:
         kind: "bm25", the in-process index; "rank-bm25", the same documents scored by that
-            library; or a server, "elasticsearch" or "opensearch".
+            library; a server, "elasticsearch" or "opensearch"; or the name of a plugin.
         index: the index's folder, or its name on the server.
         analyzer: how text becomes terms, when an index is built; an index keeps its own.
         formula: the BM25 formula: lucene, okapi, l or plus. By default an index is
@@ -60,7 +60,7 @@ class RetrieverSettings(ServerSettings):
 
     """
 
-    kind: Literal["bm25", "rank-bm25", "elasticsearch", "opensearch"] = "bm25"
+    kind: str = "bm25"
     index: str | None = None
     analyzer: str = "english"
     formula: str | None = None
@@ -98,7 +98,8 @@ class RerankerSettings(_Section):
     """The second stage.
 
     Attributes:
-        model: a shipped one (twopass/default), a folder, or a name on the Hugging Face hub.
+        model: a shipped one (twopass/default), a folder, a name on the Hugging Face hub, or
+            plugin:NAME, another distribution's scorer.
         device: cpu, cuda, ...; None chooses the best available. Several, separated by commas, share
             the work.
         max_length: maximum tokens per pair; None is the model's own limit.
@@ -132,8 +133,8 @@ class RerankerSettings(_Section):
     fallback: tuple[Literal["cpu", "cpu-int8", "remote", "none"], ...] = ()
 
     @property
-    def chooser(self) -> str | None:
-        """The model that chooses what the second stage reads; None if it reads all candidates."""
+    def cheap_model(self) -> str | None:
+        """The cascade's cheap model; None if the second stage reads all candidates."""
         match self.cascade.model:
             case "auto":
                 ships = self.chain[0] == "model" and self.model == "twopass/default"
@@ -146,7 +147,7 @@ class RerankerSettings(_Section):
     @property
     def opinions(self) -> int:
         """How many score columns a search fuses, including the first stage's."""
-        return 2 if self.chooser is None else 3
+        return 2 if self.cheap_model is None else 3
 
     @property
     def chain(self) -> tuple[str, ...]:

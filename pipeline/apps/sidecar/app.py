@@ -89,7 +89,7 @@ def create_app(settings: Settings, sidecar: Sidecar | None = None) -> FastAPI:
         summary="Reranking for any client, and two-stage search.",
         version=version("twopass"),
         lifespan=_lifespan,
-        openapi_url=None,  # ours asks for a key; FastAPI's pages of it load scripts from elsewhere
+        openapi_url=None,  # ours requires a key; FastAPI's pages load scripts from another site
         telemetry={"tracing": False},  # a request has one span, RequestMiddleware's
     )
     app.state.sidecar = sidecar

@@ -1,11 +1,9 @@
-"""Prometheus metrics.
+"""Prometheus metrics of requests, stages and scorers.
 
-One registry per process, the counters of scorers, all processes in one answer.
-
-With several workers, each keeps its counters in files of a common folder
-(``PROMETHEUS_MULTIPROC_DIR``, which :mod:`twopass.pipeline.apps.sidecar.server` makes), and
-whichever is asked
-adds them up. A worker that ended keeps its counts; what it was doing is forgotten.
+There is one registry per process. With several workers, each keeps its counters in files of a
+common folder (``PROMETHEUS_MULTIPROC_DIR``, which :mod:`twopass.pipeline.apps.sidecar.server`
+makes), and the worker that gets the request adds them up. The counts of a worker that has ended
+remain; its gauges do not.
 """
 
 from __future__ import annotations
@@ -24,8 +22,8 @@ from twopass.reranker.scorers.cache import CachingScorer
 
 __all__ = [
     "Metrics",
-    "Watched",
-    "watch",
+    "ScorerMetrics",
+    "register_scorers",
 ]
 
 
@@ -34,26 +32,26 @@ _Numbers = Mapping[str, float]
 _COUNTERS = {
     "batches": "Batches scored",
     "batched_pairs": "Pairs in them; divided by batches, how full these are",
-    "queue_refused": "Requests that found the queue full",
-    "cache_hits": "Pairs whose score was there: in memory, on disk, or just being computed",
-    "cache_misses": "Pairs that were looked up in the cache and had to be scored",
+    "queue_refused": "Requests refused by the queue",
+    "cache_hits": "Pairs found in the cache: in memory, on disk, or being computed already",
+    "cache_misses": "Pairs not found in the cache",
 }
 _GAUGES = {
     "queue_requests": "Requests that wait to be scored",
     "queue_pairs": "Pairs that wait to be scored",
-    "cache_entries": "Scores that the cache has in memory",
-    "cache_bytes": "About how much memory they take",
+    "cache_entries": "Scores in the cache's memory",
+    "cache_bytes": "Estimated memory of these scores",
 }
 
 
-class Watched:
+class ScorerMetrics:
     """Counters and gauges that follow what a model's scorers count.
 
     Args:
         counters: of all models, by name.
-        gauges: the same; of several workers, their sum is told.
-        model: whose they are.
-        read: returns all numbers by name.
+        gauges: likewise; with several workers, their sum is reported.
+        model: the model's name, their label.
+        read: returns all current numbers by name.
 
     """
 
@@ -67,22 +65,24 @@ class Watched:
         self._counters = {name: each.labels(model) for name, each in counters.items()}
         self._gauges = {name: each.labels(model) for name, each in gauges.items()}
         self._read = read
-        self._told = dict.fromkeys(counters, 0.0)
+        self._counted = dict.fromkeys(counters, 0.0)
         self._lock = Lock()
 
     def refresh(self) -> None:
-        """Read the numbers."""
+        """Bring counters and gauges up to date."""
         with self._lock:
             now = self._read()
             for name, counter in self._counters.items():
-                counter.inc(max(0.0, now[name] - self._told[name]))
-                self._told[name] = now[name]
+                counter.inc(max(0.0, now[name] - self._counted[name]))
+                self._counted[name] = now[name]
             for name, gauge in self._gauges.items():
                 gauge.set(now[name])
 
 
-def watch(registry: CollectorRegistry, scorers: Mapping[str, BatchingScorer]) -> list[Watched]:
-    """Watch what waits, how full batches are, and the caches, by the model's name."""
+def register_scorers(
+    registry: CollectorRegistry, scorers: Mapping[str, BatchingScorer]
+) -> list[ScorerMetrics]:
+    """Register metrics of queues, batches and caches, by the model's name."""
     label = ("model",)
     counters = {
         name: Counter(f"twopass_{name}", about, label, registry=registry)
@@ -93,13 +93,13 @@ def watch(registry: CollectorRegistry, scorers: Mapping[str, BatchingScorer]) ->
         for name, about in _GAUGES.items()
     }
     return [
-        Watched(counters, gauges, model, partial(_numbers, scorer))
+        ScorerMetrics(counters, gauges, model, partial(_numbers, scorer))
         for model, scorer in scorers.items()
     ]
 
 
 def _numbers(scorer: BatchingScorer) -> _Numbers:
-    """Read a scorer's numbers; those of its caches together, since each link of a chain has one."""
+    """Return a scorer's numbers; its caches are added up, as each scorer of a chain has one."""
     stats = scorer.stats
     caches = [each.stats for each in scorer.walk() if isinstance(each, CachingScorer)]
     return {
@@ -124,14 +124,14 @@ class Metrics:
     """The counters of a process.
 
     Attributes:
-        together: whether there are other workers, of whom is told too.
+        together: whether the metrics of other workers are reported too.
         requests: seconds a request took, by route, method and status.
         stages: seconds a stage took, by stage: retrieval, rerank, fusion.
-        pairs: pairs of a request that was scored, by model.
-        degradations: answers that are less than was asked, by where and why.
-        proxied: searches of the proxy, by what became of them and why.
+        pairs: pairs of a scored request, by model.
+        degradations: incomplete answers, by stage and outcome.
+        proxied: searches of the proxy, by status and reason.
         refused: requests that were refused before any work, by kind of problem.
-        active: requests that are being answered.
+        active: requests in progress.
 
     """
 
@@ -160,13 +160,13 @@ class Metrics:
         )
         self.degradations = Counter(
             "twopass_degradations",
-            "Answers that are less than was asked",
+            "Incomplete answers",
             ("where", "outcome"),
             registry=registry,
         )
         self.proxied = Counter(
             "twopass_proxy_searches",
-            "Searches that came to the proxy",
+            "Searches sent to the proxy",
             ("status", "code"),
             registry=registry,
         )
@@ -178,40 +178,40 @@ class Metrics:
         )
         self.active = Gauge(
             "twopass_active_requests",
-            "Requests being answered",
+            "Requests in progress",
             registry=registry,
             multiprocess_mode="livesum",
         )
 
         self.together = _FOLDER in os.environ
-        self._watched: list[Watched] = []
+        self._scorers: list[ScorerMetrics] = []
 
-    def watch(self, scorers: Mapping[str, BatchingScorer]) -> None:
-        """Tell of the queues and batches of scorers by name too, and of the caches behind them."""
-        self._watched += watch(self.registry, scorers)
+    def watch_scorers(self, scorers: Mapping[str, BatchingScorer]) -> None:
+        """Report the queues, batches and caches of these scorers, by name."""
+        self._scorers += register_scorers(self.registry, scorers)
 
     def refresh(self) -> None:
-        """Read what scorers count; where there are several workers, for the others to tell."""
-        for each in self._watched:
+        """Bring the scorers' metrics up to date, also for other workers to report."""
+        for each in self._scorers:
             each.refresh()
 
     def text(self) -> bytes:
-        """Return all of it in Prometheus' text format; of all workers where there are several."""
+        """Return the metrics of all workers in Prometheus' text format."""
         self.refresh()
         if not self.together:
             return generate_latest(self.registry)
-        _forget_the_dead(Path(os.environ[_FOLDER]))
+        _remove_dead_workers(Path(os.environ[_FOLDER]))
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
 
 
-def _forget_the_dead(folder: Path) -> None:
-    """Remove what workers that are no more were doing; what they have counted stays."""
+def _remove_dead_workers(folder: Path) -> None:
+    """Remove the gauges of workers that have ended; their counters remain."""
     for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
-        except PermissionError:  # it is there
+        except PermissionError:  # it is alive
             continue

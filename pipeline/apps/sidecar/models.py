@@ -1,7 +1,4 @@
-"""The scorers that a caller may choose by name.
-
-Their queues, and the scale of their scores.
-"""
+"""The models that a request may name: their queues, and the scale of their scores."""
 
 from __future__ import annotations
 
@@ -32,10 +29,10 @@ _LEAST = 1e-7  # float32 has no logit of 0 or 1
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What a scorer's numbers are.
+    """The scale of a scorer's scores.
 
     Attributes:
-        probabilities: whether they are from 0 to 1 already; else they are logits.
+        probabilities: whether they are from 0 to 1; otherwise they are logits.
 
     """
 
@@ -54,9 +51,9 @@ class Scale:
         return logits
 
 
-def scale_of(scorer: Scorer, said: Literal["auto", "logits", "probabilities"]) -> Scale:
-    """Return what the settings say of a scorer's numbers; by default what the scorer says."""
-    return Scale(scorer.bounded if said == "auto" else said == "probabilities")
+def scale_of(scorer: Scorer, setting: Literal["auto", "logits", "probabilities"]) -> Scale:
+    """Return the scale that the setting names; for ``auto``, the one that the scorer says."""
+    return Scale(scorer.bounded if setting == "auto" else setting == "probabilities")
 
 
 NONE = "none"  # the name that a search has for no second stage
@@ -65,16 +62,16 @@ NONE = "none"  # the name that a search has for no second stage
 class Model:
     """One scorer, and what its numbers mean.
 
-    Who compares scores gets the scorer's own of all pairs; a search may have another scorer choose
-    what this one reads. Each has a queue, in which the pairs of all callers wait.
+    Rerank requests get this scorer's scores of all pairs; in a search, a cheap scorer may select
+    the candidates that this one reads. Each has a queue, in which the pairs of all callers wait.
 
     Args:
-        name: what it is called in requests, answers and metrics.
+        name: its name in requests, answers and metrics.
         scorer: safe to use from several threads.
-        scores: what its numbers are.
-        waiting: pairs that wait for it at most.
-        chooser: what chooses for it in searches, as safe; None for nothing.
-        keep: how many of a query's candidates that leaves it.
+        scores: the kind of its scores.
+        waiting: the most pairs that may wait for it.
+        cheap: the cheap scorer of a cascade in searches, equally safe; None for no cascade.
+        keep: how many candidates of a query the scorer reads in a cascade.
 
     """
 
@@ -84,38 +81,38 @@ class Model:
         scorer: PairScorer,
         scores: Literal["auto", "logits", "probabilities"],
         waiting: int,
-        chooser: PairScorer | None = None,
+        cheap: PairScorer | None = None,
         keep: int = 1,
     ) -> None:
         self.name = name
         self.scorer = BatchingScorer(scorer, waiting=waiting)
-        self.chooser = None if chooser is None else BatchingScorer(chooser, waiting=waiting)
+        self.cheap = None if cheap is None else BatchingScorer(cheap, waiting=waiting)
         self._keep = keep
         self.scale = scale_of(self.scorer, scores)
 
     @property
     def queues(self) -> dict[str, BatchingScorer]:
-        """The scorer, and what chooses for it, by the names that metrics have for them."""
-        queues = {self.name: self.scorer, f"{self.name}, cascade": self.chooser}
+        """The queues of the scorer and of the cheap one, by their names in metrics."""
+        queues = {self.name: self.scorer, f"{self.name}, cascade": self.cheap}
         return {name: queue for name, queue in queues.items() if queue is not None}
 
-    def searching(
-        self, through: Callable[[BatchingScorer], Scorer] = lambda scorer: scorer
+    def search_scorer(
+        self, wrap: Callable[[BatchingScorer], Scorer] = lambda scorer: scorer
     ) -> Scorer:
         """Return the second stage of a search.
 
         Args:
-            through: what stands between the search and each queue.
+            wrap: makes of each queue what the search calls.
 
         """
-        last = through(self.scorer)
-        if self.chooser is None:
-            return last
-        return Cascade(through(self.chooser), last, keep=self._keep)
+        final = wrap(self.scorer)
+        if self.cheap is None:
+            return final
+        return Cascade(wrap(self.cheap), final, keep=self._keep)
 
 
 class Models:
-    """All of them; the first is the one that is meant where none is named.
+    """All models; the first is the default.
 
     Args:
         models: at least one.
@@ -127,7 +124,7 @@ class Models:
         self.default = models[0]
 
     def __iter__(self) -> Iterator[Model]:
-        """Give each, the default first."""
+        """Yield each, the default first."""
         return iter(self._models.values())
 
     @property

@@ -1,6 +1,6 @@
-"""What all rerank APIs ask for and get, whatever words they have for it.
+"""What all rerank APIs have in common: a task, and its scores.
 
-A dialect makes a :class:`Task` of its request and an answer of a :class:`Reranked`.
+A dialect turns its request into a :class:`Task` and a :class:`Reranked` into its answer.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Task:
 
     Attributes:
         pairs: (n,) of a query and a document each.
-        top_n: how many of the best to answer; all by default.
-        raw: whether the scorer's own numbers are wanted rather than relevance from 0 to 1.
-        document_tokens: tokens of a document that are read at most.
-        query_tokens: tokens of a query that are read at most.
-        whole: whether a text that does not fit is an error rather than cut.
+        top_n: how many of the best to return; all by default.
+        raw: whether to return logits rather than relevance from 0 to 1.
+        document_tokens: the most tokens of a document that are read.
+        query_tokens: the most tokens of a query that are read.
+        whole: whether a text that does not fit is an error instead of being cut.
         deadline: seconds from now; by default ``serve.deadline``.
 
     """
@@ -57,12 +57,12 @@ class Reranked:
     """The scores of n pairs.
 
     Attributes:
-        relevance: (n,) float32, finite, in the pairs' order: from 0 to 1, or raw if asked for.
-        order: (m,) int64: the best pairs first, ties in the pairs' order; as many as asked for.
-        tokens: what the model read, in tokens of its own; 0 where the scorer does not say.
-        cut: the pairs of which a text was cut to fit.
+        relevance: (n,) float32, finite, in the pairs' order: from 0 to 1, or raw.
+        order: (m,) int64: the best pairs first, ties in the pairs' order; ``top_n`` at most.
+        tokens: how many tokens the model read; 0 where that is not known.
+        cut: the positions of pairs with a text that was cut.
         model: the model's name.
-        note: why another scorer than the first answered; empty where it did not.
+        note: why another scorer of the chain than the first answered; empty if the first did.
 
     """
 
@@ -75,12 +75,12 @@ class Reranked:
 
     @property
     def ranked(self) -> list[tuple[int, float]]:
-        """The place and relevance of each pair to answer, best first."""
+        """The position and relevance of each returned pair, best first."""
         return [(int(place), float(self.relevance[place])) for place in self.order]
 
     @property
     def warnings(self) -> list[str]:
-        """What the caller should know of, in words."""
+        """Messages for the caller."""
         found = [self.note] if self.note else []
         if self.cut:
             shown = ", ".join(map(str, self.cut[:20])) + (", ..." if len(self.cut) > 20 else "")
@@ -92,7 +92,7 @@ class Reranked:
 
 
 async def rerank(sidecar: Sidecar, task: Task, model: Model) -> Reranked:
-    """Score the pairs of a task by a model.
+    """Score the pairs of a task with a model.
 
     Raises:
         ProblemError: when it is more than ``serve`` allows, or not every pair could be scored:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from fastapi import Request
 
 from twopass.pipeline.apps.assembly import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_fusion,
     build_model,
@@ -41,24 +41,24 @@ __all__ = ["Sidecar", "sidecar_of"]
 _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 
-# Searches wait in threads, for a server or for the scorer; far more of them than processors.
+# Searches wait in threads, for a server or for the scorer; far more threads than processors.
 _THREADS = 64
-_WAITING = 256  # for a thread, at most
-_LEAST = 1e-6  # seconds: a deadline that has passed as good as one
+_WAITING = 256  # maximum number of requests that wait for a thread
+_LEAST = 1e-6  # seconds: used for a deadline that has passed
 _WARMING = 16  # pairs by which the pace is measured at the start
-_CHECK = 5.0  # seconds that the index has to show that it is there
-_TELL = 1.0  # seconds between two tellings of what other workers cannot see
+_CHECK = 5.0  # time limit of a readiness check, in seconds
+_PUBLISH = 1.0  # seconds between two updates of this worker's metrics
 
 
 class Sidecar:
-    """Scorers for many callers and, where an index is named, both stages over it.
+    """Scorers for many callers and, with an index, both stages over it.
 
     Args:
-        settings: all of the pipeline's.
+        settings: all settings.
         scorer: the second stage; safe to use from several threads.
-        retriever: the first stage; ``None`` where there is none to search.
+        retriever: the first stage; ``None`` without an index.
         others: further second stages, by the names of ``serve.models``.
-        chooser: what chooses for the first second stage in searches, as ``reranker.cascade`` says.
+        cheap: the first scorer of the cascade in searches, see ``reranker.cascade``.
 
     """
 
@@ -68,17 +68,17 @@ class Sidecar:
         scorer: PairScorer,
         retriever: Retriever | None = None,
         others: Mapping[str, PairScorer] | None = None,
-        chooser: PairScorer | None = None,
+        cheap: PairScorer | None = None,
     ) -> None:
         self.settings = settings
         serve, cascade = settings.serve, settings.reranker.cascade
         limits = serve.scores, serve.max_queue
-        first = Model(settings.model_name, scorer, *limits, chooser, cascade.keep)
+        first = Model(settings.model_name, scorer, *limits, cheap, cascade.keep)
         self.models = Models([first, *(Model(n, s, *limits) for n, s in (others or {}).items())])
         self.retriever = retriever
         self.metrics = Metrics()
         self._queues = {name: queue for m in self.models for name, queue in m.queues.items()}
-        self.metrics.watch(self._queues)
+        self.metrics.watch_scorers(self._queues)
         self.fusion = build_fusion(settings)
         self.warm = False
         self.proxy: Proxy | None = None
@@ -86,14 +86,14 @@ class Sidecar:
             self.proxy = Proxy(settings, self.models, self.in_thread, self.metrics)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sidecar")
         self._in_threads = 0
-        self._telling: asyncio.Task[None] | None = None
+        self._publishing: asyncio.Task[None] | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Sidecar:
-        """Load the models, and open the index where one is named.
+        """Load the models, and open the index if there is one.
 
         Raises:
-            RerankerError: when a model cannot be had.
+            RerankerError: when a model cannot be loaded.
             RetrieverError: when the index cannot be opened.
 
         """
@@ -102,14 +102,14 @@ class Sidecar:
             name: build_model(settings, source) for name, source in settings.serve.models.items()
         }
         return cls(
-            settings, build_final_scorer(settings), retriever, others, build_chooser(settings)
+            settings, build_final_scorer(settings), retriever, others, build_cheap_scorer(settings)
         )
 
     async def start(self) -> None:
-        """Score some pairs by each model and search once: the first request finds all loaded.
+        """Score some pairs with each model and search once, so that everything is loaded.
 
-        And each queue knows then how long a request takes. An index that is not there yet is no
-        reason not to start: ``/readyz`` tells of it.
+        Each queue then also knows how long scoring takes. The service starts even if the index
+        does not exist yet; ``/readyz`` reports it.
         """
         for queue in self._queues.values():
             await self.in_thread(queue.predict, _warming(1))
@@ -120,27 +120,27 @@ class Sidecar:
             except RetrieverError as error:
                 _LOG.warning("the index does not answer: %s", error)
         if self.metrics.together:
-            self._telling = asyncio.create_task(self._tell())
+            self._publishing = asyncio.create_task(self._publish_metrics())
         self.warm = True
 
     async def _measure(self, queue: BatchingScorer) -> None:
-        """Let a queue find out how long scoring takes; the first pair has shown that it works."""
+        """Let a queue measure how long scoring takes; the first pair has shown that it works."""
         try:
             await self.in_thread(queue.predict, _warming(_WARMING))
-        except Exception as error:  # requests will tell
+        except Exception as error:  # requests will report it
             _LOG.warning("the time that scoring takes could not be measured: %s", error)
 
-    async def _tell(self) -> None:
-        """Write down what this worker's queue and cache do, for the worker that is asked."""
+    async def _publish_metrics(self) -> None:
+        """Write this worker's metrics for the worker that answers ``/metrics``."""
         while True:
             self.metrics.refresh()
-            await asyncio.sleep(_TELL)
+            await asyncio.sleep(_PUBLISH)
 
     async def stop(self) -> None:
-        """Let go of the threads; what was accepted is finished first."""
+        """Finish accepted requests, then release threads and queues."""
         self.warm = False
-        if self._telling is not None:
-            self._telling.cancel()
+        if self._publishing is not None:
+            self._publishing.cancel()
         if self.proxy is not None:
             await self.proxy.close()
         await asyncio.to_thread(self._threads.shutdown)
@@ -149,7 +149,7 @@ class Sidecar:
         self.metrics.refresh()
 
     async def checks(self) -> dict[str, str]:
-        """Say ok or what is wrong: of the model, and of index and proxied server if any."""
+        """Return ``ok`` or a problem for the model, and for index and proxied server if any."""
         found = {"model": "ok" if self.warm else "not loaded yet, or ending"}
         if self.retriever is not None:
             found["index"] = await self._check_index(self.retriever)
@@ -185,14 +185,14 @@ class Sidecar:
 
         Args:
             pairs: (n,) of a query and a document each, the most promising first.
-            model: by which.
+            model: the model to score with.
             deadline: seconds from now; by default, and at most, ``serve.deadline``.
 
         Returns:
-            One score a pair, in the pairs' order; NaN, and a reason, where time was up.
+            One score per pair, in the pairs' order; NaN, and a reason, where time was up.
 
         Raises:
-            OverloadedError: when not all pairs can be scored in time, or more waits than
+            OverloadedError: when not all pairs can be scored in time, or more pairs wait than
                 ``serve.max_queue`` allows.
             RerankerError: when they cannot be scored.
 
@@ -220,25 +220,25 @@ class Sidecar:
         deadline: float,
         **options: Any,
     ) -> Ranking:
-        """Search by both stages; the first stage's ranking, and a status, where the second fails.
+        """Search with both stages; if the second fails, return the first's ranking and a status.
 
         Args:
             retriever: the first stage.
-            query: what is searched for.
+            query: the query.
             k: how many results.
-            model: the second stage; ``None`` for the first alone.
-            deadline: seconds from now; waiting for a thread counts.
+            model: the second stage; ``None`` for the first only.
+            deadline: seconds from now, including the wait for a thread.
             options: further ones of :meth:`twopass.pipeline.search.SearchPipeline.search`.
 
         """
         loop = asyncio.get_running_loop()
         cancellable: list[CancellableScorer] = []
 
-        def through(queue: BatchingScorer) -> CancellableScorer:
+        def wrap(queue: BatchingScorer) -> CancellableScorer:
             cancellable.append(CancellableScorer(queue, loop))
             return cancellable[-1]
 
-        scorer = None if model is None else model.searching(through)
+        scorer = None if model is None else model.search_scorer(wrap)
         pipeline = SearchPipeline(
             retriever, scorer, self.fusion, depth=self.settings.depth, on_error="first-stage"
         )
@@ -254,10 +254,10 @@ class Sidecar:
                 each.cancel()
 
     async def in_thread(self, function: Callable[..., _T], *args: object, **options: object) -> _T:
-        """Run something that waits in one of this process's threads, for the request at hand.
+        """Run a blocking function in one of this process's threads, for the current request.
 
         Raises:
-            OverloadedError: when too much waits for a thread already.
+            OverloadedError: when too many requests wait for a thread.
 
         """
         if self._in_threads >= _THREADS + _WAITING:
@@ -266,7 +266,7 @@ class Sidecar:
             )
         loop = asyncio.get_running_loop()
         self._in_threads += 1
-        run = copy_context().run  # its id, for the logs, and its span
+        run = copy_context().run  # with the request's id, for the logs, and its span
         work = loop.run_in_executor(self._threads, partial(run, function, *args, **options))
         work.add_done_callback(self._count_out)
         return await work
@@ -282,6 +282,6 @@ def _warming(n: int) -> list[tuple[str, str]]:
 
 
 def sidecar_of(request: Request) -> Sidecar:
-    """Return what the process of this request serves with; also a FastAPI dependency."""
+    """Return the sidecar of this request's process; also a FastAPI dependency."""
     sidecar: Sidecar = request.app.state.sidecar
     return sidecar

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twopass.pipeline.apps.assembly import model_source
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.training.preparation import ExampleSet, Preparation
 from twopass.pipeline.training.development import Development, first_stage, headline_measures
@@ -79,7 +80,6 @@ class TrainingJob:
 
     def _run(self, workers: Workers, device: str | None, *, restart: bool) -> Outcome:
         """Train as one of the processes; only the first prepares, measures and writes."""
-        from twopass.pipeline.apps.assembly import model_source
         from twopass.reranker.training.emissions import measured
         from twopass.reranker.training.student import start_from
         from twopass.reranker.training.trainer import Trainer

@@ -8,6 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from twopass.pipeline.apps.assembly import (
+    build_fusion,
+    build_index,
+    build_retriever,
+    build_teacher,
+)
 from twopass.pipeline.apps.settings import Settings
 from twopass.pipeline.apps.settings.train import DataSettings
 from twopass.pipeline.errors import TrainingDataError
@@ -99,8 +105,6 @@ class Preparation:
             return ExampleSet(name, data.licence, read_examples(kept), accounts)
         collection = Collection.read(path, data.split, share=data.share, queries=data.queries)
         if data.share < 1:
-            from twopass.pipeline.apps.assembly import build_index
-
             retriever = build_index(self._settings, collection.documents, None)
         recipe = self._own.made_recipe()
         mined = mine_negatives(retriever, collection, self._own.negatives, recipe.seed)
@@ -158,16 +162,12 @@ class Preparation:
     ) -> list[Development]:
         if data.dev_split is None or data.dev_split not in BeirFolder(path).splits:
             return []
-        from twopass.pipeline.apps.assembly import build_fusion
-
         whole = Collection.read(path, data.dev_split)
         fusion = build_fusion(self._settings)
         return [Development.of(retriever, whole, data.dev_queries, self._own.dev_depth, fusion)]
 
     def _retriever(self, path: Path) -> Retriever:
         """Return the index of the settings, or else one of the corpus."""
-        from twopass.pipeline.apps.assembly import build_index, build_retriever
-
         if self._settings.retriever.index is not None:
             return build_retriever(self._settings)
         from twopass.retriever.corpus import read_documents
@@ -176,8 +176,6 @@ class Preparation:
         return build_index(self._settings, read_documents(BeirFolder(path).corpus), None)
 
     def _teacher(self, name: str) -> PairScorer:
-        from twopass.pipeline.apps.assembly import build_teacher
-
         return build_teacher(self._settings, name)
 
     def _mark(self, data: DataSettings, path: Path) -> str:

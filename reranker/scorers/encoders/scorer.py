@@ -170,7 +170,7 @@ class BiEncoderScorer(Scorer):
             done: called now and then with how many passages were looked at.
 
         Raises:
-            TextRowsError: when the folder cannot be read or written.
+            RowStoreError: when the folder cannot be read or written.
 
         """
         from twopass.reranker.text.row_store import RowStore

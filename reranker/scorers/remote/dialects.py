@@ -1,4 +1,4 @@
-"""How rerank services are asked and how they answer: a path, a request, an answer each.
+"""Dialects of rerank services: the path, the request and the answer of each.
 
 Sources: the services' own documentation of ``POST /v1/rerank`` and ``/v2/rerank`` (Cohere),
 ``/v1/rerank`` (Jina AI), ``/rerank`` (Hugging Face text-embeddings-inference, vLLM).
@@ -6,24 +6,21 @@ Sources: the services' own documentation of ``POST /v1/rerank`` and ``/v2/rerank
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twopass.reranker.contract.errors import InputError, OutputError
 
-__all__ = ["DIALECTS", "Dialect", "DialectName", "dialect"]
-
-DialectName: TypeAlias = Literal["cohere-v1", "cohere-v2", "jina", "tei", "vllm"]
-DIALECTS: tuple[DialectName, ...] = get_args(DialectName)
+__all__ = ["DIALECTS", "Dialect", "dialect"]
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One service's way.
+    """How one service is called and how it answers.
 
     Attributes:
         path: where requests go.
@@ -62,18 +59,6 @@ class Dialect:
         return scores
 
 
-def dialect(name: str) -> Dialect:
-    """Return the dialect of that name.
-
-    Raises:
-        InputError: when it is unknown.
-
-    """
-    if name not in _DIALECTS:
-        raise InputError(f"expected a dialect of {', '.join(DIALECTS)}, found {name!r}")
-    return _DIALECTS[name]
-
-
 def _place(index: Any, n: int) -> int:
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < n:
         raise IndexError(index)
@@ -102,10 +87,23 @@ def _itself(answer: Any) -> Any:
     return answer
 
 
-_DIALECTS: Mapping[str, Dialect] = {
+DIALECTS: dict[str, Dialect] = {
     "cohere-v1": Dialect("/v1/rerank", _without_documents, _results, "relevance_score"),
     "cohere-v2": Dialect("/v2/rerank", _documents, _results, "relevance_score"),
     "jina": Dialect("/v1/rerank", _without_documents, _results, "relevance_score"),
     "tei": Dialect("/rerank", _texts, _itself, "score"),
     "vllm": Dialect("/rerank", _documents, _results, "relevance_score"),
 }
+"""The dialects by name; a further one is a further entry."""
+
+
+def dialect(name: str) -> Dialect:
+    """Return the dialect of that name.
+
+    Raises:
+        InputError: when it is unknown.
+
+    """
+    if name not in DIALECTS:
+        raise InputError(f"expected a dialect of {', '.join(DIALECTS)}, found {name!r}")
+    return DIALECTS[name]

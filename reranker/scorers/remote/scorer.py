@@ -17,7 +17,6 @@ from twopass.reranker.contract.scorer import Scorer
 from twopass.reranker.contract.scores import Scores
 from twopass.reranker.scorers.remote import dialects
 from twopass.reranker.scorers.remote.breaker import CircuitBreaker
-from twopass.reranker.scorers.remote.dialects import DialectName
 from twopass.reranker.scorers.remote.transport import TooLargeError, Transport
 
 __all__ = ["RemoteScorer"]
@@ -33,7 +32,7 @@ class RemoteScorer(Scorer):
 
     Args:
         url: the service's address; without ``.../rerank`` at its end, the dialect's path is added.
-        dialect: which service it speaks like.
+        dialect: which service it speaks like: a name of ``dialects.DIALECTS``.
         model: the model's name, for services that have several.
         api_key: sent as ``Authorization: Bearer``.
         max_texts: texts a request at most.
@@ -54,7 +53,7 @@ class RemoteScorer(Scorer):
         self,
         url: str,
         *,
-        dialect: DialectName = "cohere-v2",
+        dialect: str = "cohere-v2",
         model: str | None = None,
         api_key: str | None = None,
         max_texts: int = 1000,

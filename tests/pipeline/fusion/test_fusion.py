@@ -249,6 +249,8 @@ def test_methods_for_two_columns_take_the_first_and_the_last(
 def test_a_name_is_registered_once() -> None:
     with pytest.raises(FusionError, match="a new name for a fusion method, found 'rrf' again"):
         method("rrf")(lambda columns: columns)
+    method("rrf")(rrf)  # as when a notebook's cell runs again
+    assert fusion("rrf").func is rrf  # type: ignore[attr-defined]
 
 
 def test_other_distributions_add_methods_by_entry_points(tmp_path: Path) -> None:

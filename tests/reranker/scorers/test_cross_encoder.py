@@ -223,7 +223,7 @@ def test_company_never_changes_a_score(data, model, pairs, alone):
 
 def test_windows_join_seamlessly(model, pairs, monkeypatch):
     expected = model.predict(pairs)
-    monkeypatch.setattr("twopass.reranker.scorers.cross_encoder._WINDOW", 7)
+    monkeypatch.setattr("twopass.reranker.scorers.logits._WINDOW", 7)
     np.testing.assert_allclose(model.predict(pairs), expected, atol=1e-6)
     with pytest.raises(InputError, match="pair 11, document: expected valid Unicode"):
         model.predict([*pairs[:11], ("query", "\ud800")])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from twopass.reranker.training.workers import ALONE, Workers, joined
+from twopass.reranker.training.workers import SINGLE, Workers, joined
 
 from .training_together import PLAIN, train
 
@@ -52,7 +52,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_two_processes_make_the_steps_of_one(together, tiny, tmp_path):
-    train(tiny("bert"), tmp_path, PLAIN, ALONE)
+    train(tiny("bert"), tmp_path, PLAIN, SINGLE)
     one, two = weights(tmp_path), weights(together / "plain")
     for name, value in one.items():
         if not name.endswith(IDLE):
@@ -82,7 +82,7 @@ def test_an_interruption_of_one_process_stops_all_and_changes_nothing(together):
 def test_one_process_is_alone(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with joined("cpu") as (workers, device):
-        assert (workers, device) == (ALONE, "cpu")
+        assert (workers, device) == (SINGLE, "cpu")
     rows = np.arange(5)
     assert workers.part(rows, np.array([3, 1, 5, 4, 2])) is rows
 

@@ -31,6 +31,7 @@ __all__ = [
     "Outcomes",
     "final_answer",
     "fused_score",
+    "has_hits",
     "page_of",
     "shards_failed",
     "unscored_score",
@@ -162,16 +163,46 @@ class Outcomes:
             self._metrics.degradations.labels("proxy", rescored.status).inc()
 
 
+def has_hits(answer: Any) -> bool:
+    """Return whether an answer is a search's, in the form in which it can be reranked.
+
+    What is no such answer goes to the caller as the server sends it.
+    """
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("hits"), Mapping):
+        return False
+    hits = answer["hits"].get("hits")
+    return isinstance(hits, list) and all(map(_is_hit, hits)) and _is_number(answer.get("took", 0))
+
+
+def _is_hit(hit: Any) -> bool:
+    return (
+        isinstance(hit, Mapping)
+        and _is_number(hit.get("_score"))
+        and isinstance(hit.get("fields", {}), Mapping)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < math.inf and value == value
+
+
 def shards_failed(answer: Mapping[str, Any]) -> bool:
     """Return whether shards refused the search: a window may be too large for one index of many.
 
     Shards that are away, or too busy, would be so for the caller's own search, too.
     """
-    failures = answer.get("_shards", {}).get("failures", [])
-    reasons = [failure.get("reason", {}) for failure in failures]
-    kinds = {each.get("type") for each in reasons}
-    kinds |= {each.get("caused_by", {}).get("type") for each in reasons}
+    shards = answer.get("_shards")
+    failures = _objects(shards.get("failures") if isinstance(shards, Mapping) else None)
+    reasons = _objects([failure.get("reason") for failure in failures])
+    causes = _objects([each.get("caused_by") for each in reasons])
+    kinds = {str(each.get("type")) for each in (*reasons, *causes)}
     return bool(kinds & {"illegal_argument_exception", "search_exception"})
+
+
+def _objects(values: Any) -> list[Mapping[str, Any]]:
+    """Return those of a list that are objects."""
+    listed = values if isinstance(values, list) else []
+    return [each for each in listed if isinstance(each, Mapping)]
 
 
 def final_answer(

@@ -64,12 +64,21 @@ class Target:
         """The path, written so that there is one way to read it."""
         return "/" + "/".join(quote(part, safe="") for part in self.parts)
 
+    @property
+    def climbs(self) -> bool:
+        """Return whether the path could lead out of the address in ``proxy.url``.
+
+        In an index's name encoded slashes count, too: what stands before the server may decode it.
+        """
+        names = self.index.replace("\\", "/").split("/")
+        return any(name in (".", "..") for name in (*self.parts, *names))
+
     def is_open(self, method: str, allow: Sequence[str]) -> bool:
         """Return whether the settings' ``proxy.allow`` lets a request through."""
+        if self.climbs:
+            return False
         if self.is_search:
             return method in ("GET", "POST")
-        if any(part in (".", "..") for part in self.parts):
-            return False
         return any(self._is_meant(method, entry) for entry in allow)
 
     def _is_meant(self, method: str, entry: str) -> bool:

@@ -43,10 +43,12 @@ _HOP = {
 # By these Elasticsearch knows who the caller is.
 _WHO = {
     *("authorization", "cookie", "es-client-authentication", "es-secondary-authorization"),
+    *("es-secondary-x-client-authentication", "x-client-authentication", "forwarded", "x-real-ip"),
     *("es-security-runas-user", "opendistro_security_impersonate_as"),
     *("opensearch_security_impersonate_as", "securitytenant", "x-proxy-user", "x-proxy-roles"),
 }
-_OURS = ("x-twopass-", "x-api-key", "api-key")
+_WHO_BEGINS = ("x-forwarded-", "x-remote-")
+_OURS: tuple[str, ...] = ("x-twopass-", "x-api-key", "api-key")
 
 
 def request_headers(headers: Iterable[tuple[str, str]], settings: ProxySettings) -> Headers:
@@ -56,12 +58,14 @@ def request_headers(headers: Iterable[tuple[str, str]], settings: ProxySettings)
     """
     listed = [(name.lower(), value) for name, value in headers]
     left_out = _HOP | _named(listed) | {"host", "content-length"}
+    beginnings = _OURS
     if settings.credentials == "own":
         left_out |= _WHO
+        beginnings += _WHO_BEGINS
     kept = [
         (name, value)
         for name, value in listed
-        if name not in left_out and not name.startswith(_OURS)
+        if name not in left_out and not name.startswith(beginnings)
     ]
     return [*kept, *_own(settings)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -12,7 +12,12 @@ from fastapi import Response
 
 from twopass.pipeline.apps.settings.serve import NeuralRescore
 from twopass.pipeline.apps.sidecar import tracing
-from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, final_answer, shards_failed
+from twopass.pipeline.apps.sidecar.proxy.answers import (
+    Outcomes,
+    final_answer,
+    has_hits,
+    shards_failed,
+)
 from twopass.pipeline.apps.sidecar.proxy.exchange import Exchange, Fetched
 from twopass.pipeline.apps.sidecar.proxy.messages import json_object, to_json
 from twopass.pipeline.apps.sidecar.proxy.obstacles import Params, PassedOn
@@ -156,7 +161,7 @@ async def _reranked(
     if isinstance(fetched, Response):
         outcomes.passed(PassedOn("error", ""))
         return fetched
-    found = [] if isinstance(fetched, PassedOn) else fetched.body.get("responses", [])
+    found = [] if isinstance(fetched, PassedOn) else _responses(fetched.body)
     if isinstance(fetched, PassedOn) or len(found) != len(items):
         why = fetched if isinstance(fetched, PassedOn) else _REFUSED
         return await _passed(exchange, content, items, why, outcomes)
@@ -175,6 +180,14 @@ async def _reranked(
     return exchange.rewritten_answer(fetched.answer, answer, *_said([each for _, each in results]))
 
 
+def _responses(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the answers to all searches; none if they are malformed."""
+    found = answer.get("responses")
+    if not isinstance(found, list) or not isinstance(answer.get("took", 0), int | float):
+        return []
+    return found if all(isinstance(each, dict) for each in found) else []
+
+
 _REFUSED = PassedOn("refused", "the search for the window failed")
 
 
@@ -191,7 +204,7 @@ async def _again(
         return {}
     sent = b"".join(items[position].own() for position in positions)
     fetched = await exchange.fetch(exchange.query, sent, _NDJSON)
-    own = fetched.body.get("responses", []) if isinstance(fetched, Fetched) else []
+    own = _responses(fetched.body) if isinstance(fetched, Fetched) else []
     return dict(zip(positions, own, strict=False))
 
 
@@ -202,7 +215,7 @@ async def _finished(
     retrieval: float,
     annotate: bool,
 ) -> tuple[dict[str, Any], Rescored | None]:
-    if isinstance(plan, PassedOn) or "hits" not in response:
+    if isinstance(plan, PassedOn) or not has_hits(response):
         return response, None
     rescored = await rescorer.rescore(response["hits"]["hits"], plan)
     return final_answer(response, plan, rescored, retrieval, annotate), rescored

@@ -16,7 +16,12 @@ from twopass.pipeline.apps.sidecar.cancellation import CLIENT_CLOSED_REQUEST, ca
 from twopass.pipeline.apps.sidecar.keys import key_in, matches
 from twopass.pipeline.apps.sidecar.metrics import Metrics
 from twopass.pipeline.apps.sidecar.models import Models
-from twopass.pipeline.apps.sidecar.proxy.answers import Outcomes, final_answer, shards_failed
+from twopass.pipeline.apps.sidecar.proxy.answers import (
+    Outcomes,
+    final_answer,
+    has_hits,
+    shards_failed,
+)
 from twopass.pipeline.apps.sidecar.proxy.exchange import Exchange, Fetched, target_of
 from twopass.pipeline.apps.sidecar.proxy.messages import (
     error_response,
@@ -102,7 +107,7 @@ async def _reranked(
         return fetched
     if isinstance(fetched, Fetched) and shards_failed(fetched.body):
         fetched = PassedOn("shards", "shards failed on the search for the window")
-    if isinstance(fetched, Fetched) and "hits" not in fetched.body:
+    if isinstance(fetched, Fetched) and not has_hits(fetched.body):
         fetched = PassedOn("refused", "the search for the window has no hits in its answer")
     if isinstance(fetched, PassedOn):
         return await _passed(exchange, content, rewritten, fetched, outcomes)
@@ -156,7 +161,9 @@ class Proxy:
             return error_response("security_exception", reason, 401)
         if not target.is_open(request.method, self._settings.proxy.allow):
             reason = (
-                f"{request.method} {target.api} is not open on this proxy; "
+                "expected a path without the parts . and .."
+                if target.climbs
+                else f"{request.method} {target.api} is not open on this proxy; "
                 "the setting proxy.allow opens further parts of the API"
             )
             return error_response("forbidden_api_exception", reason, 403)

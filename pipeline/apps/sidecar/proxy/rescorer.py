@@ -140,7 +140,7 @@ class Rescorer:
         )
         chosen = window.rescore.fusion
         method = self._fusion if chosen is None else fusion(chosen.method, **chosen.parameters)
-        scorer = self._models.named(window.rescore.model).searching()
+        scorer = self._models.named(window.rescore.model).search_scorer()
         pairs = [(window.query, text) for text in found.texts]
         started = perf_counter()
         [rerank] = score_groups(scorer, [pairs], Deadline.after(window.rescore.deadline))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from time import monotonic
 
 import httpx
 
@@ -38,6 +41,58 @@ class TooLargeError(PipelineError):
     """An answer that is larger than may be read."""
 
 
+class _Patience:
+    """Seconds that are left to wait for the search engine, over all parts of an exchange.
+
+    What the caller takes to send a body or to read an answer does not count.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._limit = asyncio.timeout(None)
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Count the time of a block.
+
+        Raises:
+            httpx.ReadTimeout: when there is none left.
+
+        """
+        started = monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, self._left)) as self._limit:
+                yield
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the answer was not whole in time") from error
+        finally:
+            self._left -= monotonic() - started
+
+    async def within(self, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """Yield an answer's parts."""
+        iterator = aiter(parts)
+        while True:
+            async with self.waiting():
+                part = await anext(iterator, None)
+            if part is None:
+                return
+            yield part
+
+    async def without(self, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """Yield a caller's parts, in a block that waits, without counting the time they take."""
+        iterator = aiter(parts)
+        while True:
+            started, end = monotonic(), self._limit.when()
+            self._limit.reschedule(None)
+            part = await anext(iterator, None)
+            took = monotonic() - started
+            self._left += took
+            self._limit.reschedule(None if end is None else end + took)
+            if part is None:
+                return
+            yield part
+
+
 class Answer:
     """An answer whose body is still to come; to be closed.
 
@@ -47,8 +102,9 @@ class Answer:
 
     """
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, patience: _Patience) -> None:
         self._response = response
+        self._patience = patience
         self.status = response.status_code
         self.headers: Headers = list(response.headers.multi_items())
 
@@ -57,13 +113,13 @@ class Answer:
 
         Raises:
             TooLargeError: when it has more bytes than the limit.
-            UpstreamError: when it breaks off.
+            UpstreamError: when it breaks off, or is not whole in time.
 
         """
         parts: list[bytes] = []
         size = 0
         try:
-            async for part in self._response.aiter_bytes():
+            async for part in self._patience.within(self._response.aiter_bytes()):
                 size += len(part)
                 if size > limit:
                     raise TooLargeError(f"expected an answer of at most {limit} bytes, found more")
@@ -76,7 +132,7 @@ class Answer:
 
     def raw(self) -> AsyncIterable[bytes]:
         """Yield the body as it comes, packed as it is."""
-        return self._response.aiter_raw()
+        return self._patience.within(self._response.aiter_raw())
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -92,6 +148,7 @@ class Upstream:
 
     def __init__(self, settings: ProxySettings) -> None:
         self._url = settings.url
+        self._seconds = settings.timeout
         self._timeout = httpx.Timeout(settings.timeout, connect=_CONNECT)
         self._client = httpx.AsyncClient(
             limits=httpx.Limits(
@@ -119,6 +176,9 @@ class Upstream:
 
         """
         url = f"{self._url}{path}" + (f"?{query}" if query else "")
+        patience = _Patience(self._seconds)
+        if isinstance(content, AsyncIterable):
+            content = patience.without(content)
         request = httpx.Request(  # not build_request: it would add headers, and cookies
             method,
             url,
@@ -128,7 +188,8 @@ class Upstream:
         )
         for again in (isinstance(content, bytes), False):
             try:
-                return Answer(await self._client.send(request, stream=True))
+                async with patience.waiting():
+                    return Answer(await self._client.send(request, stream=True), patience)
             except httpx.HTTPError as error:
                 if not (again and isinstance(error, _GONE)):
                     raise _translated(error) from error

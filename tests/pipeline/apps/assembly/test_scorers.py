@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twopass.pipeline.apps.assembly import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_pipeline,
     build_scorer,
@@ -91,9 +91,9 @@ def test_only_the_model_that_ships_has_what_chooses_by_itself(
     chosen: dict[str, Any], name: str | None
 ) -> None:
     own = settings(**chosen)
-    assert own.reranker.chooser == name
+    assert own.reranker.cheap_model == name
     if name is None:
-        assert build_chooser(own) is None
+        assert build_cheap_scorer(own) is None
 
 
 def test_a_service_instead_of_the_model() -> None:

@@ -62,11 +62,11 @@ def test_a_filter(run: Run, index: Path) -> None:
 
 @pytest.mark.parametrize("lines", [("cat -dog",), ("cat -dog", "owl -mouse")])
 def test_operators_are_read_with_a_syntax(
-    run: Run, index: Path, model: Path, lines: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    run: Run, index: Path, model: Path, lines: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
-    query = lines[0] if len(lines) == 1 else "-"
-    rankings = search(run, index, "--model", model, "--syntax", "query", query)
+    Path("queries.txt").write_text("\n".join(lines))
+    query = lines if len(lines) == 1 else ("--queries", "queries.txt")
+    rankings = search(run, index, "--model", model, "--syntax", "query", *query)
     found = BM25Index.open(index).search(lines, 10, syntax="query")
     assert [{hit["id"] for hit in ranking["hits"]} for ranking in rankings] == [
         set(hits.ids) for hits in found

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from twopass.pipeline.apps.assembly import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_fusion,
     build_scorer,
@@ -262,8 +262,8 @@ def cascade(model: Path, animals: BM25Index) -> Iterator[Running]:
     chosen = Settings.model_validate(
         {"reranker": {"model": str(model), "cascade": {"model": "twopass/tiny", "keep": 3}}}
     )
-    chooser = build_chooser(chosen)
-    with running(Sidecar(chosen, build_final_scorer(chosen), animals, chooser=chooser)) as server:
+    cheap = build_cheap_scorer(chosen)
+    with running(Sidecar(chosen, build_final_scorer(chosen), animals, cheap=cheap)) as server:
         yield server
 
 

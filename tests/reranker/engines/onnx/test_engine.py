@@ -1,4 +1,4 @@
-"""Models of BERT's kind in ONNX Runtime: the logits of torch, without torch."""
+"""Models of known families in ONNX Runtime: the logits of torch, without torch."""
 
 from __future__ import annotations
 

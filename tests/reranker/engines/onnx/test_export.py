@@ -76,7 +76,7 @@ def test_batches_may_have_any_size(tiny, pairs):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
 def test_the_file_has_standard_operators_alone_and_a_second_runtime_reads_it(
     tiny, pairs, kind, precision
 ):

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from tiny_bert import save_tiny_bert
 
 from twopass.pipeline.apps.assembly import (
-    build_chooser,
+    build_cheap_scorer,
     build_final_scorer,
     build_model,
     build_scorer,
 )
 from twopass.pipeline.apps.settings import Settings
-from twopass.pipeline.apps.sidecar.keys import hash_key
+from twopass.pipeline.apps.sidecar.keys import hash_key, new_key
 from twopass.pipeline.apps.sidecar.service import Sidecar
 from twopass.pipeline.evaluation import measure
 from twopass.retriever.index.index import BM25Index
@@ -194,10 +194,8 @@ def test_a_cascade_is_fused_as_the_server_fuses_it(
     cascade = {"model": "twopass/tiny", "keep": 7}
     values = {"reranker": {"model": str(model), "cascade": cascade}, "depth": 30}
     settings = Settings.model_validate(values)
-    chooser = build_chooser(settings)
-    with running(
-        Sidecar(settings, build_final_scorer(settings), animals, chooser=chooser)
-    ) as server:
+    cheap = build_cheap_scorer(settings)
+    with running(Sidecar(settings, build_final_scorer(settings), animals, cheap=cheap)) as server:
         browser.get(f"{server.url}/")
         _search(browser, QUERY)
         page = browser
@@ -248,11 +246,12 @@ def test_a_moving_slider_asks_the_server_once(page: Any) -> None:
 
 
 def test_fusing_needs_a_key_where_there_are_keys() -> None:
-    with running(Sidecar(settings(api_keys=(hash_key("secret"),)), Zeros())) as server:
+    key = new_key()
+    with running(Sidecar(settings(api_keys=(hash_key(key),)), Zeros())) as server:
         body = {"columns": [[1.0], [1.0]]}
         assert server.client.post("/page/fuse", json=body).status_code == 401
-        key = {"authorization": "Bearer secret"}
-        assert server.client.post("/page/fuse", json=body, headers=key).status_code == 200
+        headers = {"authorization": f"Bearer {key}"}
+        assert server.client.post("/page/fuse", json=body, headers=headers).status_code == 200
 
 
 def test_fused_scores_and_their_order(shown: Running) -> None:

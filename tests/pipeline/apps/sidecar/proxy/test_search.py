@@ -46,7 +46,7 @@ def test_the_window_is_reranked_and_keeps_the_shape(proxy: Running, engine: Engi
 
 
 def test_what_a_cascade_passes_over_follows_what_it_read(engine: Engine) -> None:
-    cascade = {"model": "said by the chooser below", "keep": 5}
+    cascade = {"model": "said by the cheap scorer below", "keep": 5}
     settings = Settings.model_validate(
         {
             "proxy": {"url": engine.url, "rerank": {"window_size": 20, "deadline": 30}},
@@ -55,13 +55,13 @@ def test_what_a_cascade_passes_over_follows_what_it_read(engine: Engine) -> None
     )
     liked: dict[str, float] = {}
 
-    class Chooser(WordOverlap):
+    class Cheap(WordOverlap):
         def predict(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
             scores = super().predict(pairs)
             liked.update(zip((text for _, text in pairs), scores.tolist(), strict=True))
             return scores
 
-    with running(Sidecar(settings, WordOverlap(), chooser=Chooser())) as proxy:
+    with running(Sidecar(settings, WordOverlap(), cheap=Cheap())) as proxy:
         found = ask(proxy, engine, {"query": QUERY, "size": 20})
     told = found["_twopass"]
     assert (told["status"], told["code"], told["scored"]) == ("complete", "", 5)
