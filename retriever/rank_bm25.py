@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.retriever.analysis import get_analyzer
-from twopass.retriever.corpus.documents import Document, checked
+from twopass.retriever.corpus.documents import Document, check_documents
 from twopass.retriever.errors import DuplicateIdError, QueryError, ScoringError
 from twopass.retriever.filters.base import Filter, check_fields, field_values, matches
 from twopass.retriever.hits import Hits
@@ -92,7 +92,7 @@ class RankBM25Retriever:
 
 def _check_unique(documents: Iterable[Document]) -> None:
     seen = set()
-    for document in checked(documents):
+    for document in check_documents(documents):
         if document.id in seen:
             raise DuplicateIdError(f"expected each id once, found {document.id!r} twice")
         seen.add(document.id)

@@ -8,12 +8,15 @@ from typing import Any
 
 from twopass.retriever.errors import CorpusError
 
-__all__ = ["Document", "checked"]
+__all__ = ["Document", "check_documents"]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document of a corpus.
+
+    >>> Document("d1", "a tale of two cities", metadata={"year": 1859}).contents
+    'a tale of two cities'
 
     Attributes:
         id: its name, not empty, unique in its corpus.
@@ -58,7 +61,7 @@ def _no_string(name: str, value: object) -> CorpusError:
     )
 
 
-def checked(documents: Iterable[Document]) -> Iterator[Document]:
+def check_documents(documents: Iterable[Document]) -> Iterator[Document]:
     """Pass documents on, and nothing else.
 
     Raises:

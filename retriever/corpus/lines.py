@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
-from twopass.retriever.corpus.records import Reject
+from twopass.retriever.corpus.records import ErrorHandler
 from twopass.retriever.corpus.sources import Source
 from twopass.retriever.errors import CorpusError
 
@@ -119,7 +119,7 @@ def _refuse_constant(name: str) -> None:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # NaN and Infinity are refused
 
 
-def read_objects(source: Source, reject: Reject) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def read_objects(source: Source, reject: ErrorHandler) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield each line's number and object; blank lines are passed over."""
     for number, line in enumerate(map(str.rstrip, read_lines(source)), 1):
         if not line:

@@ -9,9 +9,9 @@ from typing import Any, get_args
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.corpus.lines import read_objects
 from twopass.retriever.corpus.records import (
+    ErrorHandler,
     FieldNames,
     OnError,
-    Reject,
     SkipReport,
     stop,
     to_document,
@@ -119,7 +119,7 @@ class _Reading:
         self._sources = sources
         self._fields = fields
         self._report = report
-        self._reject: Reject = stop if on_error == "stop" else report.add
+        self._reject: ErrorHandler = stop if on_error == "stop" else report.add
         self._seen = SeenIds()
         self._count = 0
         self._titled = fields.title is None
@@ -166,7 +166,7 @@ class _Reading:
 
 
 def _records(
-    source: Source, fields: FieldNames, reject: Reject
+    source: Source, fields: FieldNames, reject: ErrorHandler
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     match source.format:
         case "parquet":

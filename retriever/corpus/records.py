@@ -13,9 +13,9 @@ from twopass.retriever.corpus.documents import Document
 from twopass.retriever.errors import CorpusError
 
 __all__ = [
+    "ErrorHandler",
     "FieldNames",
     "OnError",
-    "Reject",
     "SkipReport",
     "check_columns",
     "stop",
@@ -25,7 +25,7 @@ __all__ = [
 
 OnError: TypeAlias = Literal["stop", "skip"]
 
-Reject: TypeAlias = Callable[[CorpusError], None]
+ErrorHandler: TypeAlias = Callable[[CorpusError], None]
 """Takes the error of one record; what it does not raise is skipped."""
 
 

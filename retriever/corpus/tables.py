@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from twopass.retriever.corpus.lines import check_encoding, read_lines
-from twopass.retriever.corpus.records import FieldNames, Reject, check_columns
+from twopass.retriever.corpus.records import ErrorHandler, FieldNames, check_columns
 from twopass.retriever.corpus.sources import Source
 from twopass.retriever.errors import CorpusError
 
@@ -32,7 +32,7 @@ _MAX_FIELD = 1 << 26
 
 
 def read_rows(
-    source: Source, names: FieldNames, reject: Reject
+    source: Source, names: FieldNames, reject: ErrorHandler
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield the number of each row's first line and its cells by column name.
 
@@ -62,7 +62,9 @@ def _reader(source: Source) -> Reader:
     return csv.reader(lines, strict=True)
 
 
-def _numbered(reader: Reader, source: Source, reject: Reject) -> Iterator[tuple[int, list[str]]]:
+def _numbered(
+    reader: Reader, source: Source, reject: ErrorHandler
+) -> Iterator[tuple[int, list[str]]]:
     while True:
         number = reader.line_num + 1
         try:
@@ -107,7 +109,7 @@ _BATCH = 1024
 
 
 def read_table(
-    source: Source, names: FieldNames, reject: Reject
+    source: Source, names: FieldNames, reject: ErrorHandler
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield each row's number and its values by column name, as JSON has them.
 
@@ -142,7 +144,7 @@ def _check_schema(table: Any, source: Source, names: FieldNames) -> None:
         raise CorpusError(f"{source.name}: {error}") from error
 
 
-def _rows(table: Any, source: Source, reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(table: Any, source: Source, reject: ErrorHandler) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 0
     for batch in table.iter_batches(batch_size=_BATCH):
         for row in _decode(batch):

@@ -22,7 +22,7 @@ from tenacity import (
     wait_random,
 )
 
-from twopass.retriever.elastic.errors import translated
+from twopass.retriever.elastic.errors import translated_errors
 from twopass.retriever.errors import BackendError, UnreachableError
 
 __all__ = [
@@ -126,7 +126,7 @@ class Connection:
 
     def send(self, method: str, path: str, body: Any = None, **params: str) -> Any:
         """Do the same once."""
-        with translated(f"{self._at}{path}"):
+        with translated_errors(f"{self._at}{path}"):
             return self._client.send(method, path, body, params)
 
     def close(self) -> None:

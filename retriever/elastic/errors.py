@@ -15,7 +15,7 @@ from twopass.retriever.errors import (
     UnreachableError,
 )
 
-__all__ = ["UNAVAILABLE", "answered", "reason_of", "translated"]
+__all__ = ["UNAVAILABLE", "error_of_status", "reason_of", "translated_errors"]
 
 _BY_STATUS = {401: UnauthorizedError, 403: UnauthorizedError, 404: RemoteIndexMissingError}
 UNAVAILABLE = (429, 502, 503, 504)
@@ -30,7 +30,7 @@ _UNTRUSTED = {"TlsError", "SSLError"}
 
 
 @contextmanager
-def translated(request: str) -> Iterator[None]:
+def translated_errors(request: str) -> Iterator[None]:
     """Raise the clients' errors in this block as this package's, chained."""
     try:
         yield
@@ -41,7 +41,7 @@ def translated(request: str) -> Iterator[None]:
         raise _translation(request, error, home) from error
 
 
-def answered(request: str, status: int, reason: str) -> BackendError:
+def error_of_status(request: str, status: int, reason: str) -> BackendError:
     """Return the error for a status that is none of success, and its reason."""
     kind = UnreachableError if status in UNAVAILABLE else _BY_STATUS.get(status, RefusedError)
     return kind(f"{request}: the server answered {status}: {reason}")
@@ -71,7 +71,7 @@ def _translation(request: str, error: Exception, home: str) -> BackendError:
     reason = reason_of(body.get("error") or error) if isinstance(body, dict) else str(error)
     if status == 406 or "media_type_header" in str(error):
         return _misunderstood(request, f"the server answered {status}: {reason}", home)
-    return answered(request, status, reason)
+    return error_of_status(request, status, reason)
 
 
 def _misunderstood(request: str, what: str, home: str) -> BackendError:

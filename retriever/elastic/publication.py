@@ -10,7 +10,7 @@ from typing import Any
 
 from twopass.retriever.corpus.documents import Document
 from twopass.retriever.elastic.connection import Connection, part
-from twopass.retriever.elastic.remote_index import index_body, made_alike
+from twopass.retriever.elastic.remote_index import index_body, indices_with_same_body
 from twopass.retriever.elastic.upload import LoadReport, load_documents
 from twopass.retriever.errors import (
     BackendError,
@@ -98,7 +98,7 @@ def publish_documents(
         _verify(connection, name, report)
     except BackendError:
         if not resume:
-            with suppress(BackendError):  # what went wrong first is to be told
+            with suppress(BackendError):  # the first error is the one to report
                 connection.request("DELETE", f"/{part(name)}")
         raise
     gone = [each for each in old if remove_old and old[each] == {alias}]
@@ -124,7 +124,7 @@ def _unfinished(
     connection: Connection, alias: str, body: Mapping[str, Any], old: Iterable[str]
 ) -> str:
     """Return the newest index that was made and not published; empty where there is none."""
-    alike = made_alike(connection, f"{alias}-2*", body)
+    alike = indices_with_same_body(connection, f"{alias}-2*", body)
     return max((name for name in alike if name > max(old, default="")), default="")
 
 
@@ -140,7 +140,7 @@ def _verify(connection: Connection, name: str, report: LoadReport) -> None:
         raise RefusedError(
             f"{name}: expected {report.loaded:,} documents, the server counts {count:,}; the alias "
             "stays as it is. With resume, an index may hold documents that are no longer in the "
-            "source: delete it and begin anew"
+            "source: delete it and start again"
         )
 
 

@@ -28,7 +28,7 @@ __all__ = [
     "create_index",
     "digest_of",
     "index_body",
-    "made_alike",
+    "indices_with_same_body",
     "server_analyzer",
     "source_of",
 ]
@@ -162,7 +162,9 @@ def create_index(
     return True
 
 
-def made_alike(connection: Connection, pattern: str, body: Mapping[str, Any]) -> list[str]:
+def indices_with_same_body(
+    connection: Connection, pattern: str, body: Mapping[str, Any]
+) -> list[str]:
     """Return the names of the indices that were made by the same body, in order."""
     try:
         found = connection.request("GET", f"/{part(pattern)}/_mapping")

@@ -16,7 +16,7 @@ from twopass.retriever.hits import Hits
 
 __all__ = ["ElasticsearchRetriever"]
 
-_WINDOW = 10_000  # a server's index.max_result_window, unless it is told otherwise
+_WINDOW = 10_000  # a server's index.max_result_window, unless it is configured otherwise
 
 
 class ElasticsearchRetriever:

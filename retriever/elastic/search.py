@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twopass.retriever.elastic.connection import Connection, part, retrying, timed_out
-from twopass.retriever.elastic.errors import UNAVAILABLE, answered, reason_of
+from twopass.retriever.elastic.errors import UNAVAILABLE, error_of_status, reason_of
 from twopass.retriever.elastic.queries import IndexFields
 from twopass.retriever.errors import BackendError
 from twopass.retriever.hits import Hits
@@ -49,7 +49,7 @@ def error_in(index: str, answer: Mapping[str, Any]) -> BackendError | None:
     """Return the error that one of several answers holds."""
     if "error" not in answer:
         return None
-    return answered(index, int(answer.get("status", 400)), reason_of(answer["error"]))
+    return error_of_status(index, int(answer.get("status", 400)), reason_of(answer["error"]))
 
 
 def hits_in(answer: Mapping[str, Any], fields: IndexFields) -> Hits:
@@ -112,7 +112,7 @@ def search_all(
         connection: the server.
         index: its name, or an alias.
         bodies: of ``_search``.
-        header: what ``_msearch`` is told before each: ``routing``, ``search_type``.
+        header: what precedes each search in ``_msearch``: ``routing``, ``search_type``.
 
     Raises:
         BackendError: when the server cannot be reached, stays too busy or refuses one.

@@ -223,7 +223,7 @@ def load_documents(
         return _fill(connection, name, documents, resume=resume and not new, progress=progress)
     except BaseException:
         if not resume:
-            with suppress(BackendError):  # what went wrong first is to be told
+            with suppress(BackendError):  # the first error is the one to report
                 connection.request("DELETE", f"/{part(name)}")
         raise
 

@@ -32,7 +32,7 @@ __all__ = [
     "Container",
     "ContainerWriter",
     "MemorySink",
-    "writing",
+    "storage_errors",
 ]
 
 
@@ -90,7 +90,7 @@ _CHUNK = 1 << 24
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Iterator[None]:
     """Report what the system says against writing ``path`` as a StorageError."""
     try:
         yield
@@ -123,7 +123,7 @@ class ContainerWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with writing(path):
+        with storage_errors(path):
             self._file = path.open("x+b")
         self._file.seek(len(_MAGIC))  # the magic word is written last
         self._entries: dict[str, _Entry] = {}
@@ -137,14 +137,14 @@ class ContainerWriter:
         """Write a whole array."""
         array = np.ascontiguousarray(array)
         data = array.reshape(-1).view(np.uint8).data if array.size else b""
-        with writing(self._path):
+        with storage_errors(self._path):
             entry = self._begin(name, array.shape, array.dtype)
             self._file.write(data)
         entry.checksum = zlib.crc32(data)
 
     def append(self, name: str, data: bytes | bytearray) -> None:
         """Write more bytes of one uint8 array."""
-        with writing(self._path):
+        with storage_errors(self._path):
             entry = self._entries[name] if name == self._last else self._begin(name, (0,), np.uint8)
             self._file.write(data)
         entry.shape = (entry.shape[0] + len(data),)
@@ -156,7 +156,7 @@ class ContainerWriter:
         Its blocks are allocated now: on a full disk this raises, where a write into a hole of a
         mapped file would kill the process.
         """
-        with writing(self._path):
+        with storage_errors(self._path):
             entry = self._begin(name, shape, dtype)
             self._file.flush()
             if not entry.size:
@@ -169,7 +169,7 @@ class ContainerWriter:
 
     def finish(self) -> None:
         """Write the directory, and return when everything is on the disk."""
-        with writing(self._path):
+        with storage_errors(self._path):
             self._finish()
 
     def abandon(self) -> None:

@@ -20,7 +20,7 @@ from twopass.retriever.errors import (
     LockedError,
     NotAnIndexError,
 )
-from twopass.retriever.index.arrays import ArraySink, MemorySink, writing
+from twopass.retriever.index.arrays import ArraySink, MemorySink, storage_errors
 from twopass.retriever.index.manifest import FileRecord, Manifest, SegmentRecord
 from twopass.retriever.index.storage import FolderStorage, Storage, WriterLock, sync_folder
 
@@ -106,7 +106,7 @@ def new_folder(path: Path, empty: Manifest, fill: Fill, *, overwrite: bool) -> F
     if path.is_symlink() or path.exists():
         return _replace(path, empty, fill, overwrite)
     building = path.with_name(f".{path.name}.building-{secrets.token_hex(4)}")
-    with writing(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
         building.mkdir()
@@ -114,7 +114,7 @@ def new_folder(path: Path, empty: Manifest, fill: Fill, *, overwrite: bool) -> F
     try:
         storage = FolderStorage(building)
         storage.commit(empty.next(fill(storage)))
-        with writing(path):
+        with storage_errors(path):
             building.rename(path)
             sync_folder(path.parent)
     except BaseException:

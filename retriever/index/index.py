@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from twopass.retriever.analysis import Analyzer, get_analyzer
-from twopass.retriever.corpus.documents import Document, checked
+from twopass.retriever.corpus.documents import Document, check_documents
 from twopass.retriever.errors import QueryError
 from twopass.retriever.filters import Filter
 from twopass.retriever.hits import Hits
@@ -67,13 +67,17 @@ class BM25Index:
     ) -> Self:
         """Index documents, read as a stream.
 
+        >>> index = BM25Index.build([Document("d1", "a tale of two cities")])
+        >>> index.search(["city"], 10)[0].ids.tolist()
+        ['d1']
+
         Args:
             documents: each id once.
             path: the folder to write; in memory when ``None``. Nothing stands under this name
                 before everything is written.
             analyzer: text -> terms, by name or as an object. The index stores its name: one of
                 your own must be registered again by whoever opens the index.
-            scoring: the formula that searches use unless told otherwise; Elasticsearch's default.
+            scoring: the formula that searches use unless they name one; Elasticsearch's default.
             weights: how often title and text count.
             threads: for the analysis.
             run_terms: how many term ids are held in memory, at 4 bytes each and about three times
@@ -99,7 +103,7 @@ class BM25Index:
         def fill(storage: Storage) -> tuple[SegmentRecord, ...]:
             name = write_segment(
                 storage,
-                checked(documents),
+                check_documents(documents),
                 encoder,
                 threads=threads,
                 run_terms=run_terms or RUN_TERMS,

@@ -23,8 +23,8 @@ __all__ = [
     "frontier",
     "invert",
     "pair",
-    "running",
     "spread",
+    "thread_map",
 ]
 
 Documents: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int64]]
@@ -34,7 +34,7 @@ _SHARE = 100_000  # terms of documents for which a thread pays
 
 
 @contextmanager
-def running(threads: int) -> Iterator[Callable[..., Iterator[Any]]]:
+def thread_map(threads: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """Lend a ``map`` that works in so many threads."""
     if threads <= 1:
         yield map
@@ -77,7 +77,7 @@ def invert(
         for i in group:
             scattering(*parts[i], bases[i], places, postings)
 
-    with running(len(groups)) as run:
+    with thread_map(len(groups)) as run:
         places = list(run(count, groups))
         starts = np.zeros(n_terms + 1, np.int64)
         for each in places:

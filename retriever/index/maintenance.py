@@ -28,7 +28,7 @@ from twopass.retriever.index.segment import Segment, Totals, allocator, put_inde
 from twopass.retriever.index.storage import Storage
 
 __all__ = [
-    "deleted_meanwhile",
+    "deleted_during_merge",
     "merge_segments",
     "replaced",
     "segments_to_merge",
@@ -51,9 +51,12 @@ def write_deletes(
         encoder: as it made the segment.
 
     Raises:
-        CorruptIndexError: when a document's terms are not those that the segment was made of.
+        CorruptIndexError: when a document's terms are not those that the segment was made of, or
+            the earlier deletions are damaged.
 
     """
+    if segment.deletions is not None:
+        segment.deletions.verify()
     alive = np.ones(len(segment), np.bool_) if segment.alive is None else segment.alive.copy()
     alive[list(numbers)] = False
     lost = np.zeros(len(segment.terms), np.int32)
@@ -123,7 +126,14 @@ def _tier(segment: Segment) -> int:
 
 
 def merge_segments(storage: Storage, name: str, segments: Sequence[Segment]) -> None:
-    """Write the living documents of segments as one of this name, in their order."""
+    """Write the living documents of segments as one of this name, in their order.
+
+    Raises:
+        CorruptIndexError: when a segment is damaged, which new checksums would hide.
+
+    """
+    for segment in segments:
+        segment.verify()
     with storage.write(name) as sink:
         documents, columns = DocumentWriter(sink), ColumnWriter()
         for segment in segments:
@@ -152,7 +162,7 @@ def replaced(
     return [record for record in records if record.file not in files]
 
 
-def deleted_meanwhile(before: Sequence[Segment], after: Sequence[Segment | None]) -> list[int]:
+def deleted_during_merge(before: Sequence[Segment], after: Sequence[Segment | None]) -> list[int]:
     """Return which documents of the merged segment were deleted since the merge began."""
     gone = []
     for old, new in zip(before, after, strict=True):

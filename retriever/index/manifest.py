@@ -7,6 +7,7 @@ of the index.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +16,10 @@ from typing import Any
 from twopass.retriever.errors import CorruptIndexError, FormatError
 from twopass.retriever.index.fields import FieldWeights
 
-__all__ = ["FORMAT", "FileRecord", "Manifest", "SegmentRecord"]
+__all__ = ["FILE_NAME", "FORMAT", "FileRecord", "Manifest", "SegmentRecord"]
+
+FILE_NAME = re.compile(r"(segment|deletes|run)-(\d+)", re.ASCII)
+"""How the files of an index are named. A manifest that names another could reach outside."""
 
 FORMAT = 1
 """The version of the layout that this code writes, and the only one that it reads."""
@@ -57,7 +61,7 @@ class Manifest:
 
     Attributes:
         analyzer: how its terms were made.
-        scoring: the formula that a search uses unless told otherwise.
+        scoring: the formula that a search uses unless it names another.
         weights: how often each field of a document counts.
         generation: how many commits led here.
         segments: oldest first; documents are numbered through them in this order.
@@ -110,6 +114,9 @@ class Manifest:
         if checksum != _checksum(body):
             raise _damaged(path, "its content does not have the checksum that it names")
         segments = tuple(_segment(segment) for segment in body["segments"])
+        for name in (file.name for segment in segments for file in segment.files()):
+            if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
+                raise _damaged(path, f"it names the file {name!r:.80}, which no index writes")
         return cls(
             analyzer=body["analyzer"],
             scoring=body["scoring"],

@@ -170,7 +170,7 @@ def invert_documents(
     number = max(1, min(threads, len(postings) // _SHARE))
     cuts = np.linspace(0, len(postings), number + 1).astype(np.int64).tolist()
     shares = [slice(a, b) for a, b in pairwise(cuts)]
-    with inversion.running(number) as run:
+    with inversion.thread_map(number) as run:
         coded = list(run(lambda at: inversion.pair(postings[at], lengths, docs[at]), shares))
         ranks, tfs, pair_lengths = _join_pairs(*zip(*(each[1:] for each in coded), strict=True))
         codes: Codes = np.empty(len(docs), _code_dtype(len(tfs)))

@@ -89,6 +89,11 @@ class Deletions:
         self.terms: NDArray[np.int32] = arrays["terms"]
         self.counts: NDArray[np.int32] = arrays["counts"]
 
+    def verify(self) -> None:
+        """Compare the file with its checksums; CorruptIndexError where it differs."""
+        if isinstance(self.arrays, Container):
+            self.arrays.verify()
+
     def lost(self, term: int) -> int:
         """Return how many of a term's documents are gone."""
         at = int(self.terms.searchsorted(np.int32(term)))
@@ -130,9 +135,10 @@ class Segment:
             CorruptIndexError: naming the file and what is damaged in it.
 
         """
-        for arrays in (self.arrays, self.deletions and self.deletions.arrays):
-            if isinstance(arrays, Container):
-                arrays.verify()
+        if isinstance(self.arrays, Container):
+            self.arrays.verify()
+        if self.deletions is not None:
+            self.deletions.verify()
 
     def find(self, id: str) -> int:
         """Return the number of the document with this id, or -1 where there is none."""
@@ -156,7 +162,13 @@ class Segment:
 
 
 def copy_segment(segment: Segment, storage: Storage) -> SegmentRecord:
-    """Write a segment with its deletions into another storage."""
+    """Write a segment with its deletions into another storage.
+
+    Raises:
+        CorruptIndexError: when it is damaged, which new checksums would hide.
+
+    """
+    segment.verify()
     file = _copy(segment.arrays, storage, "segment")
     if segment.deletions is None:
         return SegmentRecord(file)

@@ -38,7 +38,7 @@ class Snapshot:
     Attributes:
         manifest: of the commit.
         segments: (s,) oldest first.
-        scoring: the formula of this view; the index's own unless told otherwise.
+        scoring: the formula of this view; the index's own unless another is given.
         totals: of the living documents.
 
     """

@@ -23,8 +23,8 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from twopass.retriever.errors import CorruptIndexError, LockedError, NotAnIndexError, StorageError
-from twopass.retriever.index.arrays import ArraySink, Container, ContainerWriter, writing
-from twopass.retriever.index.manifest import FileRecord, Manifest
+from twopass.retriever.index.arrays import ArraySink, Container, ContainerWriter, storage_errors
+from twopass.retriever.index.manifest import FILE_NAME, FileRecord, Manifest
 
 __all__ = [
     "FolderStorage",
@@ -79,7 +79,7 @@ class WriterLock:
 
 
 _MANIFEST = "manifest.json"
-_OURS = re.compile(r"(segment|deletes|run)-(\d+)|manifest\.json\.new")
+_OURS = re.compile(rf"{FILE_NAME.pattern}|manifest\.json\.new", re.ASCII)
 
 
 class Storage(Protocol):
@@ -208,7 +208,7 @@ class FolderStorage:
             old = self.manifest()
         except StorageError:  # a new folder; or a damaged index, to be replaced
             old = manifest
-        with writing(path):
+        with storage_errors(path):
             with new.open("wb") as file:
                 file.write(manifest.to_bytes())
                 file.flush()
@@ -247,7 +247,7 @@ class FolderStorage:
             LockedError: when there is another writer.
 
         """
-        with writing(self.folder / "writer.lock"):
+        with storage_errors(self.folder / "writer.lock"):
             lock = WriterLock(self.folder)
         try:
             self.sweep(self.manifest().names())

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from twopass.retriever.analysis import Analyzer
-from twopass.retriever.corpus.documents import Document, checked
+from twopass.retriever.corpus.documents import Document, check_documents
 from twopass.retriever.errors import DuplicateIdError, StorageError
 from twopass.retriever.index.builder import write_segment
 from twopass.retriever.index.fields import DocumentEncoder
 from twopass.retriever.index.maintenance import (
-    deleted_meanwhile,
+    deleted_during_merge,
     merge_segments,
     replaced,
     segments_to_merge,
@@ -143,7 +143,7 @@ class Writer:
         self, documents: Iterable[Document], gone: list[int], replace: bool
     ) -> Iterator[Document]:
         """Pass documents on, noting the numbers of those that they replace."""
-        for document in checked(documents):
+        for document in check_documents(documents):
             number = self._snapshot.find(document.id)
             if number >= 0:
                 if not replace:
@@ -208,7 +208,7 @@ class Writer:
         with self._change():
             self._target = ""
             now = {segment.record.file: segment for segment in self._snapshot.segments}
-            gone = deleted_meanwhile(sources, [now.get(s.record.file) for s in sources])
+            gone = deleted_during_merge(sources, [now.get(s.record.file) for s in sources])
             merged = self._open(name)
             if len(gone) == len(merged):
                 self._storage.remove(name)

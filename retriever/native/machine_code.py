@@ -35,12 +35,12 @@ from llvmlite import binding as llvm
 
 __all__ = ["Code", "machine", "read", "write"]
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _DIGEST = 32
 
 
 def read(name: str) -> bytes | None:
-    """Return what was written under a name, or ``None`` where nothing whole and trusted is."""
+    """Return what was written under a name; ``None`` when it is missing, damaged or not trusted."""
     for folder in _folders():
         with suppress(OSError):
             content = _read(folder / name)
@@ -92,8 +92,8 @@ def _owners() -> Iterator[int]:
 
 @cache
 def _warn(folder: Path) -> None:
-    """Say it once a folder, not once a loop."""
-    _LOG.warning(
+    """Log it once a folder, not once a loop."""
+    _log.warning(
         "machine code in %s is not used: expected files of this user or root that nobody else "
         "may write to",
         folder,

@@ -1,4 +1,4 @@
-"""Real servers behind a proxy that fails as it is told: nothing is lost, nothing comes twice."""
+"""Real servers behind a proxy that fails on command: nothing is lost, nothing comes twice."""
 
 from __future__ import annotations
 

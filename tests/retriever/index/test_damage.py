@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from twopass.retriever.errors import (
     LockedError,
     NotAnIndexError,
 )
+from twopass.retriever.index.arrays import Container
 from twopass.retriever.index.index import BM25Index
 
 DOCUMENTS = [Document(f"d{i}", f"one two w{i}", metadata={"n": i}) for i in range(50)]
@@ -75,6 +77,41 @@ def test_a_file_of_another_commit_is_refused(folder: Path, tmp_path: Path) -> No
     shutil.copy(old, new)
     with pytest.raises(CorruptIndexError, match="checksum"):
         BM25Index.open(folder)
+
+
+@pytest.mark.parametrize("array", ["postings.docs", "ids.data", "terms.data"])
+def test_a_merge_and_a_copy_report_damage(folder: Path, tmp_path: Path, array: str) -> None:
+    [file] = folder.glob("segment-*")
+    damaged = bytearray(file.read_bytes())
+    damaged[Container(file)._entries[array].offset] ^= 1
+    file.write_bytes(damaged)
+    before = (folder / "manifest.json").read_bytes()
+    with BM25Index.open(folder) as index:
+        with pytest.raises(CorruptIndexError, match=array):
+            index.merge()
+        with pytest.raises(CorruptIndexError, match=array):
+            index.save(tmp_path / "copy")
+    assert (folder / "manifest.json").read_bytes() == before
+    with pytest.raises(CorruptIndexError, match=array):
+        BM25Index.open(folder).verify()
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_manifest_names_no_files_elsewhere(folder: Path, absolute: bool) -> None:
+    other = folder.parent / "segment-1"
+    other.write_text("of somebody else")
+    path = folder / "manifest.json"
+    body = json.loads(path.read_bytes())
+    del body["checksum"]
+    body["segments"][0]["file"]["name"] = str(other) if absolute else "../segment-1"
+    path.write_text(
+        json.dumps({**body, "checksum": zlib.crc32(json.dumps(body, sort_keys=True).encode())})
+    )
+    with pytest.raises(CorruptIndexError, match="which no index writes"):
+        BM25Index.open(folder)
+    BM25Index.build(DOCUMENTS, folder, analyzer="whitespace", overwrite=True)
+    assert other.read_text() == "of somebody else"
+    assert len(BM25Index.open(folder)) == 50
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:

@@ -178,6 +178,7 @@ def test_the_installed_numba_is_one_whose_inner_parts_are_known() -> None:
     compiler._check_version()
 
 
+@pytest.mark.slow
 def test_a_changed_numba_gives_the_same_answers(place: Path) -> None:
     plain = run_search(place, "")
     assert len(plain.stdout.splitlines()) == 3
