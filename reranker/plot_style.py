@@ -1,7 +1,7 @@
-"""How series are told apart in every plot: by colour, marker and line.
+"""How series differ in every plot: by colour, marker and line.
 
-The colours are those of Okabe and Ito (2008), which people of all kinds of colour vision tell
-apart; markers and lines say the same in grey.
+The colours are those of Okabe and Ito (2008), which people with any kind of colour
+vision can distinguish; markers and lines say the same in grey.
 """
 
 from __future__ import annotations

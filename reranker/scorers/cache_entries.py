@@ -201,7 +201,7 @@ class DiskStore:
     """A table of entries, of which the first written go first.
 
     It never fails a search: what cannot be read is missing, what cannot be written is not kept,
-    and a file that is damaged is begun anew; each is told in the log.
+    and a damaged file is replaced by an empty one; each is logged.
 
     Args:
         folder: where its file is; made if need be.
@@ -266,7 +266,7 @@ class DiskStore:
             except sqlite3.OperationalError as error:  # locked for too long, no room, no right
                 _LOG.warning("score cache %s: %s; going on without", self._path, error)
             except sqlite3.DatabaseError as error:
-                _LOG.warning("score cache %s: %s; beginning anew", self._path, error)
+                _LOG.warning("score cache %s: %s; starting with an empty one", self._path, error)
                 self._discard()
         return []
 

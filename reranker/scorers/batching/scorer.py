@@ -38,7 +38,7 @@ class BatchingScorer(Wrapper):
     all that was accepted before it, is refused at once; the earliest deadline comes first. What
     work takes is estimated from what was done.
 
-    Safe to use from threads and event loops; in a forked child it begins anew. Close it, or use it
+    Safe to use from threads and event loops; a forked child gets its own queue. Close it, or use it
     as a context manager, to have what was accepted finished; at the end of the program it closes
     by itself.
 

@@ -76,7 +76,7 @@ class Worker:
         reset_in_child(self)
 
     def reset(self) -> None:
-        """Begin anew with an empty queue and no thread: in a child process there is none."""
+        """Start again with an empty queue and no thread: in a child process there is none."""
         self._changed = Condition()
         self._queue = FairQueue()
         self._admission = Admission(self._pace)
