@@ -54,9 +54,8 @@ def exported(*, int8: bool) -> Load:
     """Load through sentence-transformers' ONNX backend, quantised as its documentation says."""
 
     def load(folder: str, device: str) -> Any:
-        os.environ["ORT_DISABLE_TELEMETRY"] = (
-            "1"  # as twopass.reranker.telemetry does, which is not here
-        )
+        # as twopass.reranker.telemetry does, which is not installed here
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         from onnxruntime import SessionOptions
         from sentence_transformers import CrossEncoder, export_dynamic_quantized_onnx_model
 

@@ -93,6 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+_CHOICE = re.compile(r"invalid choice: '([^']*+)' \(choose from ([^)]*+)\)")
+_WORD = re.compile(r"[\w-]+")
+
+
 class _Parser(ArgumentParser):
     """Reports a mistake in one line, without the usage, with the nearest of the known words."""
 
@@ -100,10 +104,10 @@ class _Parser(ArgumentParser):
         super().__init__(formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        if found := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+        if found := _CHOICE.search(message):
             from difflib import get_close_matches
 
-            near = get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
+            near = get_close_matches(found[1], _WORD.findall(found[2]), n=1)
             message += f"; did you mean {near[0]!r}?" if near else ""
         raise SystemExit(_say(f"error: {message} (see {self.prog} --help)", 2))
 

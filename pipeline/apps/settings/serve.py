@@ -47,7 +47,7 @@ class ServeSettings(BaseModel):
         max_body_bytes: maximum size of a request's body.
         max_bodies_bytes: maximum size of all bodies together that a worker is receiving or
             answering; beyond it, a request is refused with 429.
-        max_connections: maximum connections per worker, and never more than two thirds of the files
+        max_connections: maximum connections per worker, and never more than half of the files
             that the process may open; beyond it, the one that has been idle longest is closed.
         header_timeout: seconds for a request's headers to arrive.
         body_timeout: seconds for a request's body to arrive, plus one per MiB; also for a client to

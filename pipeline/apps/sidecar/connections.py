@@ -24,7 +24,9 @@ _LOG = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 _LINGER = 5.0  # seconds to send what is left of an answer, when a connection is closed
 _QUIET = 60.0  # seconds between two messages in the log that there are too many
-_SHARE = 2 / 3  # of the files that a process may open; the rest is for indexes and models
+# Of the files that a process may open; the rest is for connections that are just being accepted or
+# closed, for indexes and models.
+_SHARE = 1 / 2
 _BACKLOG = 128  # connections that are accepted in one step of the event loop, before any is closed
 
 

@@ -21,8 +21,9 @@ sys.path[:0] = sys.argv[1:2]  # before the client that is installed
 import elasticsearch
 from twopass.retriever.errors import IncompatibleClientError
 from twopass.retriever.corpus.documents import Document
-from twopass.retriever.elastic import ElasticsearchRetriever, connect, publish_documents,
-read_documents from twopass.retriever.filters import Range
+from twopass.retriever.elastic import ElasticsearchRetriever, connect
+from twopass.retriever.elastic import publish_documents, read_documents
+from twopass.retriever.filters import Range
 """
 _SEARCH = """
 try:

@@ -69,7 +69,7 @@ def test_model_card_log_and_plot(run: Run, towns: Path, model: Path) -> None:
     found = run("evaluate", "--data", towns, "--split", "dev", "--model", "out", "--depth", "50")
     assert found.status == 0, found.err
     again = run(*command, *options, "--seed", "3")
-    assert "taking the examples" in again.err
+    assert "using the examples in" in again.err
     assert again.out == done.out
 
 

@@ -34,8 +34,8 @@ def test_settings_are_written_and_read_again(run: Run, collection: Path, model: 
         *("--out", "tuned.toml", "--plot", "plots"),
     )
     assert done.status == 0, done.err
-    assert "BM25 alone" in done.out
-    assert "recommended" in done.out or "the safer choice is BM25 alone" in done.out
+    assert "BM25 only" in done.out
+    assert "recommended" in done.out or "the safer choice is BM25 only" in done.out
     written = tomllib.loads(Path("tuned.toml").read_text())
     assert written.get("rerank") is False or {"depth", "fusion"} <= set(written)
     assert sorted(path.name for path in Path("plots").iterdir()) == ["depth.png", "depth.svg"]
